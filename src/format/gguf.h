@@ -21,6 +21,9 @@ namespace slm::format {
 
 inline constexpr int kMaxDims = 4;
 inline constexpr uint32_t kDefaultAlignment = 32;
+inline constexpr uint32_t kMinAlignment = 8;
+inline constexpr size_t kMaxKeyBytes = 65535;  // this and the next are the format's own limits
+inline constexpr size_t kMaxTensorNameBytes = 64;
 
 struct GgufTensor {
   std::string name;

@@ -11,10 +11,6 @@
 namespace slm::format {
 namespace {
 
-constexpr size_t kMaxKeyBytes = 65535;  // the format's own limits
-constexpr size_t kMaxTensorNameBytes = 64;
-constexpr uint32_t kMinAlignment = 8;
-
 // What one entry takes at the least, so that a count can be refused before it is believed.
 constexpr size_t kMinKeyValueBytes = 8 + 1 + 4 + 1;        // name, value type, a byte
 constexpr size_t kMinTensorInfoBytes = 8 + 1 + 4 + 4 + 8;  // name, dims, type, offset
