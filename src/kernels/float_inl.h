@@ -139,40 +139,51 @@ SLM_INLINE uint16_t QuantizeKv(const float* x, int8_t* q) {
   return FloatToHalf(d);
 }
 
-static void StoreKv(KvType type, const float* k, const float* v, int64_t head_dim, int position,
+// Elements lie `stride` apart; `scale` is where the block's half goes.
+static void StoreElements(KvType type, const float* x, int64_t n, int64_t stride, uint8_t* to,
+                          uint8_t* scale) {
+  uint8_t bytes[4 * 32];
+  int64_t size = 4;
+  switch (type) {
+    case KvType::kF32:
+      __builtin_memcpy(bytes, x, sizeof bytes);
+      break;
+    case KvType::kF16:
+      size = 2;
+      StoreHalf(Load(x), bytes);
+      StoreHalf(Load(x + 16), bytes + 32);
+      break;
+    case KvType::kQ8_0: {
+      size = 1;
+      const uint16_t d = QuantizeKv(x, reinterpret_cast<int8_t*>(bytes));
+      __builtin_memcpy(scale, &d, 2);
+      break;
+    }
+  }
+  for (int64_t i = 0; i < n; ++i)
+    __builtin_memcpy(to + i * stride * size, bytes + i * size, static_cast<size_t>(size));
+}
+
+static int64_t ElementBytes(KvType type) {
+  return type == KvType::kF32 ? 4 : type == KvType::kF16 ? 2 : 1;
+}
+
+static void StoreKv(const float* k, const float* v, int64_t head_dim, int position,
                     const KvPage& page) {
   const int64_t blocks = (head_dim + 31) / 32;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t d0 = 32 * b, n = head_dim - d0 < 32 ? head_dim - d0 : 32;
-    float kx[32], vx[32];
-    for (int i = 0; i < 32; i += 16) {
-      Store(LoadN(k + d0 + i, n - i), kx + i);
-      Store(LoadN(v + d0 + i, n - i), vx + i);
-    }
-    uint8_t* k_to = page.k;
-    uint8_t* v_to = page.v;
-    if (type == KvType::kF32) {
-      for (int64_t i = 0; i < n; ++i)
-        __builtin_memcpy(k_to + 4 * ((d0 + i) * kPagePositions + position), kx + i, 4);
-      __builtin_memcpy(v_to + 4 * (position * head_dim + d0), vx, static_cast<size_t>(4 * n));
-    } else if (type == KvType::kF16) {
-      uint8_t kh[64], vh[64];
-      for (int i = 0; i < 32; i += 16) {
-        StoreHalf(Load(kx + i), kh + 2 * i);
-        StoreHalf(Load(vx + i), vh + 2 * i);
-      }
-      for (int64_t i = 0; i < n; ++i)
-        __builtin_memcpy(k_to + 2 * ((d0 + i) * kPagePositions + position), kh + 2 * i, 2);
-      __builtin_memcpy(v_to + 2 * (position * head_dim + d0), vh, static_cast<size_t>(2 * n));
-    } else {
-      int8_t kq[32], vq[32];
-      const uint16_t k_scale = QuantizeKv(kx, kq), v_scale = QuantizeKv(vx, vq);
-      for (int64_t i = 0; i < n; ++i)
-        k_to[(d0 + i) * kPagePositions + position] = static_cast<uint8_t>(kq[i]);
-      __builtin_memcpy(v_to + position * head_dim + d0, vq, static_cast<size_t>(n));
-      __builtin_memcpy(page.k_scales + 2 * (b * kPagePositions + position), &k_scale, 2);
-      __builtin_memcpy(page.v_scales + 2 * (position * blocks + b), &v_scale, 2);
-    }
+    float x[32];
+    Store(LoadN(k + d0, n), x);
+    Store(LoadN(k + d0 + 16, n - 16), x + 16);
+    StoreElements(page.k_type, x, n, kPagePositions,
+                  page.k + (d0 * kPagePositions + position) * ElementBytes(page.k_type),
+                  page.k_scales + 2 * (b * kPagePositions + position));
+    Store(LoadN(v + d0, n), x);
+    Store(LoadN(v + d0 + 16, n - 16), x + 16);
+    StoreElements(page.v_type, x, n, 1,
+                  page.v + (position * head_dim + d0) * ElementBytes(page.v_type),
+                  page.v_scales + 2 * (position * blocks + b));
   }
 }
 
@@ -201,58 +212,62 @@ SLM_INLINE V16 LoadV(const KvPage& page, int64_t head_dim, int p, int64_t d) {
 // --- Attention over one page
 // ---------------------------------------------------------------------------------------
 
-// kRows query rows share every load of K and V. Sums run over ascending d (scores) and position
-// (output).
-template <KvType kType, int kRows>
-SLM_INLINE void AttentionRows(const AttentionArgs& args, int row0) {
+// What kRows query rows see of a page: `begin` and `end` hold them all, `score` is [kRows][64].
+template <int kRows>
+struct Tile {
   const float* q[kRows];
   float score[kRows][kPagePositions];
-  int begin = kPagePositions, end = 0;
-  SLM_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    q[r] = args.q + (row0 + r) * args.q_stride;
-    begin = begin < args.begin[row0 + r] ? begin : args.begin[row0 + r];
-    end = end > args.end[row0 + r] ? end : args.end[row0 + r];
-  }
-  const int tile0 = begin / 16 * 16;
-  for (int p = tile0; p < end; p += 16) {
+  int begin, end;
+};
+
+// Scores of every position from the tile of 16 that `begin` is in. Sums run over ascending d.
+template <KvType kType, int kRows>
+SLM_INLINE void ScoreRows(const AttentionArgs& args, Tile<kRows>* tile) {
+  for (int p = tile->begin / 16 * 16; p < tile->end; p += 16) {
     V16 acc[kRows];
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r) acc[r] = Set(0.0f);
     for (int64_t d = 0; d < args.head_dim; ++d) {
       const V16 k = LoadK<kType>(args.page, d, p);
       SLM_UNROLL
-      for (int r = 0; r < kRows; ++r) acc[r] = Fma(Set(q[r][d]), k, acc[r]);
+      for (int r = 0; r < kRows; ++r) acc[r] = Fma(Set(tile->q[r][d]), k, acc[r]);
     }
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r)
-      Store(args.softcap > 0 ? Softcap(acc[r], args.softcap) : acc[r], score[r] + p);
+      Store(args.softcap > 0 ? Softcap(acc[r], args.softcap) : acc[r], tile->score[r] + p);
   }
-  for (int r = 0; r < kRows; ++r) {
-    const int first = args.begin[row0 + r], last = args.end[row0 + r];
-    const float lowest = -__builtin_inff();
-    V16 largest = Set(lowest);
-    for (int p = tile0; p < end; p += 16)
-      largest = Max(Select(Load(score[r] + p), first - p, last - p, lowest), largest);
-    const float max = ReduceMax(largest);
-    V16 sum = Set(0.0f);
-    for (int p = tile0; p < end; p += 16) {
-      const V16 weight = Exp(Sub(Load(score[r] + p), Set(max)));
-      const V16 inside = Select(weight, first - p, last - p, 0.0f);
-      Store(inside, score[r] + p);
-      sum = Add(sum, inside);
-    }
-    args.max[row0 + r] = max;
-    args.sum[row0 + r] = ReduceAdd(sum);
+}
+
+// Scores become weights exp(s - max); those outside the row's own positions become zero.
+SLM_INLINE void WeighRow(float* score, int begin, int end, int first, int last, float* max,
+                         float* sum) {
+  const float lowest = -__builtin_inff();
+  const int tile0 = begin / 16 * 16;
+  V16 largest = Set(lowest);
+  for (int p = tile0; p < end; p += 16)
+    largest = Max(Select(Load(score + p), first - p, last - p, lowest), largest);
+  *max = ReduceMax(largest);
+  V16 total = Set(0.0f);
+  for (int p = tile0; p < end; p += 16) {
+    const V16 weight = Exp(Sub(Load(score + p), Set(*max)));
+    const V16 inside = Select(weight, first - p, last - p, 0.0f);
+    Store(inside, score + p);
+    total = Add(total, inside);
   }
+  *sum = ReduceAdd(total);
+}
+
+// Weighted sums of V, over ascending positions.
+template <KvType kType, int kRows>
+SLM_INLINE void OutputRows(const AttentionArgs& args, int row0, const Tile<kRows>& tile) {
   for (int64_t d = 0; d < args.head_dim; d += 16) {
     V16 acc[kRows];
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r) acc[r] = Set(0.0f);
-    for (int p = begin; p < end; ++p) {
+    for (int p = tile.begin; p < tile.end; ++p) {
       const V16 v = LoadV<kType>(args.page, args.head_dim, p, d);
       SLM_UNROLL
-      for (int r = 0; r < kRows; ++r) acc[r] = Fma(Set(score[r][p]), v, acc[r]);
+      for (int r = 0; r < kRows; ++r) acc[r] = Fma(Set(tile.score[r][p]), v, acc[r]);
     }
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r)
@@ -260,31 +275,51 @@ SLM_INLINE void AttentionRows(const AttentionArgs& args, int row0) {
   }
 }
 
-template <KvType kType>
-static void AttentionOf(const AttentionArgs& args) {
-  int row = 0;
-  for (; row + 4 <= args.heads; row += 4) AttentionRows<kType, 4>(args, row);
-  switch (args.heads - row) {
-    case 3:
-      AttentionRows<kType, 3>(args, row);
+// kRows query rows share every load of K and V.
+template <int kRows>
+static void AttentionRows(const AttentionArgs& args, int row0) {
+  Tile<kRows> tile;
+  tile.begin = kPagePositions, tile.end = 0;
+  for (int r = 0; r < kRows; ++r) {
+    const int first = args.begin[row0 + r], last = args.end[row0 + r];
+    tile.q[r] = args.q + (row0 + r) * args.q_stride;
+    tile.begin = tile.begin < first ? tile.begin : first;
+    tile.end = tile.end > last ? tile.end : last;
+  }
+  switch (args.page.k_type) {
+    case KvType::kF32:
+      ScoreRows<KvType::kF32>(args, &tile);
       break;
-    case 2:
-      AttentionRows<kType, 2>(args, row);
+    case KvType::kF16:
+      ScoreRows<KvType::kF16>(args, &tile);
       break;
-    case 1:
-      AttentionRows<kType, 1>(args, row);
+    case KvType::kQ8_0:
+      ScoreRows<KvType::kQ8_0>(args, &tile);
       break;
+  }
+  for (int r = 0; r < kRows; ++r)
+    WeighRow(tile.score[r], tile.begin, tile.end, args.begin[row0 + r], args.end[row0 + r],
+             args.max + row0 + r, args.sum + row0 + r);
+  switch (args.page.v_type) {
+    case KvType::kF32:
+      return OutputRows<KvType::kF32>(args, row0, tile);
+    case KvType::kF16:
+      return OutputRows<KvType::kF16>(args, row0, tile);
+    case KvType::kQ8_0:
+      return OutputRows<KvType::kQ8_0>(args, row0, tile);
   }
 }
 
-static void Attention(KvType type, const AttentionArgs& args) {
-  switch (type) {
-    case KvType::kF32:
-      return AttentionOf<KvType::kF32>(args);
-    case KvType::kF16:
-      return AttentionOf<KvType::kF16>(args);
-    case KvType::kQ8_0:
-      return AttentionOf<KvType::kQ8_0>(args);
+static void Attention(const AttentionArgs& args) {
+  int row = 0;
+  for (; row + 4 <= args.heads; row += 4) AttentionRows<4>(args, row);
+  switch (args.heads - row) {
+    case 3:
+      return AttentionRows<3>(args, row);
+    case 2:
+      return AttentionRows<2>(args, row);
+    case 1:
+      return AttentionRows<1>(args, row);
   }
 }
 

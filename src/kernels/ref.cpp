@@ -114,7 +114,7 @@ float LoadKv(KvType type, const uint8_t* data, const uint8_t* scales, int64_t at
   SLM_CHECK(false);
 }
 
-void Attention(KvType type, const AttentionArgs& args) {
+void Attention(const AttentionArgs& args) {
   const int64_t dim = args.head_dim, blocks = (dim + 31) / 32;
   for (int h = 0; h < args.heads; ++h) {
     const float* q = args.q + h * args.q_stride;
@@ -123,8 +123,8 @@ void Attention(KvType type, const AttentionArgs& args) {
     for (int p = args.begin[h]; p < args.end[h]; ++p) {
       score[p] = 0;
       for (int64_t d = 0; d < dim; ++d) {
-        const float k = LoadKv(type, args.page.k, args.page.k_scales, d * kPagePositions + p,
-                               d / 32 * kPagePositions + p);
+        const float k = LoadKv(args.page.k_type, args.page.k, args.page.k_scales,
+                               d * kPagePositions + p, d / 32 * kPagePositions + p);
         score[p] += static_cast<double>(q[d]) * static_cast<double>(k);
       }
       if (args.softcap > 0) score[p] = Capped(score[p], static_cast<double>(args.softcap));
@@ -136,8 +136,8 @@ void Attention(KvType type, const AttentionArgs& args) {
       sum += weight;
       for (int64_t d = 0; d < dim; ++d)
         out[static_cast<size_t>(d)] +=
-            weight * static_cast<double>(LoadKv(type, args.page.v, args.page.v_scales, p * dim + d,
-                                                p * blocks + d / 32));
+            weight * static_cast<double>(LoadKv(args.page.v_type, args.page.v, args.page.v_scales,
+                                                p * dim + d, p * blocks + d / 32));
     }
     for (int64_t d = 0; d < dim; ++d)
       args.out[h * args.out_stride + d] = static_cast<float>(out[static_cast<size_t>(d)]);

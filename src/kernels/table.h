@@ -61,11 +61,12 @@ enum class KvType { kF32, kF16, kQ8_0 };
 
 // A page of one KV head: 64 positions. Elements of K lie as [Dh][64], of V as [64][Dh]. With kQ8_0
 // an element is an int8 and every 32 elements along Dh share a half scale: K's lie as
-// [ceil(Dh/32)][64], V's as [64][ceil(Dh/32)].
+// [ceil(Dh/32)][64], V's as [64][ceil(Dh/32)]. A vector may be read up to 16 elements past the end
+// of V.
 inline constexpr int kPagePositions = 64;
 
-// A vector may be read up to 16 elements past the end of V.
 struct KvPage {
+  KvType k_type, v_type;
   uint8_t* k;
   uint8_t* k_scales;  // halves; only with kQ8_0
   uint8_t* v;
@@ -108,9 +109,9 @@ struct KernelTable {
   // interleaved, else (x[i], x[i + n/2]).
   void (*rope)(const float* cos, const float* sin, int64_t n, bool is_interleaved, float* inout);
   // Stores one position of one KV head into its page.
-  void (*store_kv)(KvType type, const float* k, const float* v, int64_t head_dim, int position,
+  void (*store_kv)(const float* k, const float* v, int64_t head_dim, int position,
                    const KvPage& page);
-  void (*attention)(KvType type, const AttentionArgs& args);
+  void (*attention)(const AttentionArgs& args);
   // Folds the next page's (max, sum, out) into the running ones.
   void (*attention_merge)(const float* out, float max, float sum, int64_t head_dim, float* all_out,
                           float* all_max, float* all_sum);

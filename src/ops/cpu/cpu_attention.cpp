@@ -82,7 +82,7 @@ bool CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int6
   args.out_stride = dim;
   args.max = &to->max[static_cast<size_t>(to_row + first)];
   args.sum = &to->sum[static_cast<size_t>(to_row + first)];
-  kernels_.attention(op.layout.type, args);
+  kernels_.attention(args);
   return true;
 }
 

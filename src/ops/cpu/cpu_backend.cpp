@@ -91,7 +91,7 @@ class CpuBackend : public Backend {
       uint8_t* page = args.pages[static_cast<size_t>(position / kernels::kPagePositions)];
       for (int64_t h = 0; h < kv_heads; ++h) {
         Rotate(args, t, args.k_norm, k + h * dim);
-        kernels_.store_kv(args.layout.type, k + h * dim, v + h * dim, dim,
+        kernels_.store_kv(k + h * dim, v + h * dim, dim,
                           static_cast<int>(position % kernels::kPagePositions),
                           args.layout.Head(page, h));
       }
