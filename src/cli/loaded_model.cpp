@@ -21,7 +21,8 @@ std::string DefaultModelPath() {
   const std::filesystem::path folder = std::filesystem::path(ExecutablePath()).parent_path();
   for (const auto& candidate : {folder / "models", folder.parent_path() / "models"})
     if (std::filesystem::exists(candidate / kDefaultModel)) return candidate / kDefaultModel;
-  throw Error(Code::kUsage, "no model: name one with -m, or run ./run once, which fetches {}", kDefaultModel);
+  throw Error(Code::kUsage, "no model: name one with -m, or run ./run once, which fetches {}",
+              kDefaultModel);
 }
 
 }  // namespace
@@ -40,7 +41,9 @@ kernels::KvType ParseKvType(const std::string& name) {
 
 text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::Tokenizer& tokenizer,
                                     const std::string& override_path) {
-  const auto text_of = [&](int32_t id) { return id < 0 ? std::string() : std::string(tokenizer.TokenBytes(id)); };
+  const auto text_of = [&](int32_t id) {
+    return id < 0 ? std::string() : std::string(tokenizer.TokenBytes(id));
+  };
   const std::string bos = text_of(tokenizer.bos()), eos = text_of(tokenizer.eos());
   if (!override_path.empty()) return text::ChatTemplate(ReadTextFile(override_path), bos, eos);
   const format::GgufMetadata& metadata = file.metadata();
@@ -56,7 +59,8 @@ text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::To
                 "{}: the file has no chat template and its family's is not known; give one with "
                 "--chat-template-file, or use --raw",
                 file.path());
-  std::fprintf(stderr, "slm: the file has no chat template; using the published one of %s\n", published->name.c_str());
+  std::fprintf(stderr, "slm: the file has no chat template; using the published one of %s\n",
+               published->name.c_str());
   return text::ChatTemplate(published->source, bos, eos);
 }
 
@@ -83,8 +87,10 @@ engine::Session LoadedModel::NewSession() const {
     std::fprintf(stderr, "slm: context of %lld tokens%s\n", static_cast<long long>(session.context),
                  session.context < h.context ? ", as memory allows; the model's is longer" : "");
   else if (options_.context > h.context)
-    std::fprintf(stderr, "slm: the context of %lld tokens is longer than the %lld that the model was made for\n",
-                 static_cast<long long>(session.context), static_cast<long long>(h.context));
+    std::fprintf(
+        stderr,
+        "slm: the context of %lld tokens is longer than the %lld that the model was made for\n",
+        static_cast<long long>(session.context), static_cast<long long>(h.context));
   return engine::Session(model_, session);
 }
 

@@ -14,7 +14,8 @@
 namespace slm::cli {
 
 struct ModelOptions {
-  std::string model;  // path, hf:user/repo[:quant], or a name of `slm models`; empty: the default model
+  std::string
+      model;  // path, hf:user/repo[:quant], or a name of `slm models`; empty: the default model
   int64_t context = 0;
   int threads = 0;
   std::string k_type = "f16", v_type = "f16";
@@ -26,8 +27,8 @@ std::string ResolveModelPath(const std::string& name);
 
 kernels::KvType ParseKvType(const std::string& name);
 
-// The template of a model file, or of `override_path` when that is not empty; says on stderr when the file has none and
-// its family's published one is taken. Throws kBadInput when there is none.
+// The template of a model file, or of `override_path` when that is not empty; says on stderr when
+// the file has none and its family's published one is taken. Throws kBadInput when there is none.
 text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::Tokenizer& tokenizer,
                                     const std::string& override_path);
 

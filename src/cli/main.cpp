@@ -29,7 +29,8 @@ int Main(int argc, char** argv) {
     command.declare(sub);
   }
   std::vector<std::string> args;
-  for (int i = argc - 1; i > 0; --i) args.push_back(LongForm(argv[i]));  // CLI11 wants them reversed
+  for (int i = argc - 1; i > 0; --i)
+    args.push_back(LongForm(argv[i]));  // CLI11 wants them reversed
   try {
     app.parse(args);
     return 0;

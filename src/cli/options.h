@@ -1,5 +1,5 @@
-// Flags that several commands share, so that one name means one thing everywhere. Every option has a twin in the
-// environment: SLM_ and its first long name in capitals, e.g. SLM_CTX_SIZE.
+// Flags that several commands share, so that one name means one thing everywhere. Every option has
+// a twin in the environment: SLM_ and its first long name in capitals, e.g. SLM_CTX_SIZE.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -20,15 +20,15 @@ CLI::Option* AddOption(CLI::App* app, const std::string& flags, T& value, const 
   return option;
 }
 
-void AddModel(CLI::App* app, std::string* model);           // -m
-void AddThreads(CLI::App* app, int* threads);               // -t
+void AddModel(CLI::App* app, std::string* model);            // -m
+void AddThreads(CLI::App* app, int* threads);                // -t
 void AddModelOptions(CLI::App* app, ModelOptions* options);  // -m -c -t -ctk -ctv
 void AddChatTemplateFile(CLI::App* app, std::string* path);
 void AddJson(CLI::App* app, bool* is_json);
 
 struct SamplerFlags {
   engine::SamplerOptions options;
-  int64_t seed = -1;  // -1: from the system
+  int64_t seed = -1;                    // -1: from the system
   std::vector<std::string> logit_bias;  // ID=BIAS
   // Checked, with the seed drawn and the breakers of DRY found.
   engine::SamplerOptions Finish(const text::Tokenizer& tokenizer) const;

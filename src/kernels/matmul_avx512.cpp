@@ -282,6 +282,34 @@ static void MatMulInt8(const MatMulArgs& args) {
   }
 }
 
+static int64_t ProbeInt8(int64_t rounds) {
+  constexpr int kChains = 12;
+  __m512i sum[kChains];
+  SLM_UNROLL
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_epi32(i);
+  const __m512i w = _mm512_set1_epi8(3), x = _mm512_set1_epi8(1);
+  for (int64_t i = 0; i < rounds; ++i) {
+    SLM_UNROLL
+    for (int j = 0; j < kChains; ++j) sum[j] = _mm512_dpbusd_epi32(sum[j], w, x);
+  }
+  __m512i total = sum[0];
+  SLM_UNROLL
+  for (int i = 1; i < kChains; ++i) total = _mm512_xor_si512(total, sum[i]);
+  volatile int keep = _mm512_reduce_add_epi32(total);
+  (void)keep;
+  return rounds * kChains * 64;
+}
+
+static uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
+  __m512i sum[4] = {};
+  for (size_t i = 0; i < bytes; i += 256) {
+    SLM_UNROLL
+    for (size_t j = 0; j < 4; ++j) sum[j] = _mm512_xor_si512(sum[j], LoadVec(data + i + 64 * j));
+  }
+  sum[0] = _mm512_xor_si512(_mm512_xor_si512(sum[0], sum[1]), _mm512_xor_si512(sum[2], sum[3]));
+  return static_cast<uint64_t>(_mm512_reduce_add_epi64(sum[0]));
+}
+
 template <Type kType>
 static void Install(KernelTable* table) {
   constexpr ActFormat kFormat =
@@ -298,6 +326,8 @@ const KernelTable& Avx512Table() {
     KernelTable t = {};
     t.isa = "avx512";
     avx512::InstallFloat(&t);
+    t.probe_int8 = avx512::ProbeInt8;
+    t.probe_read = avx512::ProbeRead;
     avx512::Install<Type::kQ8_0>(&t);
     avx512::Install<Type::kQ4_0>(&t);
     avx512::Install<Type::kQ4_1>(&t);

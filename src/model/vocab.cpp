@@ -19,7 +19,8 @@ text::Vocab ReadVocab(const format::GgufMetadata& in) {
   v.pre = in.FindString("tokenizer.ggml.pre").value_or("");
   v.tokens = in.GetStrings("tokenizer.ggml.tokens");
   v.scores = in.FindFloats("tokenizer.ggml.scores").value_or(std::vector<float>());
-  for (const int64_t type : in.FindInts("tokenizer.ggml.token_type").value_or(std::vector<int64_t>()))
+  for (const int64_t type :
+       in.FindInts("tokenizer.ggml.token_type").value_or(std::vector<int64_t>()))
     v.types.push_back(static_cast<int32_t>(type < 0 || type > 100 ? 0 : type));
   v.merges = in.FindStrings("tokenizer.ggml.merges").value_or(std::vector<std::string_view>());
   v.bos = FindId(in, "bos");
