@@ -101,16 +101,20 @@ class Transfer {
   // Until the file is complete; throws when that cannot be reached.
   void Receive() {
     Backoff backoff(client_);
+    uint64_t furthest = file_.size();
     if (progress_)
       progress_->Start(download_.name, ProgressUnit::kBytes, file_.size(), total_.value_or(0));
     is_complete_ = total_ && file_.size() == *total_;
     while (!is_complete_) {
-      const uint64_t before = received_;
       const HttpOutcome outcome = Attempt();
       if (is_complete_) break;
-      // A server that cuts after a few bytes may not keep this loop alive for ever.
-      const uint64_t gain = received_ - before;
-      if (gain >= std::max<uint64_t>(total_ ? *total_ / 100 : kMinGainBytes, 1)) backoff.Reset();
+      // Only what goes further than ever is progress. Pitfall: a server that never ends as promised
+      // makes every attempt receive a lot, and this loop go on for ever.
+      const uint64_t step = std::max<uint64_t>(total_ ? *total_ / 100 : kMinGainBytes, 1);
+      if (file_.size() >= furthest + step) {
+        furthest = file_.size();
+        backoff.Reset();
+      }
       const bool is_cut = !outcome.problem.empty() || !unfinished_.empty();
       const bool may_retry = !outcome.problem.empty() ? outcome.is_retryable
                              : !unfinished_.empty()   ? true

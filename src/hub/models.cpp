@@ -75,10 +75,10 @@ void ListHub(const Store& store, const std::string& folder, std::vector<ModelEnt
       entry.is_current = refs.empty() || std::find(refs.begin(), refs.end(), commit) != refs.end();
       entry.name = repo;
       if (!entry.quant.empty() && quants[entry.quant] == 1)
-        entry.name += ":" + entry.quant;
+        entry.name = fmt::format("{}:{}", repo, entry.quant);
       else if (!entry.file.empty())
-        entry.name += "/" + entry.file;
-      if (!entry.is_current) entry.name += "@" + commit.substr(0, 8);
+        entry.name = fmt::format("{}/{}", repo, entry.file);
+      if (!entry.is_current) entry.name = fmt::format("{}@{}", entry.name, commit.substr(0, 8));
       all->push_back(std::move(entry));
     }
   }
@@ -113,7 +113,7 @@ void ListLocal(const Store& store, std::vector<ModelEntry>* all) {
         }
       }
       ModelEntry entry = MakeEntry(fs::path(target).parent_path(), files);
-      entry.source = "file://" + EscapeUrl(target, true);
+      entry.source = fmt::format("file://{}", EscapeUrl(target, true));
       entry.name = entry.file;
       all->push_back(std::move(entry));
     }
