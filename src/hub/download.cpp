@@ -49,10 +49,12 @@ std::optional<ContentRange> ParseContentRange(std::string_view text) {
   return range;
 }
 
-// A weak ETag does not promise the same bytes.
-std::string StrongEtag(const HttpReply& reply) {
+// What goes into If-Range: a strong ETag, else the date of the last change. A weak ETag does not
+// promise the same bytes.
+std::string ValidatorOf(const HttpReply& reply) {
   const std::string& etag = reply.Header("etag");
-  return etag.size() > 2 && etag.front() == '"' && etag.back() == '"' ? etag : "";
+  if (etag.size() > 2 && etag.front() == '"' && etag.back() == '"') return etag;
+  return reply.Header("last-modified");
 }
 
 class Transfer {
@@ -65,10 +67,16 @@ class Transfer {
         progress_(progress),
         file_(download.partial, client.cancel_callback()),
         total_(download.size) {
-    const bool can_continue = !download.digest.empty() || !file_.etag().empty();
-    if (!can_continue || (total_ && file_.size() > *total_)) file_.Clear();
+    if (total_ && file_.size() > *total_) file_.Clear();
+    DropUnlessContinuable();
     is_resumed_ = file_.size() > 0;
   }
+
+  ~Transfer() {
+    if (is_announced_) progress_->Finish();
+  }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
 
   Downloaded Run() {
     if (total_) file_.CheckRoom(*total_);
@@ -102,8 +110,6 @@ class Transfer {
   void Receive() {
     Backoff backoff(client_);
     uint64_t furthest = file_.size();
-    if (progress_)
-      progress_->Start(download_.name, ProgressUnit::kBytes, file_.size(), total_.value_or(0));
     is_complete_ = total_ && file_.size() == *total_;
     while (!is_complete_) {
       const HttpOutcome outcome = Attempt();
@@ -128,20 +134,22 @@ class Transfer {
                             FormatBytes(file_.size()));
       throw NetworkError(Code::kFailed, "{}", text);
     }
-    if (progress_) {
-      progress_->Update(file_.size());
-      progress_->Finish();
-    }
+  }
+
+  // Without a digest or a validator nobody would notice that the rest is of another file.
+  void DropUnlessContinuable() {
+    if (file_.size() > 0 && download_.digest.empty() && file_.validator().empty()) file_.Clear();
   }
 
   HttpOutcome Attempt() {
     unfinished_.clear();
+    DropUnlessContinuable();
     HttpRequest request;
     request.url = download_.url;
     request.headers = {"Accept-Encoding: identity"};
     if (file_.size() > 0) {
       request.headers.push_back(fmt::format("Range: bytes={}-", file_.size()));
-      if (!file_.etag().empty()) request.headers.push_back("If-Range: " + file_.etag());
+      if (!file_.validator().empty()) request.headers.push_back("If-Range: " + file_.validator());
     }
     if (download_.sends_token) {
       request.token = settings_.token;
@@ -209,15 +217,16 @@ class Transfer {
           "{}: the server does not say how long the file is, so a cut could not be told from "
           "its end; give its SHA-256",
           download_.name);
-    file_.SetEtag(StrongEtag(reply));
+    file_.SetValidator(ValidatorOf(reply));
     Announce();
     return true;
   }
 
   bool BeginPart(const HttpReply& reply) {
     const auto range = ParseContentRange(reply.Header("content-range"));
-    const std::string etag = StrongEtag(reply);
-    const bool is_same_file = etag.empty() || file_.etag().empty() || etag == file_.etag();
+    const std::string validator = ValidatorOf(reply);
+    const bool is_same_file =
+        validator.empty() || file_.validator().empty() || validator == file_.validator();
     const bool fits =
         range && file_.size() > 0 && range->first == file_.size() &&
         (total_ ? !range->total || *range->total == *total_ : range->total.has_value());
@@ -235,8 +244,12 @@ class Transfer {
 
   void Announce() {
     if (total_) file_.CheckRoom(*total_);
-    if (progress_)
+    if (!progress_) return;
+    // Once: further attempts go on with the same line.
+    if (!is_announced_)
       progress_->Start(download_.name, ProgressUnit::kBytes, file_.size(), total_.value_or(0));
+    is_announced_ = true;
+    progress_->Update(file_.size());
   }
 
   void OnBody(std::string_view data) {
@@ -261,7 +274,8 @@ class Transfer {
   uint64_t received_ = 0;
   bool is_resumed_ = false;  // the file holds bytes of an earlier run
   bool is_complete_ = false;
-  std::string unfinished_;  // why the last reply did not complete the file
+  bool is_announced_ = false;  // to progress_
+  std::string unfinished_;     // why the last reply did not complete the file
   std::string last_sha256_;
 };
 

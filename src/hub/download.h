@@ -29,9 +29,10 @@ struct Downloaded {
 };
 
 // What is in `partial` already is kept when it can be continued: with a known digest, or under
-// the ETag that <partial>.etag holds. Afterwards the file is complete, verified and flushed to
-// disk. Throws Error: kFailed for a full disk (the partial file stays), a wrong size or digest (it
-// is removed), a refusal of the server; NetworkError (it stays); kInterrupted (it stays).
+// the ETag or date that <partial>.validator holds. Afterwards the file is complete, verified and
+// flushed to disk. Throws Error: kFailed for a full disk (the partial file stays), a wrong size or
+// digest (it is removed), a refusal of the server; NetworkError (it stays); kInterrupted (it
+// stays).
 Downloaded Fetch(HttpClient& client, const Download& download, const Settings& settings,
                  Progress* progress);
 

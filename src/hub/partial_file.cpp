@@ -18,10 +18,10 @@
 namespace slm::hub {
 namespace {
 
-constexpr size_t kMaxEtagBytes = 1024;
+constexpr size_t kMaxValidatorBytes = 1024;
 constexpr size_t kReadBytes = 1 << 20;
 
-std::string EtagPath(const std::string& partial) { return partial + ".etag"; }
+std::string ValidatorPath(const std::string& partial) { return partial + ".validator"; }
 
 std::string Folder(const std::string& path) { return std::filesystem::path(path).parent_path(); }
 
@@ -29,7 +29,7 @@ std::string Folder(const std::string& path) { return std::filesystem::path(path)
 
 void RemovePartial(const std::string& partial) {
   unlink(partial.c_str());
-  unlink(EtagPath(partial).c_str());
+  unlink(ValidatorPath(partial).c_str());
 }
 
 PartialFile::PartialFile(const std::string& path, const std::function<bool()>& is_cancelled)
@@ -52,7 +52,7 @@ PartialFile::PartialFile(const std::string& path, const std::function<bool()>& i
       hasher_.Update(buffer.data(), static_cast<size_t>(got));
       size_ += static_cast<uint64_t>(got);
     }
-    if (size_ > 0) etag_ = ReadStart(EtagPath(path), kMaxEtagBytes).value_or("");
+    if (size_ > 0) validator_ = ReadStart(ValidatorPath(path), kMaxValidatorBytes).value_or("");
   } catch (...) {
     close(fd_);
     throw;
@@ -103,7 +103,7 @@ void PartialFile::Clear() {
     throw Error(Code::kFailed, "{}: cannot empty: {}", path_, std::strerror(errno));
   size_ = 0;
   hasher_.Reset();
-  SetEtag("");
+  SetValidator("");
 }
 
 void PartialFile::Finish() {
@@ -114,14 +114,14 @@ void PartialFile::Finish() {
   }
 }
 
-void PartialFile::SetEtag(const std::string& etag) {
-  if (etag == etag_) return;
-  etag_ = etag;
-  if (etag.empty() || etag.size() > kMaxEtagBytes) {
-    etag_.clear();
-    unlink(EtagPath(path_).c_str());
+void PartialFile::SetValidator(const std::string& validator) {
+  if (validator == validator_) return;
+  validator_ = validator;
+  if (validator.empty() || validator.size() > kMaxValidatorBytes) {
+    validator_.clear();
+    unlink(ValidatorPath(path_).c_str());
   } else {
-    WriteFileAtomically(EtagPath(path_), etag);
+    WriteFileAtomically(ValidatorPath(path_), validator);
   }
 }
 

@@ -32,14 +32,14 @@ class PartialFile {
   std::string FinishSha256() { return hasher_.Finish(); }
   void Finish();  // flushes it to disk
 
-  // The validator of the content so far, kept in <path>.etag; empty when there is none.
-  const std::string& etag() const { return etag_; }
-  void SetEtag(const std::string& etag);
+  // The validator of the content so far, kept in <path>.validator; empty when there is none.
+  const std::string& validator() const { return validator_; }
+  void SetValidator(const std::string& validator);
 
  private:
   [[noreturn]] void ThrowNoRoom(std::optional<uint64_t> total, const char* reason) const;
 
-  std::string path_, etag_;
+  std::string path_, validator_;
   int fd_ = -1;
   bool is_finished_ = false;
   uint64_t size_ = 0;

@@ -53,9 +53,9 @@ class DownloadTest : public ::testing::Test {
     return "";
   }
 
-  void Partial(const std::string& content, const std::string& etag) {
+  void Partial(const std::string& content, const std::string& validator) {
     testing::WriteFile(download_.partial, content);
-    if (!etag.empty()) testing::WriteFile(download_.partial + ".etag", etag);
+    if (!validator.empty()) testing::WriteFile(download_.partial + ".validator", validator);
   }
 
   bool HasPartial() const { return std::filesystem::exists(download_.partial); }
@@ -128,17 +128,24 @@ TEST_F(DownloadTest, WithoutADigestOnlyAnEtagAllowsToResume) {
   EXPECT_EQ(server_.requests()[1].Header("if-range"), "\"v1\"");
 }
 
-TEST_F(DownloadTest, AWeakEtagDoesNot) {
+TEST_F(DownloadTest, ADateOfChangeDoesButAWeakEtagDoesNot) {
   download_.digest.clear();
   download_.size.reset();
-  int requests = 0;
-  handler_ = [&](const ServerRequest& request) {
-    ServerReply reply = ServeContent(request, content_, "W/\"v1\"");
-    if (++requests == 1) reply.cut_after = 50'000;
-    return reply;
-  };
-  ExpectComplete(Run());  // within one run the bytes before the cut are known to be of this file
-  EXPECT_FALSE(std::filesystem::exists(download_.partial + ".etag"));
+  for (const bool has_date : {true, false}) {
+    const size_t first = server_.requests().size();
+    handler_ = [&](const ServerRequest& request) {
+      const std::string date = "Sun, 06 Nov 1994 08:49:37 GMT";
+      ServerReply reply = ServeContent(request, content_, date);
+      reply.headers[0] = {"ETag", "W/\"v1\""};
+      if (has_date) reply.headers.emplace_back("Last-Modified", date);
+      if (server_.requests().size() == first + 1) reply.cut_after = 50'000;
+      return reply;
+    };
+    ExpectComplete(Run());
+    EXPECT_EQ(server_.requests().size(), first + 2);
+    EXPECT_EQ(Range(first + 1), has_date ? "bytes=50000-" : "");
+    std::filesystem::remove(download_.partial);
+  }
 }
 
 TEST_F(DownloadTest, StartsAgainWhenTheFileChangedOnTheServer) {
