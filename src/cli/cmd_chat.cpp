@@ -3,11 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "cli/answer.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
 #include "cli/options.h"
+#include "serve/answer.h"
 
 namespace slm::cli {
 namespace {
@@ -136,14 +136,15 @@ class Chat {
     const std::string prompt =
         loaded_.chat_template().Render(Messages(), nullptr, true, ordered_json::object());
     InterruptGuard::Clear();
-    AnswerOptions options;
+    serve::AnswerOptions options;
     options.max_tokens = flags_.max_tokens;
     options.is_cancelled = InterruptGuard::IsInterrupted;
     options.on_text = [](std::string_view text) {
       std::fwrite(text.data(), 1, text.size(), stdout);
       std::fflush(stdout);
     };
-    const Answer answer = GenerateAnswer(&loaded_, &session_, prompt, sampler_, options);
+    const serve::Answer answer = serve::GenerateAnswer(loaded_.tokenizer(), &loaded_.executor(),
+                                                       &session_, prompt, sampler_, options);
     std::fputs("\n", stdout);
     if (answer.result.reason == engine::FinishReason::kCancelled)
       std::fprintf(stderr, "slm: stopped\n");
