@@ -7,6 +7,7 @@
 #include "base/half.h"
 #include "kernels/table.h"
 #include "support/blocks.h"
+#include "support/floats.h"
 #include "support/tables.h"
 
 namespace slm::kernels {
@@ -126,6 +127,22 @@ TEST_P(MatMul, ExtremesMatchTheSpecification) {
           << table->isa << " variant " << variant;
     }
   }
+}
+
+// Any bytes as weights, NaN and infinite scales among them, against any activations; every number
+// of columns that tiles can leave over.
+TEST_P(MatMul, AnyBytesMatchTheSpecification) {
+  std::mt19937 rng(11);
+  for (const auto values : testing::kAllValues)
+    for (int cols = 1; cols <= 19; ++cols) {
+      Case c = MakeCase(GetParam(), {512 + 32 * cols, 1 + cols % 16, cols}, rng);
+      for (uint8_t& byte : c.plain) byte = static_cast<uint8_t>(rng());
+      c.x = MakeFloats(values, c.x.size(), rng);
+      const std::vector<float> expected = Product(testing::Scalar(), c, cols % 2);
+      for (const KernelTable* table : testing::FastTables())
+        ASSERT_TRUE(testing::SameBits(Product(*table, c, cols % 2), expected))
+            << table->isa << " cols=" << cols << " " << testing::NameOf(values);
+    }
 }
 
 TEST_P(MatMul, OneColumnAndManyGiveTheSameBits) {
