@@ -1,0 +1,152 @@
+#include "base/cpu.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace slm {
+namespace {
+
+std::optional<std::string> FirstLine(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  if (!in || !std::getline(in, line)) return std::nullopt;
+  return line;
+}
+
+std::optional<uint64_t> ReadNumber(const std::string& path) {
+  std::ifstream in(path);
+  uint64_t value = 0;
+  if (!(in >> value)) return std::nullopt;  // "max" is no number
+  return value;
+}
+
+// The folders of this process's control groups for `controller` ("" = v2), innermost first.
+std::vector<std::string> CgroupFolders(const std::string& controller) {
+  std::ifstream in("/proc/self/cgroup");
+  std::string line;
+  std::vector<std::string> folders;
+  while (std::getline(in, line)) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    std::istringstream names(line.substr(first + 1, second - first - 1));
+    bool match = controller.empty() && second == first + 1;
+    for (std::string name; std::getline(names, name, ',');) match |= name == controller;
+    if (!match) continue;
+    const std::string root = "/sys/fs/cgroup" + (controller.empty() ? "" : "/" + controller);
+    std::string path = line.substr(second + 1);
+    for (; !path.empty() && path != "/"; path.resize(path.rfind('/')))
+      folders.push_back(root + path);
+    folders.push_back(root);
+  }
+  return folders;
+}
+
+}  // namespace
+
+CpuFeatures DetectCpuFeatures() {
+  CpuFeatures features;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("avx");
+  features.avx512_vnni = features.avx2 && __builtin_cpu_supports("avx512f") &&
+                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+#endif
+  return features;
+}
+
+std::string CpuName() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos)
+      return line.substr(line.find(": ") + 2);
+  return "unknown";
+}
+
+int AllowedCores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0)
+    return std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+  std::set<std::string> cores;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &set)) continue;
+    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    const auto siblings = FirstLine(folder + "thread_siblings_list");
+    cores.insert(siblings.value_or(std::to_string(cpu)));
+  }
+  return std::max(1, static_cast<int>(cores.size()));
+}
+
+double CpuQuota() {
+  double quota = 0;
+  const auto tighten = [&](double cores) {
+    if (cores > 0) quota = quota == 0 ? cores : std::min(quota, cores);
+  };
+  for (const std::string& folder : CgroupFolders("")) {
+    std::ifstream in(folder + "/cpu.max");
+    double limit = 0, period = 0;
+    if (in >> limit >> period && period > 0) tighten(limit / period);
+  }
+  for (const std::string& folder : CgroupFolders("cpu")) {
+    std::ifstream limit_file(folder + "/cpu.cfs_quota_us"),
+        period_file(folder + "/cpu.cfs_period_us");
+    double limit = 0, period = 0;
+    if (limit_file >> limit && period_file >> period && limit > 0 && period > 0)
+      tighten(limit / period);
+  }
+  return quota;
+}
+
+int DefaultThreads() {
+  const int cores = AllowedCores();
+  const double quota = CpuQuota();
+  return quota > 0 ? std::clamp(static_cast<int>(quota), 1, cores) : cores;
+}
+
+MemoryInfo GetMemoryInfo() {
+  MemoryInfo info;
+  std::ifstream in("/proc/meminfo");
+  std::string key, unit;
+  for (uint64_t value = 0; in >> key >> value && std::getline(in, unit);) {
+    if (key == "MemTotal:") info.total_bytes = value * 1024;
+    if (key == "MemAvailable:") info.available_bytes = value * 1024;
+  }
+  const auto limit_by = [&](std::optional<uint64_t> limit, std::optional<uint64_t> used) {
+    if (!limit || *limit >= info.total_bytes) return;
+    info.total_bytes = *limit;
+    info.available_bytes =
+        std::min(info.available_bytes, *limit - std::min(*limit, used.value_or(0)));
+  };
+  for (const std::string& folder : CgroupFolders(""))
+    limit_by(ReadNumber(folder + "/memory.max"), ReadNumber(folder + "/memory.current"));
+  for (const std::string& folder : CgroupFolders("memory"))
+    limit_by(ReadNumber(folder + "/memory.limit_in_bytes"),
+             ReadNumber(folder + "/memory.usage_in_bytes"));
+  return info;
+}
+
+uint64_t PeakResidentBytes() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::string ExecutablePath() {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+}
+
+}  // namespace slm

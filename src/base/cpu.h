@@ -1,0 +1,40 @@
+// What this machine is and what this process may use of it. Only src/base asks the system.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace slm {
+
+struct CpuFeatures {
+  bool avx2 = false;         // with FMA and F16C
+  bool avx512_vnni = false;  // AVX-512 F, BW, DQ, VL and VNNI
+};
+
+CpuFeatures DetectCpuFeatures();
+
+std::string CpuName();
+
+// Cores that the affinity mask allows; a core with two hardware threads counts once.
+int AllowedCores();
+
+// CPU time that the control group grants, in cores (cgroup v1 and v2); 0 when there is no limit.
+double CpuQuota();
+
+// AllowedCores, held down to the quota rounded down, at least 1: what computing should use.
+int DefaultThreads();
+
+struct MemoryInfo {
+  uint64_t total_bytes = 0;      // of the machine, or the control group's limit when that is less
+  uint64_t available_bytes = 0;  // can still be used without swapping, within that limit
+};
+
+MemoryInfo GetMemoryInfo();
+
+// Of this process, from the kernel's count.
+uint64_t PeakResidentBytes();
+
+// The path of the running program.
+std::string ExecutablePath();
+
+}  // namespace slm

@@ -1,0 +1,99 @@
+#include "base/thread_pool.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace slm {
+namespace {
+
+constexpr uint32_t kOpen = 1u << 31;
+
+// How long a worker spins for the next loop before it sleeps. Loops of one token follow each other
+// within microseconds; waking a sleeper costs tens of them.
+constexpr auto kSpin = std::chrono::microseconds(50);
+
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+// True as soon as done() is; false after `limit`.
+template <class Done>
+bool SpinUntil(const Done& done, std::chrono::microseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (done()) return true;
+      Pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return done();
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  for (int thread = 1; thread < threads; ++thread)
+    workers_.emplace_back([this, thread] { Work(thread); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_ = true;
+  ++generation_;
+  generation_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::Run(int64_t chunks, const void* context, Call call) {
+  context_ = context;
+  call_ = call;
+  chunks_ = chunks;
+  next_.store(0, std::memory_order_relaxed);
+  gate_.store(kOpen);
+  ++generation_;
+  // A worker counts itself before it sleeps and the futex compares the generation: either it is
+  // seen here or it sees the new generation.
+  if (sleepers_.load() > 0) generation_.notify_all();
+  RunChunks(0);
+  gate_.fetch_and(~kOpen);
+  const auto empty = [this] { return gate_.load() == 0; };
+  while (!SpinUntil(empty, kSpin)) std::this_thread::yield();
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void ThreadPool::RunChunks(int thread) {
+  for (int64_t chunk; (chunk = next_.fetch_add(1, std::memory_order_relaxed)) < chunks_;) {
+    try {
+      call_(context_, chunk, thread);
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(error_mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
+  }
+}
+
+void ThreadPool::Work(int thread) {
+  uint32_t seen = 0;
+  for (;;) {
+    const auto started = [&] { return generation_.load() != seen; };
+    if (!SpinUntil(started, kSpin)) {
+      ++sleepers_;
+      generation_.wait(seen);
+      --sleepers_;
+    }
+    if (stop_) return;
+    seen = generation_.load();
+    uint32_t gate = gate_.load();
+    while ((gate & kOpen) && !gate_.compare_exchange_weak(gate, gate + 1)) {
+    }
+    if (!(gate & kOpen)) continue;
+    RunChunks(thread);
+    gate_.fetch_sub(1);
+  }
+}
+
+}  // namespace slm

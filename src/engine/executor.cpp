@@ -1,0 +1,274 @@
+#include "engine/executor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace slm::engine {
+namespace {
+
+constexpr int64_t kLogitRows = 32;  // computed at once: bounds [rows, V]
+
+int64_t Pad(int64_t n) { return (n + 15) / 16 * 16; }
+
+// Places for products side by side in one row.
+struct Side {
+  int64_t at = 0;
+  int64_t Take(int64_t n) {
+    const int64_t place = at;
+    at += Pad(n);
+    return place;
+  }
+};
+
+const float* OrNull(const model::Vector& v) { return v.empty() ? nullptr : v.data(); }
+
+}  // namespace
+
+Executor::Executor(std::shared_ptr<const Model> model)
+    : model_(std::move(model)), backend_(model_->runtime()->backend()) {}
+
+void Executor::Check(std::span<const BatchItem> batch) const {
+  int64_t rows = 0;
+  for (const BatchItem& item : batch) {
+    const auto count = static_cast<int64_t>(item.tokens.size());
+    const auto have = static_cast<int64_t>(item.session->tokens().size());
+    if (have + count > item.session->context())
+      throw Error(Code::kBadInput, "{} tokens do not fit the context of {}", have + count,
+                  item.session->context());
+    for (const int32_t id : item.tokens)
+      if (id < 0 || id >= model_->hparams().vocab)
+        throw Error(Code::kBadInput, "token {} is not in the vocabulary of {}", id,
+                    model_->hparams().vocab);
+    rows += count;
+  }
+  SLM_CHECK(rows > 0 && rows <= kMaxRows);
+}
+
+void Executor::Resize(int64_t rows) {
+  rows_ = rows;
+  if (rows <= rows_capacity_) return;
+  const model::Hparams& h = model_->hparams();
+  const int64_t q = h.heads * h.head_dim, kv = h.kv_heads * h.head_dim;
+  const int64_t input = std::max({h.d_model, q, h.ffn});
+  wide_stride_ = std::max(Pad(q) + 2 * Pad(kv), 2 * Pad(h.ffn));
+  out_stride_ = Pad(h.d_model);
+  const int64_t half_rope = h.rope_dim / 2;
+  // Two passes over the same list: the first counts, the second places.
+  size_t bytes = 0;
+  for (uint8_t* base : {static_cast<uint8_t*>(nullptr), static_cast<uint8_t*>(nullptr)}) {
+    const bool is_placing = bytes > 0;
+    if (is_placing) {
+      arena_ = AlignedBuffer(bytes);
+      base = arena_.data();
+    }
+    size_t at = 0;
+    const auto take = [&](auto** to, size_t row_bytes) {
+      if (is_placing) *to = reinterpret_cast<std::remove_reference_t<decltype(*to)>>(base + at);
+      at += (static_cast<size_t>(rows) * row_bytes + 63) / 64 * 64;
+    };
+    const auto floats = [](int64_t n) { return static_cast<size_t>(n) * sizeof(float); };
+    take(&x_, floats(h.d_model));
+    take(&input_, floats(input));
+    take(&act32_, ActRowBytes(kernels::ActFormat::kAct32, input));
+    take(&act256_, ActRowBytes(kernels::ActFormat::kAct256, input));
+    take(&wide_, floats(wide_stride_));
+    take(&out_, floats(out_stride_));
+    for (int i = 0; i < 2; ++i) {
+      take(&cos_[i], floats(half_rope));
+      take(&sin_[i], floats(half_rope));
+    }
+    take(&q_scale_, floats(1));
+    bytes = at;
+  }
+  rows_capacity_ = rows;
+}
+
+ops::Input Executor::MakeInput(int64_t rows, int64_t k,
+                               std::initializer_list<const ops::Matrix*> readers) {
+  ops::Input input = {rows, k, {}, input_, act32_, act256_};
+  for (const ops::Matrix* reader : readers) input.forms.Add(*reader);
+  return input;
+}
+
+void Executor::FillPositions(std::span<const BatchItem> batch) {
+  const model::Hparams& h = model_->hparams();
+  int64_t row = 0;
+  for (const BatchItem& item : batch) {
+    const auto count = static_cast<int64_t>(item.tokens.size());
+    const int64_t first = item.session->cache_.length(), at = row * h.rope_dim / 2;
+    item.session->rope_.Fill(first, count, cos_[0] + at, sin_[0] + at);
+    if (h.window > 0) item.session->window_rope_.Fill(first, count, cos_[1] + at, sin_[1] + at);
+    for (int64_t t = 0; t < count; ++t, ++row) {
+      double scale = static_cast<double>(h.query_scale);
+      if (h.temperature_scale != 0)
+        scale *= 1 + static_cast<double>(h.temperature_scale) *
+                         std::log1p(static_cast<double>((first + t) / h.original_context));
+      q_scale_[row] = static_cast<float>(scale);
+    }
+  }
+}
+
+void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer) {
+  const model::Hparams& h = model_->hparams();
+  const model::LayerWeights& w = model_->weights().layers[static_cast<size_t>(layer)];
+  const int64_t q_dim = h.heads * h.head_dim;
+  Side side;
+  float* q = wide_ + side.Take(q_dim);
+  float* k = wide_ + side.Take(h.kv_heads * h.head_dim);
+  float* v = wide_ + side.Take(h.kv_heads * h.head_dim);
+
+  const ops::Input input = MakeInput(rows_, h.d_model, {&w.q, &w.k, &w.v});
+  backend_->Norm(x_, w.attn_norm.data(), h.eps, input);
+  const ops::Product products[] = {{&w.q, OrNull(w.q_bias), q, wide_stride_},
+                                   {&w.k, OrNull(w.k_bias), k, wide_stride_},
+                                   {&w.v, OrNull(w.v_bias), v, wide_stride_}};
+  backend_->MatMul(input, products);
+
+  const bool has_window = h.IsWindowLayer(layer);
+  int64_t row = 0;
+  for (const BatchItem& item : batch) {
+    KvCache& cache = item.session->cache_;
+    const auto count = static_cast<int64_t>(item.tokens.size());
+    const int64_t at = row * wide_stride_, angle = row * h.rope_dim / 2;
+    ops::StoreArgs store;
+    store.rows = count;
+    store.q = q + at;
+    store.k = k + at;
+    store.v = v + at;
+    store.stride = wide_stride_;
+    store.heads = h.heads;
+    store.q_norm = OrNull(w.q_norm);
+    store.k_norm = OrNull(w.k_norm);
+    store.eps = h.eps;
+    store.rope = {cos_[has_window] + angle, sin_[has_window] + angle, h.rope_dim,
+                  model_->family().rope_pairs == model::RopePairs::kInterleaved};
+    store.q_scale = q_scale_ + row;
+    store.layout = cache.layout();
+    store.pages = cache.Pages(layer);
+    store.position = cache.length();
+    backend_->Store(store);
+
+    ops::AttentionOp op;
+    op.rows = count;
+    op.q = q + at;
+    op.q_stride = wide_stride_;
+    op.heads = h.heads;
+    op.layout = cache.layout();
+    op.pages = cache.Pages(layer);
+    op.position = cache.length();
+    op.window = has_window ? h.window : 0;
+    op.softcap = h.attn_softcap;
+    op.out = input_ + row * q_dim;
+    op.out_stride = q_dim;
+    backend_->Attention(op);
+    row += count;
+  }
+
+  const ops::Input attended = MakeInput(rows_, q_dim, {&w.output});
+  backend_->Prepare(attended);
+  const ops::Product output = {&w.output, nullptr, out_, out_stride_};
+  backend_->MatMul(attended, {&output, 1});
+  backend_->AddTo(out_, out_stride_, OrNull(w.post_attn_norm), h.eps, rows_, h.d_model, x_);
+}
+
+void Executor::RunFeedForward(int64_t layer) {
+  const model::Hparams& h = model_->hparams();
+  const model::LayerWeights& w = model_->weights().layers[static_cast<size_t>(layer)];
+  Side side;
+  float* gate = wide_ + side.Take(h.ffn);
+  float* up = wide_ + side.Take(h.ffn);
+  const ops::Input input = MakeInput(rows_, h.d_model, {&w.gate, &w.up});
+  backend_->Norm(x_, w.ffn_norm.data(), h.eps, input);
+  const ops::Product products[] = {{&w.gate, nullptr, gate, wide_stride_},
+                                   {&w.up, nullptr, up, wide_stride_}};
+  backend_->MatMul(input, products);
+  const ops::Input gated = MakeInput(rows_, h.ffn, {&w.down});
+  backend_->Gate(model_->family().activation, gate, up, wide_stride_, gated);
+  const ops::Product down = {&w.down, nullptr, out_, out_stride_};
+  backend_->MatMul(gated, {&down, 1});
+  backend_->AddTo(out_, out_stride_, OrNull(w.post_ffn_norm), h.eps, rows_, h.d_model, x_);
+}
+
+void Executor::RunHead(std::span<const BatchItem> batch, const LogitSink& sink) {
+  const model::Hparams& h = model_->hparams();
+  const model::Weights& w = model_->weights();
+  const int64_t stride = Pad(h.vocab);
+  int64_t row = 0;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const auto count = static_cast<int64_t>(batch[i].tokens.size());
+    const int64_t wanted = std::min(batch[i].logit_rows, count);
+    for (int64_t done = 0; done < wanted; done += kLogitRows) {
+      const int64_t rows = std::min(kLogitRows, wanted - done);
+      logits_.resize(static_cast<size_t>(
+          std::max<int64_t>(rows * stride, static_cast<int64_t>(logits_.size()))));
+      const ops::Input input = MakeInput(rows, h.d_model, {&w.output});
+      backend_->Norm(x_ + (row + count - wanted + done) * h.d_model, w.output_norm.data(), h.eps,
+                     input);
+      const ops::Product product = {&w.output, nullptr, logits_.data(), stride};
+      backend_->MatMul(input, {&product, 1});
+      for (int64_t r = 0; r < rows; ++r) {
+        float* logits = logits_.data() + r * stride;
+        if (h.final_softcap > 0) backend_->Softcap(h.final_softcap, h.vocab, logits);
+        sink(i, done + r, {logits, static_cast<size_t>(h.vocab)});
+      }
+    }
+    row += count;
+  }
+}
+
+void Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink) {
+  Check(batch);
+  int64_t rows = 0;
+  for (const BatchItem& item : batch) {
+    item.session->cache_.Reserve(static_cast<int64_t>(item.tokens.size()));
+    rows += static_cast<int64_t>(item.tokens.size());
+  }
+  Resize(rows);
+  const model::Hparams& h = model_->hparams();
+  const float scale = model_->family().scales_embedding
+                          ? static_cast<float>(std::sqrt(static_cast<double>(h.d_model)))
+                          : 1.0f;
+  int64_t row = 0;
+  for (const BatchItem& item : batch) {
+    backend_->Embed(model_->weights().token_embd, item.tokens, scale, x_ + row * h.d_model);
+    row += static_cast<int64_t>(item.tokens.size());
+  }
+  FillPositions(batch);
+  for (int64_t layer = 0; layer < h.layers; ++layer) {
+    RunAttention(batch, layer);
+    RunFeedForward(layer);
+  }
+  for (const BatchItem& item : batch) {
+    item.session->cache_.Advance(static_cast<int64_t>(item.tokens.size()));
+    item.session->tokens_.insert(item.session->tokens_.end(), item.tokens.begin(),
+                                 item.tokens.end());
+  }
+  RunHead(batch, sink);
+}
+
+std::span<const float> Executor::Extend(Session* session, std::span<const int32_t> tokens,
+                                        const std::function<bool()>& is_cancelled) {
+  SLM_CHECK(!tokens.empty());
+  const auto size = static_cast<int64_t>(tokens.size());
+  if (size > session->context())
+    throw Error(Code::kBadInput, "{} tokens do not fit the context of {}", size,
+                session->context());
+  // The last token is computed even when it is known: its logits are not kept.
+  int64_t at = session->KeepPrefix(tokens, size - 1);
+  std::span<const float> result;
+  while (at < size) {
+    if (is_cancelled && is_cancelled()) throw Error(Code::kInterrupted, "interrupted");
+    const int64_t count = std::min(kMaxRows, size - at);
+    const BatchItem item = {session,
+                            tokens.subspan(static_cast<size_t>(at), static_cast<size_t>(count)),
+                            at + count == size ? 1 : 0};
+    Forward({&item, 1}, [&](size_t, int64_t, std::span<const float> logits) { result = logits; });
+    at += count;
+  }
+  return result;
+}
+
+}  // namespace slm::engine

@@ -1,0 +1,70 @@
+// The forward pass. Owns the activations, sized by the largest batch so far; one call at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "engine/session.h"
+
+namespace slm::engine {
+
+// Tokens that follow what a session holds. Logits are wanted of the last `logit_rows` of them.
+struct BatchItem {
+  Session* session = nullptr;
+  std::span<const int32_t> tokens;
+  int64_t logit_rows = 0;
+};
+
+class Executor {
+ public:
+  // Tokens that are computed at once at most; longer input goes in pieces, to the same bits.
+  static constexpr int64_t kMaxRows = 512;
+
+  // `item` and `row` (of those it wants) say whose logits, [V], these are; valid during the call
+  // only.
+  using LogitSink = std::function<void(size_t item, int64_t row, std::span<const float> logits)>;
+
+  explicit Executor(std::shared_ptr<const Model> model);
+
+  // At most kMaxRows tokens in all. Throws kBadInput, naming both numbers, when a session's context
+  // would overflow, or a token is not in the vocabulary; then nothing has changed.
+  void Forward(std::span<const BatchItem> batch, const LogitSink& sink);
+
+  // Makes `session` hold exactly `tokens` (not empty), computing what it does not know yet, and
+  // returns the logits after the last one: [V], valid until the next call. `is_cancelled` is asked
+  // between pieces.
+  std::span<const float> Extend(Session* session, std::span<const int32_t> tokens,
+                                const std::function<bool()>& is_cancelled = {});
+
+ private:
+  void Check(std::span<const BatchItem> batch) const;
+  void Resize(int64_t rows);
+  void RunAttention(std::span<const BatchItem> batch, int64_t layer);
+  void RunFeedForward(int64_t layer);
+  void RunHead(std::span<const BatchItem> batch, const LogitSink& sink);
+  void FillPositions(std::span<const BatchItem> batch);
+  ops::Input MakeInput(int64_t rows, int64_t k, std::initializer_list<const ops::Matrix*> readers);
+
+  std::shared_ptr<const Model> model_;
+  ops::Backend* backend_;
+  int64_t rows_ = 0;           // of the batch in progress
+  int64_t rows_capacity_ = 0;  // of the arena
+  AlignedBuffer arena_;
+  float* x_ = nullptr;      // [T, D]: the residual stream
+  float* input_ = nullptr;  // [T, max(D, H Dh, F)]
+  uint8_t* act32_ = nullptr;
+  uint8_t* act256_ = nullptr;
+  float* wide_ = nullptr;  // [T, wide_stride_]: q, k, v side by side, or gate and up
+  int64_t wide_stride_ = 0;
+  float* out_ = nullptr;  // [T, out_stride_]: what goes back into the residual stream
+  int64_t out_stride_ = 0;
+  float* cos_[2] = {};  // [T, rope_dim / 2]; second: of window layers
+  float* sin_[2] = {};
+  float* q_scale_ = nullptr;  // [T]
+  std::vector<float> logits_;
+};
+
+}  // namespace slm::engine

@@ -1,0 +1,111 @@
+#include "engine/kv_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+
+namespace slm::engine {
+namespace {
+
+using kernels::kPagePositions;
+
+// Positions behind the window that stay, so that cutting back a little needs no mark.
+constexpr int64_t kSlack = 512;
+constexpr size_t kMaxMarks = 16;
+
+size_t PagesFor(int64_t positions) {
+  return static_cast<size_t>((positions + kPagePositions - 1) / kPagePositions);
+}
+
+// The first page that a position >= length reads.
+size_t FirstPage(int64_t window, int64_t length) {
+  return static_cast<size_t>(std::max<int64_t>(0, length - window + 1) / kPagePositions);
+}
+
+}  // namespace
+
+KvCache::KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type)
+    : window_(hparams.window), layout_{k_type, v_type, hparams.kv_heads, hparams.head_dim} {
+  for (int64_t layer = 0; layer < hparams.layers; ++layer)
+    layers_.push_back({hparams.IsWindowLayer(layer), {}, {}});
+}
+
+void KvCache::Layer::Set(size_t index, Page page) {
+  data[index] = page ? page->data() : nullptr;
+  pages[index] = std::move(page);
+}
+
+void KvCache::Layer::Resize(size_t count) {
+  pages.resize(count);
+  data.resize(count);
+}
+
+void KvCache::Reserve(int64_t count) {
+  const size_t needed = PagesFor(length_ + count);
+  for (Layer& layer : layers_) {
+    const size_t have = layer.pages.size();
+    layer.Resize(std::max(have, needed));
+    for (size_t p = have; p < needed; ++p)
+      layer.Set(p, std::make_shared<AlignedBuffer>(layout_.page_bytes()));
+  }
+}
+
+void KvCache::Advance(int64_t count) {
+  length_ += count;
+  const size_t first = FirstPage(window_, std::max<int64_t>(0, length_ - kSlack));
+  for (Layer& layer : layers_)
+    for (size_t p = layer.has_window ? first : 0; p-- > 0 && layer.pages[p];) layer.Set(p, nullptr);
+}
+
+void KvCache::Mark() {
+  if (window_ == 0 || length_ == 0) return;
+  if (!marks_.empty() && marks_.back().length == length_) return;
+  if (marks_.size() == kMaxMarks) marks_.erase(marks_.begin());
+  MarkedLength mark = {length_, {}};
+  for (const Layer& layer : layers_) {
+    if (!layer.has_window) continue;
+    mark.windows.push_back(layer.pages);
+    std::fill_n(mark.windows.back().begin(), FirstPage(window_, length_), nullptr);
+  }
+  marks_.push_back(std::move(mark));
+}
+
+bool KvCache::HasWindowAt(int64_t length) const {
+  for (const Layer& layer : layers_)
+    for (size_t p = FirstPage(window_, length); layer.has_window && p < PagesFor(length); ++p)
+      if (!layer.pages[p]) return false;
+  return true;
+}
+
+int64_t KvCache::CutBack(int64_t most) {
+  most = std::min(most, length_);
+  // A mark at n stays good as long as positions below n are not written again.
+  while (!marks_.empty() && marks_.back().length > most) marks_.pop_back();
+  int64_t length = most;
+  if (!HasWindowAt(most)) {
+    length = marks_.empty() ? 0 : marks_.back().length;
+    size_t w = 0;
+    for (Layer& layer : layers_) {
+      if (!layer.has_window) continue;
+      layer.Resize(PagesFor(length));
+      for (size_t p = 0; p < layer.pages.size(); ++p) layer.Set(p, marks_.back().windows[w][p]);
+      ++w;
+    }
+  }
+  for (Layer& layer : layers_) layer.Resize(PagesFor(length));
+  return length_ = length;
+}
+
+uint64_t KvCache::BytesFor(const model::Hparams& hparams, kernels::KvType k_type,
+                           kernels::KvType v_type, int64_t positions) {
+  const ops::KvLayout layout = {k_type, v_type, hparams.kv_heads, hparams.head_dim};
+  uint64_t pages = 0;
+  for (int64_t layer = 0; layer < hparams.layers; ++layer) {
+    const int64_t most = hparams.window + kSlack + kPagePositions;
+    pages += PagesFor(hparams.IsWindowLayer(layer) ? std::min(positions, most) : positions);
+  }
+  return pages * layout.page_bytes();
+}
+
+}  // namespace slm::engine

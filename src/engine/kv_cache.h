@@ -1,0 +1,67 @@
+// Keys and values of one token sequence: pages of 64 positions per layer, taken as they are needed.
+// A layer with a window gives up the pages that lie wholly before it; marks keep the window's pages
+// of earlier lengths, so that the sequence can be cut back to them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "model/hparams.h"
+#include "ops/kv_layout.h"
+
+namespace slm::engine {
+
+class KvCache {
+ public:
+  KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type);
+
+  int64_t length() const { return length_; }
+  const ops::KvLayout& layout() const { return layout_; }
+
+  // Takes the pages for positions [length, length + count). Throws kFailed when memory runs out.
+  void Reserve(int64_t count);
+  // Counts `count` reserved positions as filled and drops what no later position can see.
+  void Advance(int64_t count);
+  // Page p of a layer holds positions 64 p..; dropped ones are nullptr.
+  std::span<uint8_t* const> Pages(int64_t layer) const {
+    return layers_[static_cast<size_t>(layer)].data;
+  }
+
+  // Remembers the present length as one that CutBack can return to. The oldest marks are forgotten.
+  void Mark();
+  // Cuts to the greatest length <= most at which every layer still has what it needs, and returns
+  // it.
+  int64_t CutBack(int64_t most);
+
+  // Bytes that `positions` positions take, windows considered.
+  static uint64_t BytesFor(const model::Hparams& hparams, kernels::KvType k_type,
+                           kernels::KvType v_type, int64_t positions);
+
+ private:
+  using Page = std::shared_ptr<AlignedBuffer>;
+  struct Layer {
+    bool has_window;
+    std::vector<Page> pages;
+    std::vector<uint8_t*> data;  // of the pages
+    void Set(size_t index, Page page);
+    void Resize(size_t count);
+  };
+  struct MarkedLength {
+    int64_t length;
+    std::vector<std::vector<Page>>
+        windows;  // per layer with a window, all its pages at that length
+  };
+
+  bool HasWindowAt(int64_t length) const;
+
+  int64_t window_;
+  ops::KvLayout layout_;
+  int64_t length_ = 0;
+  std::vector<Layer> layers_;
+  std::vector<MarkedLength> marks_;
+};
+
+}  // namespace slm::engine

@@ -1,0 +1,23 @@
+#include "engine/model.h"
+
+#include "base/cpu.h"
+
+namespace slm::engine {
+
+Runtime::Runtime(int threads, const kernels::KernelTable& kernels)
+    : kernels_(kernels),
+      pool_(threads > 0 ? threads : DefaultThreads()),
+      backend_(ops::MakeCpuBackend(kernels_, &pool_)) {}
+
+Model::Model(format::GgufFile file, Runtime* runtime)
+    : runtime_(runtime),
+      file_(std::move(file)),
+      family_(model::FindFamily(file_.metadata().GetString("general.architecture"), file_.path())),
+      hparams_(model::ReadHparams(file_, family_)),
+      weights_(model::BindWeights(file_, hparams_, family_, runtime->backend())) {}
+
+std::shared_ptr<const Model> Model::Load(const std::string& path, Runtime* runtime) {
+  return std::shared_ptr<const Model>(new Model(format::GgufFile::Open(path), runtime));
+}
+
+}  // namespace slm::engine

@@ -1,0 +1,38 @@
+#include "engine/session.h"
+
+#include <algorithm>
+
+#include "base/cpu.h"
+#include "base/error.h"
+
+namespace slm::engine {
+
+int64_t DefaultContext(const model::Hparams& hparams, const SessionOptions& options) {
+  // Half of what is free: the activations, the logits and other programs need room too.
+  const uint64_t budget = GetMemoryInfo().available_bytes / 2;
+  int64_t context = hparams.context;
+  while (context > 512 &&
+         KvCache::BytesFor(hparams, options.k_type, options.v_type, context) > budget)
+    context /= 2;
+  return context;
+}
+
+Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
+    : model_(std::move(model)),
+      context_(options.context > 0 ? options.context : DefaultContext(model_->hparams(), options)),
+      cache_(model_->hparams(), options.k_type, options.v_type),
+      rope_(model_->hparams(), model_->weights(), false, context_),
+      window_rope_(model_->hparams(), model_->weights(), true, context_) {}
+
+int64_t Session::KeepPrefix(std::span<const int32_t> tokens, int64_t most) {
+  const auto limit = static_cast<size_t>(std::max<int64_t>(most, 0));
+  size_t common = 0;
+  while (common < std::min({tokens.size(), tokens_.size(), limit}) &&
+         tokens[common] == tokens_[common])
+    ++common;
+  const int64_t kept = cache_.CutBack(static_cast<int64_t>(common));
+  tokens_.resize(static_cast<size_t>(kept));
+  return kept;
+}
+
+}  // namespace slm::engine

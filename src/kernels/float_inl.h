@@ -1,0 +1,394 @@
+// The float kernels, written once over V16 and compiled per instruction set: the includer opens a
+// target region and a namespace and includes a simd_*.h first. The order of every sum is part of
+// the specification (docs/arithmetic.md).
+
+// exp(x) for x clamped to [-87, 88], to 2 ulp: 2^n * exp(r), |r| <= ln(2) / 2, by the Taylor series
+// to r^7 / 7!.
+SLM_INLINE V16 Exp(V16 x) {
+  x = Min(Max(x, Set(-87.0f)), Set(88.0f));
+  const V16 n = Round(Mul(x, Set(1.44269504f)));
+  V16 r = Fma(n, Set(-0x1.62e4p-1f), x);  // ln 2 in two parts: n times the first is exact
+  r = Fma(n, Set(-0x1.7f7d1cp-20f), r);
+  V16 p = Set(1.0f / 5040);
+  p = Fma(p, r, Set(1.0f / 720));
+  p = Fma(p, r, Set(1.0f / 120));
+  p = Fma(p, r, Set(1.0f / 24));
+  p = Fma(p, r, Set(1.0f / 6));
+  p = Fma(p, r, Set(0.5f));
+  p = Fma(p, r, Set(1.0f));
+  p = Fma(p, r, Set(1.0f));
+  return TimesPowerOf2(p, n);
+}
+
+static float ExpOne(float x) {
+  float lanes[16];
+  Store(Exp(Set(x)), lanes);
+  return lanes[0];
+}
+
+static void RmsNorm(const float* x, const float* w, int64_t n, float eps, float* out) {
+  V16 squares = Set(0.0f);
+  for (int64_t i = 0; i < n; i += 16) {
+    const V16 v = LoadN(x + i, n - i);
+    squares = Fma(v, v, squares);
+  }
+  const float mean = ReduceAdd(squares) / static_cast<float>(n);
+  const V16 factor = Set(1.0f / __builtin_sqrtf(mean + eps));
+  for (int64_t i = 0; i < n; i += 16)
+    StoreN(Mul(Mul(LoadN(x + i, n - i), factor), LoadN(w + i, n - i)), out + i, n - i);
+}
+
+// Rounds `count` blocks of 16 to int8 by one scale, which is returned; their pair sums go to
+// `pairs`.
+SLM_INLINE float QuantizeBlock(const float* x, int count, int8_t* q, int16_t (*pairs)[2]) {
+  V16 largest = Set(0.0f);
+  for (int i = 0; i < count; ++i) largest = Max(Abs(Load(x + 16 * i)), largest);
+  float max = ReduceMax(largest);
+  if (!(max > 1e-30f)) max = 0;  // 127 / max would overflow
+  const V16 inverse = Set(max > 0 ? 127.0f / max : 0.0f);
+  for (int i = 0; i < count; ++i) {
+    const V16 scaled = Round(Mul(Load(x + 16 * i), inverse));
+    int8_t* to = q + 16 * i;
+    StoreInt8(Min(Max(scaled, Set(-127.0f)), Set(127.0f)), to);
+    int low = 0, high = 0;
+    for (int j = 0; j < 16; j += 4) {
+      low += to[j] + to[j + 1];
+      high += to[j + 2] + to[j + 3];
+    }
+    pairs[i][0] = static_cast<int16_t>(low);
+    pairs[i][1] = static_cast<int16_t>(high);
+  }
+  return max / 127.0f;
+}
+
+static void QuantizeAct32(const float* x, int64_t n, Act32* out) {
+  for (int64_t i = 0; i < n; i += 32, ++out) {
+    out->d = QuantizeBlock(x + i, 2, out->q, out->pairs);
+    const int sum = out->pairs[0][0] + out->pairs[0][1] + out->pairs[1][0] + out->pairs[1][1];
+    out->sum = out->d * static_cast<float>(sum);
+  }
+}
+
+static void QuantizeAct256(const float* x, int64_t n, Act256* out) {
+  for (int64_t i = 0; i < n; i += 256, ++out) out->d = QuantizeBlock(x + i, 16, out->q, out->pairs);
+}
+
+static void AddTo(const float* x, int64_t n, float* inout) {
+  for (int64_t i = 0; i < n; i += 16)
+    StoreN(Add(LoadN(inout + i, n - i), LoadN(x + i, n - i)), inout + i, n - i);
+}
+
+static void Scale(float factor, int64_t n, float* inout) {
+  for (int64_t i = 0; i < n; i += 16)
+    StoreN(Mul(LoadN(inout + i, n - i), Set(factor)), inout + i, n - i);
+}
+
+// tanh(y) = 1 - 2 / (exp(2 y) + 1), to 1e-7 absolute.
+SLM_INLINE V16 Softcap(V16 x, float cap) {
+  const V16 e = Exp(Mul(x, Set(2.0f / cap)));
+  const V16 tanh = Sub(Set(1.0f), Div(Set(2.0f), Add(e, Set(1.0f))));
+  return Mul(tanh, Set(cap));
+}
+
+static void SoftcapAll(float cap, int64_t n, float* inout) {
+  for (int64_t i = 0; i < n; i += 16)
+    StoreN(Softcap(LoadN(inout + i, n - i), cap), inout + i, n - i);
+}
+
+// x * sigmoid(y)
+SLM_INLINE V16 TimesSigmoid(V16 x, V16 y) { return Div(x, Add(Set(1.0f), Exp(Sub(Set(0.0f), y)))); }
+
+static void SiluMul(const float* gate, const float* up, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; i += 16) {
+    const V16 g = LoadN(gate + i, n - i);
+    StoreN(Mul(TimesSigmoid(g, g), LoadN(up + i, n - i)), out + i, n - i);
+  }
+}
+
+// 0.5 g (1 + tanh(u)) = g * sigmoid(2 u), u = sqrt(2 / pi) (g + 0.044715 g^3)
+static void GeluMul(const float* gate, const float* up, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; i += 16) {
+    const V16 g = LoadN(gate + i, n - i);
+    const V16 cubic = Fma(Mul(Mul(g, g), g), Set(0.044715f), g);
+    const V16 value = TimesSigmoid(g, Mul(cubic, Set(1.59576912f)));
+    StoreN(Mul(value, LoadN(up + i, n - i)), out + i, n - i);
+  }
+}
+
+static void Rope(const float* cos, const float* sin, int64_t n, bool is_interleaved, float* inout) {
+  const int64_t step = is_interleaved ? 2 : 1, distance = is_interleaved ? 1 : n / 2;
+  for (int64_t i = 0; i < n / 2; ++i) {
+    float* x = inout + i * step;
+    const float a = x[0], b = x[distance];
+    x[0] = __builtin_fmaf(a, cos[i], -(b * sin[i]));
+    x[distance] = __builtin_fmaf(a, sin[i], b * cos[i]);
+  }
+}
+
+// --- KV cache
+// ------------------------------------------------------------------------------------------------------
+
+// Up to 32 values as int8 with a half scale, as Q8_0 has them. `x` is readable to its 32nd element.
+SLM_INLINE uint16_t QuantizeKv(const float* x, int8_t* q) {
+  const V16 a = Load(x), b = Load(x + 16);
+  const float max = ReduceMax(Max(Abs(a), Abs(b)));
+  const float d = max / 127.0f;
+  const V16 inverse = Set(d > 1e-30f ? 1.0f / d : 0.0f);
+  StoreInt8(Min(Max(Round(Mul(a, inverse)), Set(-127.0f)), Set(127.0f)), q);
+  StoreInt8(Min(Max(Round(Mul(b, inverse)), Set(-127.0f)), Set(127.0f)), q + 16);
+  return FloatToHalf(d);
+}
+
+// Elements lie `stride` apart; `scale` is where the block's half goes.
+static void StoreElements(KvType type, const float* x, int64_t n, int64_t stride, uint8_t* to,
+                          uint8_t* scale) {
+  uint8_t bytes[4 * 32];
+  int64_t size = 4;
+  switch (type) {
+    case KvType::kF32:
+      __builtin_memcpy(bytes, x, sizeof bytes);
+      break;
+    case KvType::kF16:
+      size = 2;
+      StoreHalf(Load(x), bytes);
+      StoreHalf(Load(x + 16), bytes + 32);
+      break;
+    case KvType::kQ8_0: {
+      size = 1;
+      const uint16_t d = QuantizeKv(x, reinterpret_cast<int8_t*>(bytes));
+      __builtin_memcpy(scale, &d, 2);
+      break;
+    }
+  }
+  for (int64_t i = 0; i < n; ++i)
+    __builtin_memcpy(to + i * stride * size, bytes + i * size, static_cast<size_t>(size));
+}
+
+static int64_t ElementBytes(KvType type) {
+  return type == KvType::kF32 ? 4 : type == KvType::kF16 ? 2 : 1;
+}
+
+static void StoreKv(const float* k, const float* v, int64_t head_dim, int position,
+                    const KvPage& page) {
+  const int64_t blocks = (head_dim + 31) / 32;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t d0 = 32 * b, n = head_dim - d0 < 32 ? head_dim - d0 : 32;
+    float x[32];
+    Store(LoadN(k + d0, n), x);
+    Store(LoadN(k + d0 + 16, n - 16), x + 16);
+    StoreElements(page.k_type, x, n, kPagePositions,
+                  page.k + (d0 * kPagePositions + position) * ElementBytes(page.k_type),
+                  page.k_scales + 2 * (b * kPagePositions + position));
+    Store(LoadN(v + d0, n), x);
+    Store(LoadN(v + d0 + 16, n - 16), x + 16);
+    StoreElements(page.v_type, x, n, 1,
+                  page.v + (position * head_dim + d0) * ElementBytes(page.v_type),
+                  page.v_scales + 2 * (position * blocks + b));
+  }
+}
+
+// 16 elements of K at dimension d from position p, and of V at position p from dimension d.
+template <KvType kType>
+SLM_INLINE V16 LoadK(const KvPage& page, int64_t d, int p) {
+  const int64_t at = d * kPagePositions + p;
+  if constexpr (kType == KvType::kF32) return Load(reinterpret_cast<const float*>(page.k) + at);
+  if constexpr (kType == KvType::kF16) return LoadHalf(page.k + 2 * at);
+  if constexpr (kType == KvType::kQ8_0)
+    return Mul(LoadInt8(page.k + at), LoadHalf(page.k_scales + 2 * (d / 32 * kPagePositions + p)));
+}
+
+template <KvType kType>
+SLM_INLINE V16 LoadV(const KvPage& page, int64_t head_dim, int p, int64_t d) {
+  const int64_t at = p * head_dim + d;
+  if constexpr (kType == KvType::kF32) return Load(reinterpret_cast<const float*>(page.v) + at);
+  if constexpr (kType == KvType::kF16) return LoadHalf(page.v + 2 * at);
+  if constexpr (kType == KvType::kQ8_0) {
+    uint16_t scale;
+    __builtin_memcpy(&scale, page.v_scales + 2 * (p * ((head_dim + 31) / 32) + d / 32), 2);
+    return Mul(LoadInt8(page.v + at), Set(HalfToFloat(scale)));
+  }
+}
+
+// --- Attention over one page
+// ---------------------------------------------------------------------------------------
+
+// What kRows query rows see of a page: `begin` and `end` hold them all, `score` is [kRows][64].
+template <int kRows>
+struct Tile {
+  const float* q[kRows];
+  float score[kRows][kPagePositions];
+  int begin, end;
+};
+
+// Scores of every position from the tile of 16 that `begin` is in. Sums run over ascending d.
+template <KvType kType, int kRows>
+SLM_INLINE void ScoreRows(const AttentionArgs& args, Tile<kRows>* tile) {
+  for (int p = tile->begin / 16 * 16; p < tile->end; p += 16) {
+    V16 acc[kRows];
+    SLM_UNROLL
+    for (int r = 0; r < kRows; ++r) acc[r] = Set(0.0f);
+    for (int64_t d = 0; d < args.head_dim; ++d) {
+      const V16 k = LoadK<kType>(args.page, d, p);
+      SLM_UNROLL
+      for (int r = 0; r < kRows; ++r) acc[r] = Fma(Set(tile->q[r][d]), k, acc[r]);
+    }
+    SLM_UNROLL
+    for (int r = 0; r < kRows; ++r)
+      Store(args.softcap > 0 ? Softcap(acc[r], args.softcap) : acc[r], tile->score[r] + p);
+  }
+}
+
+// Scores become weights exp(s - max); those outside the row's own positions become zero.
+SLM_INLINE void WeighRow(float* score, int begin, int end, int first, int last, float* max,
+                         float* sum) {
+  const float lowest = -__builtin_inff();
+  const int tile0 = begin / 16 * 16;
+  V16 largest = Set(lowest);
+  for (int p = tile0; p < end; p += 16)
+    largest = Max(Select(Load(score + p), first - p, last - p, lowest), largest);
+  *max = ReduceMax(largest);
+  V16 total = Set(0.0f);
+  for (int p = tile0; p < end; p += 16) {
+    const V16 weight = Exp(Sub(Load(score + p), Set(*max)));
+    const V16 inside = Select(weight, first - p, last - p, 0.0f);
+    Store(inside, score + p);
+    total = Add(total, inside);
+  }
+  *sum = ReduceAdd(total);
+}
+
+// Weighted sums of V, over ascending positions.
+template <KvType kType, int kRows>
+SLM_INLINE void OutputRows(const AttentionArgs& args, int row0, const Tile<kRows>& tile) {
+  for (int64_t d = 0; d < args.head_dim; d += 16) {
+    V16 acc[kRows];
+    SLM_UNROLL
+    for (int r = 0; r < kRows; ++r) acc[r] = Set(0.0f);
+    for (int p = tile.begin; p < tile.end; ++p) {
+      const V16 v = LoadV<kType>(args.page, args.head_dim, p, d);
+      SLM_UNROLL
+      for (int r = 0; r < kRows; ++r) acc[r] = Fma(Set(tile.score[r][p]), v, acc[r]);
+    }
+    SLM_UNROLL
+    for (int r = 0; r < kRows; ++r)
+      StoreN(acc[r], args.out + (row0 + r) * args.out_stride + d, args.head_dim - d);
+  }
+}
+
+// kRows query rows share every load of K and V.
+template <int kRows>
+static void AttentionRows(const AttentionArgs& args, int row0) {
+  Tile<kRows> tile;
+  tile.begin = kPagePositions, tile.end = 0;
+  for (int r = 0; r < kRows; ++r) {
+    const int first = args.begin[row0 + r], last = args.end[row0 + r];
+    tile.q[r] = args.q + (row0 + r) * args.q_stride;
+    tile.begin = tile.begin < first ? tile.begin : first;
+    tile.end = tile.end > last ? tile.end : last;
+  }
+  switch (args.page.k_type) {
+    case KvType::kF32:
+      ScoreRows<KvType::kF32>(args, &tile);
+      break;
+    case KvType::kF16:
+      ScoreRows<KvType::kF16>(args, &tile);
+      break;
+    case KvType::kQ8_0:
+      ScoreRows<KvType::kQ8_0>(args, &tile);
+      break;
+  }
+  for (int r = 0; r < kRows; ++r)
+    WeighRow(tile.score[r], tile.begin, tile.end, args.begin[row0 + r], args.end[row0 + r],
+             args.max + row0 + r, args.sum + row0 + r);
+  switch (args.page.v_type) {
+    case KvType::kF32:
+      return OutputRows<KvType::kF32>(args, row0, tile);
+    case KvType::kF16:
+      return OutputRows<KvType::kF16>(args, row0, tile);
+    case KvType::kQ8_0:
+      return OutputRows<KvType::kQ8_0>(args, row0, tile);
+  }
+}
+
+static void Attention(const AttentionArgs& args) {
+  int row = 0;
+  for (; row + 4 <= args.heads; row += 4) AttentionRows<4>(args, row);
+  switch (args.heads - row) {
+    case 3:
+      return AttentionRows<3>(args, row);
+    case 2:
+      return AttentionRows<2>(args, row);
+    case 1:
+      return AttentionRows<1>(args, row);
+  }
+}
+
+static void AttentionMerge(const float* out, float max, float sum, int64_t head_dim, float* all_out,
+                           float* all_max, float* all_sum) {
+  const float new_max = max > *all_max ? max : *all_max;
+  const float old_factor = ExpOne(*all_max - new_max), factor = ExpOne(max - new_max);
+  for (int64_t d = 0; d < head_dim; d += 16) {
+    const V16 old = Mul(LoadN(all_out + d, head_dim - d), Set(old_factor));
+    StoreN(Fma(LoadN(out + d, head_dim - d), Set(factor), old), all_out + d, head_dim - d);
+  }
+  *all_sum = __builtin_fmaf(sum, factor, *all_sum * old_factor);
+  *all_max = new_max;
+}
+
+// --- Products with float weights
+// -----------------------------------------------------------------------------------
+
+template <quant::Type kType>
+SLM_INLINE V16 LoadWeights(const uint8_t* panel, int64_t k) {
+  if constexpr (kType == quant::Type::kF32)
+    return Load(reinterpret_cast<const float*>(panel) + 16 * k);
+  if constexpr (kType == quant::Type::kF16) return LoadHalf(panel + 32 * k);
+  if constexpr (kType == quant::Type::kBF16) return LoadBfloat(panel + 32 * k);
+}
+
+template <quant::Type kType, int kCols>
+SLM_INLINE void FloatColumns(const MatMulArgs& args, int c0) {
+  const float* x[kCols];
+  V16 acc[kCols];
+  SLM_UNROLL
+  for (int c = 0; c < kCols; ++c) {
+    x[c] = reinterpret_cast<const float*>(args.act + static_cast<size_t>(c0 + c) * args.act_stride);
+    acc[c] = args.bias ? Load(args.bias) : Set(0.0f);
+  }
+  for (int64_t k = 0; k < args.k; ++k) {
+    const V16 w = LoadWeights<kType>(args.panel, k);
+    SLM_UNROLL
+    for (int c = 0; c < kCols; ++c) acc[c] = Fma(w, Set(x[c][k]), acc[c]);
+  }
+  SLM_UNROLL
+  for (int c = 0; c < kCols; ++c) Store(acc[c], args.out + (c0 + c) * args.out_stride);
+}
+
+template <quant::Type kType>
+static void MatMulFloat(const MatMulArgs& args) {
+  int c = 0;
+  for (; c + 4 <= args.cols; c += 4) FloatColumns<kType, 4>(args, c);
+  for (; c < args.cols; ++c) FloatColumns<kType, 1>(args, c);
+}
+
+static void InstallFloat(KernelTable* table) {
+  using quant::Type;
+  const auto install = [&](Type type, void (*run)(const MatMulArgs&)) {
+    table->matmul[static_cast<int>(type)] = {run, ActFormat::kF32, true};
+  };
+  install(Type::kF32, MatMulFloat<Type::kF32>);
+  install(Type::kF16, MatMulFloat<Type::kF16>);
+  install(Type::kBF16, MatMulFloat<Type::kBF16>);
+  table->rms_norm = RmsNorm;
+  table->quantize_act32 = QuantizeAct32;
+  table->quantize_act256 = QuantizeAct256;
+  table->add = AddTo;
+  table->scale = Scale;
+  table->softcap = SoftcapAll;
+  table->silu_mul = SiluMul;
+  table->gelu_mul = GeluMul;
+  table->rope = Rope;
+  table->store_kv = StoreKv;
+  table->attention = Attention;
+  table->attention_merge = AttentionMerge;
+}

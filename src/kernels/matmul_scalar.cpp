@@ -1,0 +1,105 @@
+// The specification: integers exact inside a block, one float accumulator per output, blocks in
+// ascending order.
+#include "base/half.h"
+#include "kernels/tables.h"
+#include "kernels/target.h"
+
+namespace slm::kernels {
+namespace scalar {
+
+#include "kernels/simd_scalar.h"
+//
+#include "kernels/float_inl.h"
+
+namespace {
+
+using quant::Grid;
+using quant::IntegerBlock;
+
+int Dot(const Grid& grid, const uint8_t* code, const int8_t* a, int n) {
+  int sum = 0;
+  for (int i = 0; i < n; ++i) sum += quant::ValueOf(grid, code[i]) * a[i];
+  return sum;
+}
+
+int PairSum(const int16_t pairs[2]) { return pairs[0] + pairs[1]; }
+
+float AddBlock32(const Grid& grid, const IntegerBlock& w, const Act32& a, float acc) {
+  const int dot = Dot(grid, w.code, a.q, 32);
+  acc = __builtin_fmaf(HalfToFloat(w.d) * a.d, static_cast<float>(dot), acc);
+  if (grid.has_min) acc = __builtin_fmaf(HalfToFloat(w.m), a.sum, acc);
+  return acc;
+}
+
+float AddBlock256(const Grid& grid, const IntegerBlock& w, const Act256& a, float acc) {
+  const int n = grid.sub_block;
+  int dot = 0, mins = 0;
+  for (int s = 0; s < grid.sub_blocks(); ++s) {
+    dot += w.scale[s] * Dot(grid, w.code + s * n, a.q + s * n, n);
+    if (!grid.has_min) continue;
+    for (int i = 0; i < n / 16; ++i) mins += w.min[s] * PairSum(a.pairs[s * n / 16 + i]);
+  }
+  acc = __builtin_fmaf(HalfToFloat(w.d) * a.d, static_cast<float>(dot), acc);
+  if (grid.has_min) acc = __builtin_fmaf(-(HalfToFloat(w.m) * a.d), static_cast<float>(mins), acc);
+  return acc;
+}
+
+void MatMulInt8(const MatMulArgs& args) {
+  const Grid grid = quant::GridOf(args.type);
+  for (int r = 0; r < quant::kPanelRows; ++r) {
+    for (int c = 0; c < args.cols; ++c)
+      args.out[c * args.out_stride + r] = args.bias ? args.bias[r] : 0;
+    for (int64_t b = 0; b < args.k / grid.block; ++b) {
+      IntegerBlock w;
+      quant::UnpackBlock(args.type, args.panel, b, r, &w);
+      for (int c = 0; c < args.cols; ++c) {
+        const uint8_t* act = args.act + static_cast<size_t>(c) * args.act_stride;
+        float& acc = args.out[c * args.out_stride + r];
+        acc = grid.block == 32 ? AddBlock32(grid, w, reinterpret_cast<const Act32*>(act)[b], acc)
+                               : AddBlock256(grid, w, reinterpret_cast<const Act256*>(act)[b], acc);
+      }
+    }
+  }
+}
+
+int64_t ProbeInt8(int64_t rounds) {
+  int32_t sum = 0;
+  for (int64_t i = 0; i < rounds; ++i) {
+    sum += static_cast<int32_t>(i & 127) * 3;
+    asm volatile("" : "+r"(sum));
+  }
+  return rounds;
+}
+
+uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < bytes; i += 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, data + i, 8);
+    sum += word;
+  }
+  return sum;
+}
+
+}  // namespace
+}  // namespace scalar
+
+const KernelTable& ScalarTable() {
+  static const KernelTable table = [] {
+    KernelTable t = {};
+    t.isa = "scalar";
+    scalar::InstallFloat(&t);
+    t.probe_int8 = scalar::ProbeInt8;
+    t.probe_read = scalar::ProbeRead;
+    for (const quant::TypeTraits& type : quant::AllTypes()) {
+      const quant::Grid grid = quant::GridOf(type.type);
+      if (grid.bits == 0) continue;
+      const ActFormat format = grid.block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
+      t.matmul[static_cast<int>(type.type)] = {scalar::MatMulInt8, format, true};
+    }
+    return t;
+  }();
+  return table;
+}
+
+}  // namespace slm::kernels

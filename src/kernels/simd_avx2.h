@@ -1,0 +1,108 @@
+// V16 as two 256-bit registers. simd_scalar.h says what each function does.
+
+struct V16 {
+  __m256 low, high;
+};
+
+SLM_INLINE V16 Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+SLM_INLINE V16 Load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+// Lanes [0, n) set, of 8.
+SLM_INLINE __m256i LaneMask(int64_t n) {
+  const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const int count = n < 0 ? 0 : n > 8 ? 8 : static_cast<int>(n);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), index);
+}
+SLM_INLINE V16 LoadN(const float* p, int64_t n) {
+  return {_mm256_maskload_ps(p, LaneMask(n)), _mm256_maskload_ps(p + 8, LaneMask(n - 8))};
+}
+SLM_INLINE void Store(V16 x, float* p) {
+  _mm256_storeu_ps(p, x.low);
+  _mm256_storeu_ps(p + 8, x.high);
+}
+SLM_INLINE void StoreN(V16 x, float* p, int64_t n) {
+  _mm256_maskstore_ps(p, LaneMask(n), x.low);
+  _mm256_maskstore_ps(p + 8, LaneMask(n - 8), x.high);
+}
+SLM_INLINE __m128i LoadBytes(const uint8_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+SLM_INLINE V16 LoadHalf(const uint8_t* p) {
+  return {_mm256_cvtph_ps(LoadBytes(p)), _mm256_cvtph_ps(LoadBytes(p + 16))};
+}
+SLM_INLINE __m256 WidenBfloat(__m128i x) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+}
+SLM_INLINE V16 LoadBfloat(const uint8_t* p) {
+  return {WidenBfloat(LoadBytes(p)), WidenBfloat(LoadBytes(p + 16))};
+}
+SLM_INLINE V16 LoadInt8(const uint8_t* p) {
+  const __m128i x = LoadBytes(p);
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(x, 8)))};
+}
+SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
+  const int nearest = _MM_FROUND_TO_NEAREST_INT;
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.low, nearest));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 16), _mm256_cvtps_ph(x.high, nearest));
+}
+SLM_INLINE void StoreInt8(V16 x, int8_t* p) {
+  const __m256i words = _mm256_permute4x64_epi64(
+      _mm256_packs_epi32(_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)), 0xd8);
+  const __m128i bytes =
+      _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+}
+SLM_INLINE V16 Add(V16 a, V16 b) {
+  return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+SLM_INLINE V16 Sub(V16 a, V16 b) {
+  return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+SLM_INLINE V16 Mul(V16 a, V16 b) {
+  return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+SLM_INLINE V16 Div(V16 a, V16 b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+SLM_INLINE V16 Fma(V16 a, V16 b, V16 c) {
+  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+SLM_INLINE V16 Max(V16 a, V16 b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+SLM_INLINE V16 Min(V16 a, V16 b) {
+  return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+SLM_INLINE V16 Abs(V16 a) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  return {_mm256_andnot_ps(sign, a.low), _mm256_andnot_ps(sign, a.high)};
+}
+SLM_INLINE V16 Round(V16 a) {
+  const int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  return {_mm256_round_ps(a.low, nearest), _mm256_round_ps(a.high, nearest)};
+}
+SLM_INLINE __m256 PowerOf2(__m256 n) {
+  const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+SLM_INLINE V16 TimesPowerOf2(V16 a, V16 n) { return Mul(a, {PowerOf2(n.low), PowerOf2(n.high)}); }
+SLM_INLINE __m256 SelectHalf(__m256 a, int begin, int end, __m256 other) {
+  const __m256i inside = _mm256_andnot_si256(LaneMask(begin), LaneMask(end));
+  return _mm256_blendv_ps(other, a, _mm256_castsi256_ps(inside));
+}
+SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {
+  const __m256 o = _mm256_set1_ps(other);
+  return {SelectHalf(a.low, begin, end, o), SelectHalf(a.high, begin - 8, end - 8, o)};
+}
+SLM_INLINE float ReduceAdd(V16 a) {
+  const __m256 x = _mm256_add_ps(a.low, a.high);
+  __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+SLM_INLINE float ReduceMax(V16 a) {
+  const __m256 x = _mm256_max_ps(a.low, a.high);
+  __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  y = _mm_max_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
+}

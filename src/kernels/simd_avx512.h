@@ -1,0 +1,65 @@
+// V16 as one 512-bit register. simd_scalar.h says what each function does.
+
+struct V16 {
+  __m512 x;
+};
+
+SLM_INLINE __mmask16 LaneMask(int64_t n) {
+  return static_cast<__mmask16>(n <= 0 ? 0 : n >= 16 ? 0xffff : (1 << n) - 1);
+}
+SLM_INLINE V16 Set(float x) { return {_mm512_set1_ps(x)}; }
+SLM_INLINE V16 Load(const float* p) { return {_mm512_loadu_ps(p)}; }
+SLM_INLINE V16 LoadN(const float* p, int64_t n) { return {_mm512_maskz_loadu_ps(LaneMask(n), p)}; }
+SLM_INLINE void Store(V16 x, float* p) { _mm512_storeu_ps(p, x.x); }
+SLM_INLINE void StoreN(V16 x, float* p, int64_t n) { _mm512_mask_storeu_ps(p, LaneMask(n), x.x); }
+SLM_INLINE __m256i LoadWords(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+SLM_INLINE V16 LoadHalf(const uint8_t* p) { return {_mm512_cvtph_ps(LoadWords(p))}; }
+SLM_INLINE V16 LoadBfloat(const uint8_t* p) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(LoadWords(p)), 16))};
+}
+SLM_INLINE V16 LoadInt8(const uint8_t* p) {
+  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x))};
+}
+SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(x.x, _MM_FROUND_TO_NEAREST_INT));
+}
+SLM_INLINE void StoreInt8(V16 x, int8_t* p) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(x.x)));
+}
+SLM_INLINE V16 Add(V16 a, V16 b) { return {_mm512_add_ps(a.x, b.x)}; }
+SLM_INLINE V16 Sub(V16 a, V16 b) { return {_mm512_sub_ps(a.x, b.x)}; }
+SLM_INLINE V16 Mul(V16 a, V16 b) { return {_mm512_mul_ps(a.x, b.x)}; }
+SLM_INLINE V16 Div(V16 a, V16 b) { return {_mm512_div_ps(a.x, b.x)}; }
+SLM_INLINE V16 Fma(V16 a, V16 b, V16 c) { return {_mm512_fmadd_ps(a.x, b.x, c.x)}; }
+SLM_INLINE V16 Max(V16 a, V16 b) { return {_mm512_max_ps(a.x, b.x)}; }
+SLM_INLINE V16 Min(V16 a, V16 b) { return {_mm512_min_ps(a.x, b.x)}; }
+SLM_INLINE V16 Abs(V16 a) { return {_mm512_abs_ps(a.x)}; }
+SLM_INLINE V16 Round(V16 a) {
+  return {_mm512_roundscale_ps(a.x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+SLM_INLINE V16 TimesPowerOf2(V16 a, V16 n) {
+  const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.x), _mm512_set1_epi32(127));
+  return Mul(a, {_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23))});
+}
+SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {
+  const auto inside = static_cast<__mmask16>(LaneMask(end) & ~LaneMask(begin));
+  return {_mm512_mask_blend_ps(inside, _mm512_set1_ps(other), a.x)};
+}
+SLM_INLINE float ReduceAdd(V16 a) {
+  const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.x), 1));
+  const __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a.x), high);
+  __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+SLM_INLINE float ReduceMax(V16 a) {
+  const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.x), 1));
+  const __m256 x = _mm256_max_ps(_mm512_castps512_ps256(a.x), high);
+  __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  y = _mm_max_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
+}

@@ -1,0 +1,127 @@
+// V16 for any CPU: 16 float lanes as an array. This version is the specification of the others.
+// Included inside a target region and a namespace; see float_inl.h.
+
+struct V16 {
+  float lane[16];
+};
+
+#define SLM_LANES for (int i = 0; i < 16; ++i)
+
+SLM_INLINE V16 Set(float x) {
+  V16 r;
+  SLM_LANES r.lane[i] = x;
+  return r;
+}
+SLM_INLINE V16 Load(const float* p) {
+  V16 r;
+  SLM_LANES r.lane[i] = p[i];
+  return r;
+}
+// The first n lanes; the others are zero.
+SLM_INLINE V16 LoadN(const float* p, int64_t n) {
+  V16 r;
+  SLM_LANES r.lane[i] = i < n ? p[i] : 0.0f;
+  return r;
+}
+SLM_INLINE void Store(V16 x, float* p) { SLM_LANES p[i] = x.lane[i]; }
+SLM_INLINE void StoreN(V16 x, float* p, int64_t n) { SLM_LANES if (i < n) p[i] = x.lane[i]; }
+SLM_INLINE V16 LoadHalf(const uint8_t* p) {
+  V16 r;
+  SLM_LANES {
+    uint16_t h;
+    __builtin_memcpy(&h, p + 2 * i, 2);
+    r.lane[i] = HalfToFloat(h);
+  }
+  return r;
+}
+SLM_INLINE V16 LoadBfloat(const uint8_t* p) {
+  V16 r;
+  SLM_LANES {
+    uint16_t h;
+    __builtin_memcpy(&h, p + 2 * i, 2);
+    r.lane[i] = BfloatToFloat(h);
+  }
+  return r;
+}
+SLM_INLINE V16 LoadInt8(const uint8_t* p) {
+  V16 r;
+  SLM_LANES r.lane[i] = static_cast<float>(static_cast<int8_t>(p[i]));
+  return r;
+}
+SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
+  SLM_LANES {
+    const uint16_t h = FloatToHalf(x.lane[i]);
+    __builtin_memcpy(p + 2 * i, &h, 2);
+  }
+}
+// Rounds to nearest even; lanes must be within int8.
+SLM_INLINE void StoreInt8(V16 x, int8_t* p) {
+  SLM_LANES p[i] = static_cast<int8_t>(static_cast<int>(__builtin_rintf(x.lane[i])));
+}
+SLM_INLINE V16 Add(V16 a, V16 b) {
+  SLM_LANES a.lane[i] += b.lane[i];
+  return a;
+}
+SLM_INLINE V16 Sub(V16 a, V16 b) {
+  SLM_LANES a.lane[i] -= b.lane[i];
+  return a;
+}
+SLM_INLINE V16 Mul(V16 a, V16 b) {
+  SLM_LANES a.lane[i] *= b.lane[i];
+  return a;
+}
+SLM_INLINE V16 Div(V16 a, V16 b) {
+  SLM_LANES a.lane[i] /= b.lane[i];
+  return a;
+}
+// a * b + c, rounded once.
+SLM_INLINE V16 Fma(V16 a, V16 b, V16 c) {
+  SLM_LANES c.lane[i] = __builtin_fmaf(a.lane[i], b.lane[i], c.lane[i]);
+  return c;
+}
+// As the instructions of x86: the second operand when either is NaN.
+SLM_INLINE V16 Max(V16 a, V16 b) {
+  SLM_LANES a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+  return a;
+}
+SLM_INLINE V16 Min(V16 a, V16 b) {
+  SLM_LANES a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+  return a;
+}
+SLM_INLINE V16 Abs(V16 a) {
+  SLM_LANES a.lane[i] = __builtin_fabsf(a.lane[i]);
+  return a;
+}
+SLM_INLINE V16 Round(V16 a) {
+  SLM_LANES a.lane[i] = __builtin_rintf(a.lane[i]);
+  return a;
+}
+// a * 2^n for whole n in [-126, 127] and results that are normal.
+SLM_INLINE V16 TimesPowerOf2(V16 a, V16 n) {
+  SLM_LANES {
+    const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23;
+    float power;
+    __builtin_memcpy(&power, &bits, 4);
+    a.lane[i] *= power;
+  }
+  return a;
+}
+// The lanes from `begin` (included) to `end` (excluded); the others become `other`.
+SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {
+  SLM_LANES if (i < begin || i >= end) a.lane[i] = other;
+  return a;
+}
+// Always halves: lane i with lane i + 8, then 4, 2, 1.
+SLM_INLINE float ReduceAdd(V16 a) {
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) a.lane[i] += a.lane[i + half];
+  return a.lane[0];
+}
+SLM_INLINE float ReduceMax(V16 a) {
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i)
+      a.lane[i] = a.lane[i] > a.lane[i + half] ? a.lane[i] : a.lane[i + half];
+  return a.lane[0];
+}
+
+#undef SLM_LANES

@@ -1,0 +1,55 @@
+#include "kernels/table.h"
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "kernels/tables.h"
+
+namespace slm::kernels {
+
+size_t ActRowBytes(ActFormat format, int64_t k) {
+  switch (format) {
+    case ActFormat::kF32:
+      return static_cast<size_t>(k) * sizeof(float);
+    case ActFormat::kAct32:
+      return static_cast<size_t>(k / 32) * sizeof(Act32);
+    case ActFormat::kAct256:
+      return static_cast<size_t>(k / 256) * sizeof(Act256);
+  }
+  SLM_CHECK(false);
+}
+
+std::span<const KernelTable* const> AvailableTables() {
+  static const std::vector<const KernelTable*> tables = [] {
+    std::vector<const KernelTable*> list = {&RefTable(), &ScalarTable()};
+#if defined(__x86_64__)
+    const CpuFeatures cpu = DetectCpuFeatures();
+    if (cpu.avx2) list.push_back(&Avx2Table());
+    if (cpu.avx512_vnni) list.push_back(&Avx512Table());
+#endif
+    return list;
+  }();
+  return tables;
+}
+
+const KernelTable& FindTable(std::string_view isa) {
+  std::string names;
+  for (const KernelTable* table : AvailableTables()) {
+    if (table->isa == isa) return *table;
+    names += (names.empty() ? "" : ", ") + std::string(table->isa);
+  }
+  throw Error(Code::kUsage, "SLM_ISA={}: not on this CPU; it has {}", isa, names);
+}
+
+const KernelTable& Kernels() {
+  static const KernelTable& table = []() -> const KernelTable& {
+    const char* isa = std::getenv("SLM_ISA");
+    return isa && *isa ? FindTable(isa) : *AvailableTables().back();
+  }();
+  return table;
+}
+
+}  // namespace slm::kernels

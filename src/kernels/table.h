@@ -1,0 +1,134 @@
+// The functions that compute: single-threaded, on raw pointers, no allocation, no exceptions. One
+// table per instruction set; docs/arithmetic.md is the specification that all but `ref` match bit
+// for bit.
+//
+// Vectors of floats need no alignment. Sizes are in elements unless the name says bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "quant/packed.h"
+#include "quant/type.h"
+
+namespace slm::kernels {
+
+// How a row of activations is handed to a matrix product. The quantized forms follow the block of
+// the weights.
+enum class ActFormat { kF32, kAct32, kAct256 };
+
+// `pairs[s]` belongs to 16 elements: the sum of those with index % 4 < 2, and of the others.
+struct Act32 {
+  int8_t q[32];
+  int16_t pairs[2][2];
+  float d;
+  float sum;  // d * (exact sum of q)
+};
+
+struct Act256 {
+  int8_t q[256];
+  int16_t pairs[16][2];
+  float d;
+};
+
+size_t ActRowBytes(ActFormat format, int64_t k);
+
+// One panel of up to 16 rows of weights times `cols` rows of activations:
+//   out[c * out_stride + r] = bias[r] + sum over k of W[r][k] * act[c][k]
+struct MatMulArgs {
+  quant::Type type;
+  const uint8_t*
+      panel;  // packed (quant/packed.h), or plain rows of the file where the table says so
+  int rows;   // valid rows; a packed panel has all 16 and writes all 16
+  int64_t k;
+  const uint8_t* act;
+  size_t act_stride;  // bytes between activation rows
+  int cols;
+  const float* bias;  // `rows` values (packed: 16), or nullptr
+  float* out;
+  int64_t out_stride;
+};
+
+struct MatMulKernel {
+  void (*run)(const MatMulArgs& args) = nullptr;
+  ActFormat format = ActFormat::kF32;
+  bool is_packed = false;
+};
+
+enum class KvType { kF32, kF16, kQ8_0 };
+
+// A page of one KV head: 64 positions. Elements of K lie as [Dh][64], of V as [64][Dh]. With kQ8_0
+// an element is an int8 and every 32 elements along Dh share a half scale: K's lie as
+// [ceil(Dh/32)][64], V's as [64][ceil(Dh/32)]. A vector may be read up to 16 elements past the end
+// of V.
+inline constexpr int kPagePositions = 64;
+
+struct KvPage {
+  KvType k_type, v_type;
+  uint8_t* k;
+  uint8_t* k_scales;  // halves; only with kQ8_0
+  uint8_t* v;
+  uint8_t* v_scales;
+};
+
+// Attention of `heads` query rows over positions [begin, end) of one page, begin < end <= 64:
+//   s = q . k, softcapped when softcap > 0; max over positions, then weights exp(s - max), their
+//   sum, and out = sum of weight * v, all of this page alone. Pages are merged by attention_merge,
+//   from left to right.
+struct AttentionArgs {
+  KvPage page;
+  int64_t head_dim;
+  const float* q;  // row h at q + h * q_stride, already scaled
+  int64_t q_stride;
+  int heads;
+  const int* begin;  // per row
+  const int* end;
+  float softcap;
+  float* out;  // row h at out + h * out_stride, head_dim floats
+  int64_t out_stride;
+  float* max;  // per row
+  float* sum;
+};
+
+struct KernelTable {
+  std::string_view isa;
+  MatMulKernel matmul[32];  // by quant::Type
+
+  // out[i] = x[i] / sqrt(mean(x^2) + eps) * w[i]
+  void (*rms_norm)(const float* x, const float* w, int64_t n, float eps, float* out);
+  void (*quantize_act32)(const float* x, int64_t n, Act32* out);
+  void (*quantize_act256)(const float* x, int64_t n, Act256* out);
+  void (*add)(const float* x, int64_t n, float* inout);  // inout += x
+  void (*scale)(float factor, int64_t n, float* inout);  // inout *= factor
+  void (*softcap)(float cap, int64_t n, float* inout);   // inout = cap * tanh(inout / cap)
+  void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
+  void (*gelu_mul)(const float* gate, const float* up, int64_t n, float* out);  // tanh form of GELU
+  // Rotates n/2 pairs by the angles whose cos and sin are given: (x[2i], x[2i + 1]) when
+  // interleaved, else (x[i], x[i + n/2]).
+  void (*rope)(const float* cos, const float* sin, int64_t n, bool is_interleaved, float* inout);
+  // Stores one position of one KV head into its page.
+  void (*store_kv)(const float* k, const float* v, int64_t head_dim, int position,
+                   const KvPage& page);
+  void (*attention)(const AttentionArgs& args);
+  // Folds the next page's (max, sum, out) into the running ones.
+  void (*attention_merge)(const float* out, float max, float sum, int64_t head_dim, float* all_out,
+                          float* all_max, float* all_sum);
+
+  // What this CPU can do at best, for `bench`: multiply-adds of 8-bit integers from registers,
+  // their count returned, and reading `bytes` (a multiple of 512), their sum returned.
+  int64_t (*probe_int8)(int64_t rounds);
+  uint64_t (*probe_read)(const uint8_t* data, size_t bytes);
+};
+
+// The tables this CPU can run, slowest first: ref (the float reference), scalar (the
+// specification), avx2, avx512.
+std::span<const KernelTable* const> AvailableTables();
+
+// The best table, or the one that SLM_ISA names; throws kUsage when it names none that this CPU
+// has.
+const KernelTable& Kernels();
+const KernelTable& FindTable(std::string_view isa);
+
+}  // namespace slm::kernels

@@ -1,0 +1,15 @@
+// The tables by instruction set; callers use Kernels() of table.h.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace slm::kernels {
+
+const KernelTable& RefTable();
+const KernelTable& ScalarTable();
+#if defined(__x86_64__)
+const KernelTable& Avx2Table();    // needs AVX2, FMA, F16C
+const KernelTable& Avx512Table();  // needs AVX-512 F, BW, DQ, VL, VNNI as well
+#endif
+
+}  // namespace slm::kernels

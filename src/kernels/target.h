@@ -1,0 +1,19 @@
+// Regions of code for one instruction set. Per-file -m flags would put wide instructions into
+// inline functions that other files share; a region does not. What is included inside a region must
+// include nothing itself.
+#pragma once
+
+#if defined(__clang__)
+#define SLM_PRAGMA(text) _Pragma(#text)
+#define SLM_TARGET_BEGIN(isa) \
+  SLM_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
+#define SLM_TARGET_END SLM_PRAGMA(clang attribute pop)
+#define SLM_UNROLL _Pragma("unroll")
+#else
+#define SLM_PRAGMA(text) _Pragma(#text)
+#define SLM_TARGET_BEGIN(isa) SLM_PRAGMA(GCC push_options) SLM_PRAGMA(GCC target(isa))
+#define SLM_TARGET_END SLM_PRAGMA(GCC pop_options)
+#define SLM_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#define SLM_INLINE inline __attribute__((always_inline))

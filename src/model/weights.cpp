@@ -1,0 +1,156 @@
+#include "model/weights.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "model/tensor_table.h"
+
+namespace slm::model {
+namespace {
+
+using format::GgufTensor;
+
+std::string ShapeText(int64_t in, int64_t out, bool is_vector) {
+  return is_vector ? fmt::format("[{}]", in) : fmt::format("[{}, {}]", in, out);
+}
+
+class Binder {
+ public:
+  Binder(const format::GgufFile& file, const Hparams& hparams, const Family& family,
+         ops::Backend* backend)
+      : file_(file), hparams_(hparams), family_(family), backend_(backend) {}
+
+  // The tensor of a slot, its shape checked, or nullptr when an optional one is missing.
+  const GgufTensor* Find(Slot slot, int64_t layer) const {
+    const TensorRow& row = TensorTable()[static_cast<size_t>(slot)];
+    const std::string name = TensorName(row, layer);
+    const GgufTensor* tensor = file_.Find(name);
+    const bool has_post = family_.norm_place == NormPlace::kPreAndPost;
+    if (row.presence == Presence::kPost && !has_post) {
+      if (tensor) Fail(name, fmt::format("{} has no such tensor", family_.arch));
+      return nullptr;
+    }
+    if (!tensor) {
+      if (row.presence == Presence::kOptional) return nullptr;
+      Fail(name, "missing");
+    }
+    const int64_t in = SizeOf(row.in, hparams_);
+    int64_t out = SizeOf(row.out, hparams_);
+    if (row.out == Dim::kUp && IsUpFused(layer)) out *= 2;
+    const bool is_vector = row.out == Dim::kNone;
+    const bool fits = tensor->dims[0] == in && tensor->dims[1] == out && tensor->dims[2] == 1 &&
+                      tensor->dims[3] == 1;
+    if (!fits)
+      Fail(name,
+           fmt::format("expected shape {}, got [{}, {}, {}, {}]", ShapeText(in, out, is_vector),
+                       tensor->dims[0], tensor->dims[1], tensor->dims[2], tensor->dims[3]));
+    return tensor;
+  }
+
+  Vector ReadVector(Slot slot, int64_t layer, bool is_padded = true) const {
+    const GgufTensor* tensor = Find(slot, layer);
+    if (!tensor) return {};
+    Vector v(static_cast<size_t>(is_padded ? (tensor->elements + 15) / 16 * 16 : tensor->elements));
+    quant::Traits(tensor->type).decode(tensor->data.data(), v.data(), tensor->elements);
+    return v;
+  }
+
+  ops::PlainRows Rows(const GgufTensor& tensor, int64_t first, int64_t count) const {
+    const size_t row_bytes = tensor.row_bytes();
+    return {tensor.type, tensor.data.data() + static_cast<size_t>(first) * row_bytes, count,
+            tensor.dims[0]};
+  }
+
+  ops::Matrix Whole(const GgufTensor& tensor) const {
+    return Release(tensor, backend_->MakeMatrix(Rows(tensor, 0, tensor.dims[1])));
+  }
+
+  ops::Matrix Required(Slot slot, int64_t layer) const {
+    const GgufTensor* tensor = Find(slot, layer);
+    if (!tensor) Fail(TensorName(TensorTable()[static_cast<size_t>(slot)], layer), "missing");
+    return Whole(*tensor);
+  }
+
+  LayerWeights Layer(int64_t layer) const {
+    LayerWeights w;
+    w.attn_norm = ReadVector(Slot::kAttnNorm, layer);
+    w.ffn_norm = ReadVector(Slot::kFfnNorm, layer);
+    w.post_attn_norm = ReadVector(Slot::kAttnPostNorm, layer);
+    w.post_ffn_norm = ReadVector(Slot::kFfnPostNorm, layer);
+    w.q_norm = ReadVector(Slot::kAttnQNorm, layer);
+    w.k_norm = ReadVector(Slot::kAttnKNorm, layer);
+    const int64_t q = SizeOf(Dim::kQ, hparams_), kv = SizeOf(Dim::kKv, hparams_);
+    if (const GgufTensor* fused = Find(Slot::kAttnQkv, layer)) {
+      w.q = backend_->MakeMatrix(Rows(*fused, 0, q));
+      w.k = backend_->MakeMatrix(Rows(*fused, q, kv));
+      w.v = Release(*fused, backend_->MakeMatrix(Rows(*fused, q + kv, kv)));
+      const Vector bias = ReadVector(Slot::kAttnQkvBias, layer);
+      w.q_bias = Slice(bias, 0, q);
+      w.k_bias = Slice(bias, q, kv);
+      w.v_bias = Slice(bias, q + kv, kv);
+    } else {
+      w.q = Required(Slot::kAttnQ, layer);
+      w.k = Required(Slot::kAttnK, layer);
+      w.v = Required(Slot::kAttnV, layer);
+      w.q_bias = ReadVector(Slot::kAttnQBias, layer);
+      w.k_bias = ReadVector(Slot::kAttnKBias, layer);
+      w.v_bias = ReadVector(Slot::kAttnVBias, layer);
+    }
+    w.output = Required(Slot::kAttnOutput, layer);
+    if (IsUpFused(layer)) {
+      const GgufTensor& fused = *Find(Slot::kFfnUp, layer);
+      w.gate = backend_->MakeMatrix(Rows(fused, 0, hparams_.ffn));
+      w.up = Release(fused, backend_->MakeMatrix(Rows(fused, hparams_.ffn, hparams_.ffn)));
+    } else {
+      w.gate = Required(Slot::kFfnGate, layer);
+      w.up = Required(Slot::kFfnUp, layer);
+    }
+    w.down = Required(Slot::kFfnDown, layer);
+    return w;
+  }
+
+ private:
+  [[noreturn]] void Fail(const std::string& name, const std::string& problem) const {
+    throw Error(Code::kBadInput, "{}: tensor {}: {}", file_.path(), name, problem);
+  }
+
+  bool IsUpFused(int64_t layer) const { return Find(Slot::kFfnGate, layer) == nullptr; }
+
+  static Vector Slice(const Vector& v, int64_t first, int64_t count) {
+    if (v.empty()) return {};
+    Vector part(v.begin() + first, v.begin() + first + count);
+    part.resize(static_cast<size_t>((count + 15) / 16 * 16));
+    return part;
+  }
+
+  // Packed weights are copies: the pages they came from need not stay in memory.
+  ops::Matrix Release(const GgufTensor& tensor, ops::Matrix matrix) const {
+    if (matrix.is_packed()) file_.Release(tensor);
+    return matrix;
+  }
+
+  const format::GgufFile& file_;
+  const Hparams& hparams_;
+  const Family& family_;
+  ops::Backend* backend_;
+};
+
+}  // namespace
+
+Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const Family& family,
+                    ops::Backend* backend) {
+  const Binder binder(file, hparams, family, backend);
+  Weights w;
+  const GgufTensor& embedding = *binder.Find(Slot::kTokenEmbd, 0);
+  w.token_embd = binder.Rows(embedding, 0, embedding.dims[1]);
+  w.output_norm = binder.ReadVector(Slot::kOutputNorm, 0);
+  const GgufTensor* output = binder.Find(Slot::kOutput, 0);
+  w.output = binder.Whole(output ? *output : embedding);
+  w.rope_freqs = binder.ReadVector(Slot::kRopeFreqs, 0, false);
+  w.rope_factors_long = binder.ReadVector(Slot::kRopeFactorsLong, 0, false);
+  w.rope_factors_short = binder.ReadVector(Slot::kRopeFactorsShort, 0, false);
+  for (int64_t layer = 0; layer < hparams.layers; ++layer) w.layers.push_back(binder.Layer(layer));
+  return w;
+}
+
+}  // namespace slm::model

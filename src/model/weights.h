@@ -1,0 +1,38 @@
+// The tensors of a model bound to what the forward pass reads: checked against the table, split
+// where fused, packed.
+#pragma once
+
+#include <vector>
+
+#include "format/gguf.h"
+#include "model/hparams.h"
+#include "ops/backend.h"
+
+namespace slm::model {
+
+// Floats padded with zeros to a multiple of 16; empty when the file has no such tensor.
+using Vector = std::vector<float>;
+
+struct LayerWeights {
+  Vector attn_norm, ffn_norm;
+  Vector post_attn_norm, post_ffn_norm;
+  Vector q_norm, k_norm;
+  Vector q_bias, k_bias, v_bias;
+  ops::Matrix q, k, v, output;
+  ops::Matrix gate, up, down;
+};
+
+struct Weights {
+  ops::PlainRows token_embd;
+  Vector output_norm;
+  ops::Matrix output;
+  Vector rope_freqs, rope_factors_long, rope_factors_short;  // not padded
+  std::vector<LayerWeights> layers;
+};
+
+// Throws kBadInput naming the tensor that is missing or has a wrong shape. The file's pages are
+// released once packed; the file must outlive the weights.
+Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const Family& family,
+                    ops::Backend* backend);
+
+}  // namespace slm::model

@@ -1,0 +1,169 @@
+#include "ops/cpu/cpu_attention.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "base/thread_pool.h"
+
+namespace slm::ops {
+namespace {
+
+using kernels::kPagePositions;
+
+constexpr int64_t kRowsPerChunk =
+    32;  // query rows (tokens x heads of a group) that share a page's loads
+constexpr int64_t kFewTokens = 8;       // up to this many, pages are shared out instead of queries
+constexpr int64_t kPagesPerWave = 256;  // bounds the memory of partial results
+
+// The first position that the token at `position` sees.
+int64_t FirstSeen(const AttentionOp& op, int64_t position) {
+  return op.window > 0 ? std::max<int64_t>(0, position - op.window + 1) : 0;
+}
+
+}  // namespace
+
+CpuAttention::CpuAttention(const kernels::KernelTable& kernels, ThreadPool* pool)
+    : kernels_(kernels), pool_(pool), scratch_(static_cast<size_t>(pool->threads())) {}
+
+void CpuAttention::Rows::Resize(int64_t rows, int64_t head_dim) {
+  const auto n = static_cast<size_t>(rows);
+  if (out.size() < n * static_cast<size_t>(head_dim)) out.resize(n * static_cast<size_t>(head_dim));
+  if (max.size() < n) max.resize(n), sum.resize(n);
+}
+
+void CpuAttention::Run(const AttentionOp& op) {
+  if (op.rows <= kFewTokens)
+    ByPages(op);
+  else
+    ByQueries(op);
+}
+
+bool CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count,
+                        int64_t page, Scratch* scratch, Rows* to, int64_t to_row) const {
+  const int64_t group = op.heads / op.layout.kv_heads, dim = op.layout.head_dim;
+  const int64_t start = page * kPagePositions;
+  scratch->begin.clear();
+  scratch->end.clear();
+  scratch->q.resize(static_cast<size_t>(count * group * dim));
+  int64_t rows = 0;
+  for (int64_t t = t0; t < t0 + count; ++t) {
+    const int64_t position = op.position + t;
+    const int64_t begin = std::max<int64_t>(0, FirstSeen(op, position) - start);
+    const int64_t end = std::min<int64_t>(kPagePositions, position + 1 - start);
+    for (int64_t h = 0; h < group; ++h, ++rows) {
+      const float* q = op.q + t * op.q_stride + (kv_head * group + h) * dim;
+      std::memcpy(&scratch->q[static_cast<size_t>(rows * dim)], q, static_cast<size_t>(dim) * 4);
+      scratch->begin.push_back(static_cast<int>(std::min(begin, kPagePositions + int64_t{0})));
+      scratch->end.push_back(static_cast<int>(std::max<int64_t>(end, 0)));
+    }
+  }
+  // Rows see a page from a first one on (the causal edge) or up to a last one (the window's): both
+  // ends may be blind.
+  int64_t first = 0, last = rows;
+  const auto blind = [&](int64_t r) {
+    return scratch->begin[static_cast<size_t>(r)] >= scratch->end[static_cast<size_t>(r)];
+  };
+  while (first < last && blind(first)) ++first;
+  while (last > first && blind(last - 1)) --last;
+  for (int64_t r = 0; r < rows; ++r)
+    to->sum[static_cast<size_t>(to_row + r)] = -1;  // marks a row that saw nothing
+  if (first == last) return false;
+  kernels::AttentionArgs args = {};
+  args.page = op.layout.Head(op.pages[static_cast<size_t>(page)], kv_head);
+  args.head_dim = dim;
+  args.q = &scratch->q[static_cast<size_t>(first * dim)];
+  args.q_stride = dim;
+  args.heads = static_cast<int>(last - first);
+  args.begin = &scratch->begin[static_cast<size_t>(first)];
+  args.end = &scratch->end[static_cast<size_t>(first)];
+  args.softcap = op.softcap;
+  args.out = &to->out[static_cast<size_t>((to_row + first) * dim)];
+  args.out_stride = dim;
+  args.max = &to->max[static_cast<size_t>(to_row + first)];
+  args.sum = &to->sum[static_cast<size_t>(to_row + first)];
+  kernels_.attention(args);
+  return true;
+}
+
+namespace {
+
+// Folds row `from` of a page's results into running row `to` and, at the end, writes the output.
+struct Merger {
+  const kernels::KernelTable& kernels;
+  int64_t dim;
+  float* out;
+  float max = -std::numeric_limits<float>::infinity();
+  float sum = 0;
+
+  void Start() { std::memset(out, 0, static_cast<size_t>(dim) * sizeof(float)); }
+  void Add(const float* page_out, float page_max, float page_sum) {
+    if (page_sum < 0) return;
+    kernels.attention_merge(page_out, page_max, page_sum, dim, out, &max, &sum);
+  }
+  void Finish() { kernels.scale(1.0f / sum, dim, out); }
+};
+
+}  // namespace
+
+void CpuAttention::ByQueries(const AttentionOp& op) {
+  const int64_t kv_heads = op.layout.kv_heads, group = op.heads / kv_heads;
+  const int64_t dim = op.layout.head_dim;
+  const int64_t tokens = std::max<int64_t>(1, kRowsPerChunk / group);
+  const int64_t blocks = (op.rows + tokens - 1) / tokens;
+  pool_->ParallelFor(blocks * kv_heads, [&](int64_t chunk, int thread) {
+    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+    // The last queries see the most: start with them.
+    const int64_t block = blocks - 1 - chunk / kv_heads, kv_head = chunk % kv_heads;
+    const int64_t t0 = block * tokens, count = std::min(tokens, op.rows - t0);
+    scratch.page.Resize(count * group, dim);
+    std::vector<Merger> mergers;
+    mergers.reserve(static_cast<size_t>(count * group));
+    for (int64_t r = 0; r < count * group; ++r) {
+      float* out = op.out + (t0 + r / group) * op.out_stride + (kv_head * group + r % group) * dim;
+      mergers.push_back({kernels_, dim, out});
+      mergers.back().Start();
+    }
+    const int64_t first = FirstSeen(op, op.position + t0) / kPagePositions;
+    const int64_t last = (op.position + t0 + count - 1) / kPagePositions;
+    for (int64_t page = first; page <= last; ++page) {
+      if (!Page(op, kv_head, t0, count, page, &scratch, &scratch.page, 0)) continue;
+      for (size_t r = 0; r < mergers.size(); ++r)
+        mergers[r].Add(&scratch.page.out[r * static_cast<size_t>(dim)], scratch.page.max[r],
+                       scratch.page.sum[r]);
+    }
+    for (Merger& merger : mergers) merger.Finish();
+  });
+}
+
+void CpuAttention::ByPages(const AttentionOp& op) {
+  const int64_t kv_heads = op.layout.kv_heads, group = op.heads / kv_heads;
+  const int64_t dim = op.layout.head_dim, rows = op.rows * group;
+  std::vector<Merger> mergers;
+  mergers.reserve(static_cast<size_t>(kv_heads * rows));
+  for (int64_t h = 0; h < kv_heads; ++h)
+    for (int64_t r = 0; r < rows; ++r) {
+      float* out = op.out + r / group * op.out_stride + (h * group + r % group) * dim;
+      mergers.push_back({kernels_, dim, out});
+      mergers.back().Start();
+    }
+  const int64_t first = FirstSeen(op, op.position) / kPagePositions;
+  const int64_t last = (op.position + op.rows - 1) / kPagePositions;
+  for (int64_t wave = first; wave <= last; wave += kPagesPerWave) {
+    const int64_t pages = std::min(kPagesPerWave, last + 1 - wave);
+    partial_.Resize(pages * kv_heads * rows, dim);
+    pool_->ParallelFor(pages * kv_heads, [&](int64_t chunk, int thread) {
+      Page(op, chunk % kv_heads, 0, op.rows, wave + chunk / kv_heads,
+           &scratch_[static_cast<size_t>(thread)], &partial_, chunk * rows);
+    });
+    for (int64_t chunk = 0; chunk < pages * kv_heads; ++chunk)
+      for (int64_t r = 0; r < rows; ++r) {
+        const auto at = static_cast<size_t>(chunk * rows + r);
+        mergers[static_cast<size_t>(chunk % kv_heads * rows + r)].Add(
+            &partial_.out[at * static_cast<size_t>(dim)], partial_.max[at], partial_.sum[at]);
+      }
+  }
+  for (Merger& merger : mergers) merger.Finish();
+}
+
+}  // namespace slm::ops

@@ -1,0 +1,44 @@
+// Attention over pages. Every page is computed by itself and pages are merged from left to right,
+// so the bits do not depend on how the work is divided: by queries when there are many, by pages
+// when there are few.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/table.h"
+#include "ops/backend.h"
+
+namespace slm::ops {
+
+class CpuAttention {
+ public:
+  CpuAttention(const kernels::KernelTable& kernels, ThreadPool* pool);
+  void Run(const AttentionOp& op);
+
+ private:
+  // Running or partial results of some query rows.
+  struct Rows {
+    std::vector<float> out, max, sum;
+    void Resize(int64_t rows, int64_t head_dim);
+  };
+  struct Scratch {
+    std::vector<float> q;
+    std::vector<int> begin, end;
+    Rows page;
+  };
+
+  void ByQueries(const AttentionOp& op);
+  void ByPages(const AttentionOp& op);
+  // Query rows t0..t0 + count of one KV head's group over one page; false when they see nothing of
+  // it.
+  bool Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count, int64_t page,
+            Scratch* scratch, Rows* to, int64_t to_row) const;
+
+  const kernels::KernelTable& kernels_;
+  ThreadPool* pool_;
+  std::vector<Scratch> scratch_;  // per thread
+  Rows partial_;                  // ByPages: of a wave of pages
+};
+
+}  // namespace slm::ops

@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "ops/backend.h"
+#include "ops/cpu/cpu_attention.h"
+
+namespace slm::ops {
+
+using kernels::ActFormat;
+
+void InputForms::Add(const Matrix& matrix) {
+  switch (matrix.format()) {
+    case ActFormat::kF32:
+      f32 = true;
+      break;
+    case ActFormat::kAct32:
+      act32 = true;
+      break;
+    case ActFormat::kAct256:
+      act256 = true;
+      break;
+  }
+}
+
+namespace {
+
+// Rows that a thread takes at a time when an operation is cheap per row.
+constexpr int64_t kRowsPerChunk = 8;
+
+class CpuBackend : public Backend {
+ public:
+  CpuBackend(const kernels::KernelTable& kernels, ThreadPool* pool)
+      : kernels_(kernels), pool_(pool), attention_(kernels, pool) {}
+
+  Matrix MakeMatrix(const PlainRows& rows) override { return Matrix(rows, kernels_, pool_); }
+
+  void Embed(const PlainRows& table, std::span<const int32_t> ids, float scale,
+             float* out) override {
+    const quant::TypeTraits& traits = quant::Traits(table.type);
+    ForRows(static_cast<int64_t>(ids.size()), [&](int64_t t) {
+      float* row = out + t * table.k;
+      const auto id = static_cast<size_t>(ids[static_cast<size_t>(t)]);
+      traits.decode(table.data + id * table.row_bytes(), row, table.k);
+      if (scale != 1.0f) kernels_.scale(scale, table.k, row);
+    });
+  }
+
+  void Norm(const float* x, const float* w, float eps, const Input& input) override {
+    ForRows(input.rows, [&](int64_t t) {
+      kernels_.rms_norm(x + t * input.k, w, input.k, eps, input.f32 + t * input.k);
+      PrepareRow(input, t);
+    });
+  }
+
+  void Prepare(const Input& input) override {
+    ForRows(input.rows, [&](int64_t t) { PrepareRow(input, t); });
+  }
+
+  void MatMul(const Input& input, std::span<const Product> products) override {
+    int64_t panels = 0;
+    for (const Product& product : products) panels += product.matrix->panels();
+    // Enough chunks that a slow thread holds up little, few enough that claiming them costs
+    // nothing.
+    const int64_t per_chunk = std::clamp<int64_t>(panels / (8 * pool_->threads()), 1, 16);
+    pool_->ParallelFor((panels + per_chunk - 1) / per_chunk, [&](int64_t chunk, int) {
+      const int64_t end = std::min(panels, (chunk + 1) * per_chunk);
+      int64_t first = 0;  // of the product's panels
+      for (const Product& product : products) {
+        const int64_t count = product.matrix->panels();
+        for (int64_t p = std::max(first, chunk * per_chunk); p < std::min(first + count, end); ++p)
+          RunPanel(input, product, p - first);
+        first += count;
+      }
+    });
+  }
+
+  void Store(const StoreArgs& args) override {
+    const int64_t kv_heads = args.layout.kv_heads, dim = args.layout.head_dim;
+    ForRows(args.rows, [&](int64_t t) {
+      float* q = args.q + t * args.stride;
+      float* k = args.k + t * args.stride;
+      const float* v = args.v + t * args.stride;
+      for (int64_t h = 0; h < args.heads; ++h) {
+        Rotate(args, t, args.q_norm, q + h * dim);
+        kernels_.scale(args.q_scale[t], dim, q + h * dim);
+      }
+      const int64_t position = args.position + t;
+      uint8_t* page = args.pages[static_cast<size_t>(position / kernels::kPagePositions)];
+      for (int64_t h = 0; h < kv_heads; ++h) {
+        Rotate(args, t, args.k_norm, k + h * dim);
+        kernels_.store_kv(k + h * dim, v + h * dim, dim,
+                          static_cast<int>(position % kernels::kPagePositions),
+                          args.layout.Head(page, h));
+      }
+    });
+  }
+
+  void Attention(const AttentionOp& op) override { attention_.Run(op); }
+
+  void Gate(ops::Activation activation, const float* gate, const float* up, int64_t stride,
+            const Input& input) override {
+    const auto run = activation == ops::Activation::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
+    ForRows(input.rows, [&](int64_t t) {
+      run(gate + t * stride, up + t * stride, input.k, input.f32 + t * input.k);
+      PrepareRow(input, t);
+    });
+  }
+
+  void AddTo(const float* x, int64_t x_stride, const float* w, float eps, int64_t rows, int64_t n,
+             float* inout) override {
+    ForRows(rows, [&](int64_t t) {
+      const float* row = x + t * x_stride;
+      if (!w) return kernels_.add(row, n, inout + t * n);
+      thread_local std::vector<float> normed;
+      normed.resize(static_cast<size_t>(n));
+      kernels_.rms_norm(row, w, n, eps, normed.data());
+      kernels_.add(normed.data(), n, inout + t * n);
+    });
+  }
+
+  void Softcap(float cap, int64_t n, float* inout) override { kernels_.softcap(cap, n, inout); }
+
+ private:
+  template <class Body>
+  void ForRows(int64_t rows, const Body& body) {
+    const int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
+    pool_->ParallelFor(chunks, [&](int64_t chunk, int) {
+      const int64_t end = std::min(rows, (chunk + 1) * kRowsPerChunk);
+      for (int64_t t = chunk * kRowsPerChunk; t < end; ++t) body(t);
+    });
+  }
+
+  void PrepareRow(const Input& input, int64_t t) {
+    const float* x = input.f32 + t * input.k;
+    const auto row = static_cast<size_t>(t);
+    if (input.forms.act32) {
+      uint8_t* to = input.act32 + row * ActRowBytes(ActFormat::kAct32, input.k);
+      kernels_.quantize_act32(x, input.k, reinterpret_cast<kernels::Act32*>(to));
+    }
+    if (input.forms.act256) {
+      uint8_t* to = input.act256 + row * ActRowBytes(ActFormat::kAct256, input.k);
+      kernels_.quantize_act256(x, input.k, reinterpret_cast<kernels::Act256*>(to));
+    }
+  }
+
+  void RunPanel(const Input& input, const Product& product, int64_t panel) {
+    const Matrix& matrix = *product.matrix;
+    const ActFormat format = matrix.format();
+    const int64_t row = panel * quant::kPanelRows;
+    kernels::MatMulArgs args = {};
+    matrix.SetPanel(panel, &args);
+    args.act = format == ActFormat::kF32     ? reinterpret_cast<const uint8_t*>(input.f32)
+               : format == ActFormat::kAct32 ? input.act32
+                                             : input.act256;
+    args.act_stride = ActRowBytes(format, input.k);
+    args.cols = static_cast<int>(input.rows);
+    args.bias = product.bias ? product.bias + row : nullptr;
+    args.out = product.out + row;
+    args.out_stride = product.out_stride;
+    matrix.Run(args);
+  }
+
+  void Rotate(const StoreArgs& args, int64_t t, const float* norm, float* head) {
+    const int64_t dim = args.layout.head_dim, half = args.rope.n / 2;
+    if (norm) kernels_.rms_norm(head, norm, dim, args.eps, head);
+    kernels_.rope(args.rope.cos + t * half, args.rope.sin + t * half, args.rope.n,
+                  args.rope.is_interleaved, head);
+  }
+
+  const kernels::KernelTable& kernels_;
+  ThreadPool* pool_;
+  CpuAttention attention_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeCpuBackend(const kernels::KernelTable& kernels, ThreadPool* pool) {
+  return std::make_unique<CpuBackend>(kernels, pool);
+}
+
+}  // namespace slm::ops

@@ -1,0 +1,33 @@
+// The functions behind TypeTraits::decode and encode; callers go through the traits.
+#pragma once
+
+#include <cstdint>
+
+namespace slm::quant {
+
+void DecodeF32(const uint8_t* src, float* dst, int64_t n);
+void DecodeF16(const uint8_t* src, float* dst, int64_t n);
+void DecodeBF16(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ4_0(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ4_1(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ5_0(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ5_1(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ8_0(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ2_K(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ3_K(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ4_K(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ5_K(const uint8_t* src, float* dst, int64_t n);
+void DecodeQ6_K(const uint8_t* src, float* dst, int64_t n);
+void DecodeIQ4_NL(const uint8_t* src, float* dst, int64_t n);
+void DecodeIQ4_XS(const uint8_t* src, float* dst, int64_t n);
+
+void EncodeF32(const float* src, uint8_t* dst, int64_t n);
+void EncodeF16(const float* src, uint8_t* dst, int64_t n);
+void EncodeBF16(const float* src, uint8_t* dst, int64_t n);
+void EncodeQ4_0(const float* src, uint8_t* dst, int64_t n);
+void EncodeQ4_1(const float* src, uint8_t* dst, int64_t n);
+void EncodeQ5_0(const float* src, uint8_t* dst, int64_t n);
+void EncodeQ5_1(const float* src, uint8_t* dst, int64_t n);
+void EncodeQ8_0(const float* src, uint8_t* dst, int64_t n);
+
+}  // namespace slm::quant

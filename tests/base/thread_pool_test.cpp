@@ -1,0 +1,54 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <numeric>
+#include <stdexcept>
+
+namespace slm {
+namespace {
+
+TEST(ThreadPool, RunsEveryChunkOnce) {
+  for (int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (int round = 0; round < 3000; ++round) {
+      const int64_t chunks = round % 17;
+      std::vector<int> count(17);
+      pool.ParallelFor(chunks, [&](int64_t chunk, int thread) {
+        ASSERT_LT(thread, threads);
+        ++count[static_cast<size_t>(chunk)];
+      });
+      EXPECT_EQ(std::accumulate(count.begin(), count.end(), 0), chunks);
+      EXPECT_EQ(*std::max_element(count.begin(), count.end()), chunks ? 1 : 0);
+    }
+  }
+}
+
+TEST(ThreadPool, WakesSleepersAndDoesNotWaitForThem) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the workers fall asleep
+    std::atomic<int> sum{0};
+    pool.ParallelFor(100, [&](int64_t chunk, int) { sum += static_cast<int>(chunk); });
+    EXPECT_EQ(sum, 4950);
+  }
+}
+
+TEST(ThreadPool, RethrowsTheFirstExceptionAndStaysUsable) {
+  ThreadPool pool(2);
+  for (int round = 0; round < 100; ++round) {
+    std::atomic<int> ran{0};
+    EXPECT_THROW(pool.ParallelFor(50,
+                                  [&](int64_t chunk, int) {
+                                    ++ran;
+                                    if (chunk == 7) throw std::runtime_error("seven");
+                                  }),
+                 std::runtime_error);
+    EXPECT_EQ(ran, 50);
+  }
+}
+
+}  // namespace
+}  // namespace slm

@@ -1,0 +1,173 @@
+// Every product of every table: bit-equal to the specification, and near the float reference.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "base/half.h"
+#include "kernels/tables.h"
+#include "support/blocks.h"
+
+namespace slm::kernels {
+namespace {
+
+using quant::Type;
+
+struct Shape {
+  int64_t k;
+  int rows, cols;
+};
+
+struct Case {
+  Type type;
+  Shape shape;
+  std::vector<uint8_t> plain;
+  std::vector<float> x, bias;
+};
+
+Case MakeCase(Type type, Shape shape, std::mt19937& rng) {
+  const int64_t block = quant::Traits(type).block_size;
+  shape.k = (shape.k + block - 1) / block * block;
+  Case c = {type, shape, testing::RandomRows(type, shape.rows, shape.k, rng), {}, {}};
+  c.x = testing::RandomFloats(static_cast<size_t>(shape.cols * shape.k), rng);
+  c.bias = testing::RandomFloats(16, rng);
+  return c;
+}
+
+// [cols][16], computed by `table` from activations in its own format.
+std::vector<float> Product(const KernelTable& table, const Case& c, bool with_bias) {
+  const MatMulKernel& kernel = table.matmul[static_cast<int>(c.type)];
+  const int64_t k = c.shape.k;
+  const quant::TypeTraits& traits = quant::Traits(c.type);
+  const size_t row_bytes = static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
+  std::vector<uint8_t> buffer(quant::PanelBytes(c.type, k) + 64);
+  uint8_t* panel = buffer.data() + (64 - reinterpret_cast<uintptr_t>(buffer.data()) % 64);
+  if (kernel.is_packed) quant::PackPanel(c.type, c.plain.data(), row_bytes, c.shape.rows, k, panel);
+  const size_t act_stride = ActRowBytes(kernel.format, k);
+  std::vector<uint8_t> act(act_stride * static_cast<size_t>(c.shape.cols));
+  for (int col = 0; col < c.shape.cols; ++col) {
+    const float* x = c.x.data() + col * k;
+    uint8_t* to = act.data() + static_cast<size_t>(col) * act_stride;
+    switch (kernel.format) {
+      case ActFormat::kF32:
+        std::memcpy(to, x, act_stride);
+        break;
+      case ActFormat::kAct32:
+        table.quantize_act32(x, k, reinterpret_cast<Act32*>(to));
+        break;
+      case ActFormat::kAct256:
+        table.quantize_act256(x, k, reinterpret_cast<Act256*>(to));
+        break;
+    }
+  }
+  const int64_t stride = 16 + 3;
+  std::vector<float> out(static_cast<size_t>(c.shape.cols * stride), -1.0f);
+  MatMulArgs args = {.type = c.type,
+                     .panel = kernel.is_packed ? panel : c.plain.data(),
+                     .rows = c.shape.rows,
+                     .k = k,
+                     .act = act.data(),
+                     .act_stride = act_stride,
+                     .cols = c.shape.cols,
+                     .bias = with_bias ? c.bias.data() : nullptr,
+                     .out = out.data(),
+                     .out_stride = stride};
+  kernel.run(args);
+  for (int col = 0; col < c.shape.cols; ++col)
+    for (int64_t i = 16; i < stride; ++i)
+      EXPECT_EQ(out[static_cast<size_t>(col * stride + i)], -1.0f) << "wrote past the panel";
+  std::vector<float> result;
+  for (int col = 0; col < c.shape.cols; ++col)
+    result.insert(result.end(), out.begin() + col * stride, out.begin() + col * stride + 16);
+  return result;
+}
+
+class MatMul : public ::testing::TestWithParam<Type> {};
+
+const Shape kShapes[] = {{32, 16, 1},  {256, 16, 1}, {96, 7, 3},   {320, 1, 2},
+                         {576, 16, 5}, {800, 16, 8}, {1536, 9, 4}, {2048, 16, 13}};
+
+TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
+  std::mt19937 rng(7);
+  for (const Shape& shape : kShapes) {
+    const Case c = MakeCase(GetParam(), shape, rng);
+    for (bool with_bias : {false, true}) {
+      const std::vector<float> expected = Product(ScalarTable(), c, with_bias);
+      for (const KernelTable* table : AvailableTables()) {
+        if (table->isa == "ref" || table->isa == "scalar") continue;
+        const std::vector<float> got = Product(*table, c, with_bias);
+        ASSERT_EQ(std::memcmp(got.data(), expected.data(), 4 * got.size()), 0)
+            << table->isa << " k=" << c.shape.k << " cols=" << shape.cols;
+      }
+    }
+  }
+}
+
+// All codes and activations at their extremes: sums in 16 and 32 bits must not overflow.
+TEST_P(MatMul, ExtremesMatchTheSpecification) {
+  std::mt19937 rng(8);
+  for (int variant = 0; variant < 6; ++variant) {
+    Case c = MakeCase(GetParam(), {1024, 16, 3}, rng);
+    const quant::TypeTraits& traits = quant::Traits(c.type);
+    if (traits.block_size > 1) {
+      const uint8_t fill = variant % 3 == 0 ? 0x00 : variant % 3 == 1 ? 0xff : 0x80;
+      const std::vector<uint8_t> blocks = c.plain;
+      std::fill(c.plain.begin(), c.plain.end(), fill);
+      // Keep the scales finite: those bytes come from the random blocks.
+      for (size_t b = 0; b < c.plain.size(); b += traits.block_bytes)
+        for (size_t at : {size_t{0}, size_t{2}, size_t{80}, size_t{82}, size_t{108}, size_t{208}})
+          if (at + 2 <= traits.block_bytes) std::memcpy(&c.plain[b + at], &blocks[b + at], 2);
+    }
+    for (float& x : c.x) x = variant < 3 ? 1.0f : rng() % 2 ? 1.0f : -1.0f;
+    const std::vector<float> expected = Product(ScalarTable(), c, true);
+    for (const KernelTable* table : AvailableTables()) {
+      if (table->isa == "ref" || table->isa == "scalar") continue;
+      const std::vector<float> got = Product(*table, c, true);
+      ASSERT_EQ(std::memcmp(got.data(), expected.data(), 4 * got.size()), 0)
+          << table->isa << " variant " << variant;
+    }
+  }
+}
+
+TEST_P(MatMul, OneColumnAndManyGiveTheSameBits) {
+  std::mt19937 rng(9);
+  const Case all = MakeCase(GetParam(), {800, 16, 11}, rng);
+  for (const KernelTable* table : AvailableTables()) {
+    const std::vector<float> together = Product(*table, all, true);
+    for (int col = 0; col < all.shape.cols; ++col) {
+      Case one = all;
+      one.shape.cols = 1;
+      one.x.assign(all.x.begin() + col * all.shape.k, all.x.begin() + (col + 1) * all.shape.k);
+      const std::vector<float> alone = Product(*table, one, true);
+      ASSERT_EQ(std::memcmp(alone.data(), together.data() + 16 * col, 64), 0) << table->isa;
+    }
+  }
+}
+
+// The specification rounds activations to 8 bits: errors of 1/254 of a block's largest value,
+// uncorrelated.
+TEST_P(MatMul, SpecificationIsNearTheFloatReference) {
+  std::mt19937 rng(10);
+  const Case c = MakeCase(GetParam(), {2048, 16, 6}, rng);
+  const std::vector<float> expected = Product(RefTable(), c, true);
+  const std::vector<float> got = Product(ScalarTable(), c, true);
+  double error = 0, power = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    error += std::pow(static_cast<double>(got[i]) - static_cast<double>(expected[i]), 2);
+    power += std::pow(static_cast<double>(expected[i]), 2);
+  }
+  const bool is_float = quant::Traits(GetParam()).block_size == 1;
+  EXPECT_LT(error / power, is_float ? 1e-12 : 3e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, MatMul,
+                         ::testing::Values(Type::kF32, Type::kF16, Type::kBF16, Type::kQ8_0,
+                                           Type::kQ4_0, Type::kQ4_1, Type::kQ5_0, Type::kQ5_1,
+                                           Type::kIQ4_NL, Type::kQ2_K, Type::kQ3_K, Type::kQ4_K,
+                                           Type::kQ5_K, Type::kQ6_K, Type::kIQ4_XS),
+                         [](const auto& test) {
+                           return std::string(quant::Traits(test.param).name);
+                         });
+
+}  // namespace
+}  // namespace slm::kernels
