@@ -30,8 +30,8 @@ Bound::Bound(std::string_view function, const Args& args,
   }
   for (size_t i = 0; i < required; ++i) {
     if (!has(i)) {
-      throw Failure(FailureKind::kType, "{}() missing required argument: '{}'", function,
-                    names.begin()[i]);
+      throw Failure(FailureKind::kType, "{}() missing 1 required positional argument: '{}'",
+                    function, names.begin()[i]);
     }
   }
 }

@@ -155,7 +155,6 @@ struct Statement {
   ExpressionPtr test_target;  // the loop's target again, in that frame
   int loop_slot = -1;         // of `loop`; -1: not used by the body
   int frame_slots = 0;        // of a recursive loop or a block, whose body has its own frame
-  Place place;                // of a macro's name
   bool exports = false;       // a set or macro at the top level, which blocks can see
 };
 

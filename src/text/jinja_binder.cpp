@@ -66,8 +66,9 @@ class Binder {
     bool top_level;  // assignments are visible to blocks
   };
 
-  [[noreturn]] static void Fail(int line, std::string message) {
-    throw SyntaxFailure{line, std::move(message)};
+  [[noreturn]] static void Fail(int line, std::string message,
+                                FailureKind kind = FailureKind::kAssertion) {
+    throw SyntaxFailure{line, std::move(message), kind};
   }
 
   FunctionSlots* AddFunction(const FunctionSlots* outer) {
@@ -79,9 +80,11 @@ class Binder {
   static Place Find(const Symbols& symbols, const Expression& name) {
     const Variable* variable = symbols.Find(name.name);
     if (variable == nullptr) {
-      Fail(name.line, fmt::format("Tried to resolve a name to a reference that was unknown to the "
-                                  "frame ('{}')",
-                                  name.name));
+      Fail(name.line,
+           fmt::format("Tried to resolve a name to a reference that was unknown to the "
+                       "frame ('{}')",
+                       name.name),
+           FailureKind::kPythonAssertion);
     }
     return symbols.PlaceOf(*variable);
   }
@@ -160,7 +163,7 @@ class Binder {
         BindWith(node, frame);
         return;
       case StatementKind::kMacro:
-        node->place = Find(symbols, *node->target);
+        BindExpression(node->target.get(), symbols, frame.soft);
         node->exports = frame.top_level;
         BindCallable(node, frame);
         return;
@@ -185,8 +188,10 @@ class Binder {
       case StatementKind::kBreak:
       case StatementKind::kContinue:
         if (symbols.function()->loops > 0) return;
-        Fail(node->line, node->kind == StatementKind::kBreak ? "'break' outside loop"
-                                                             : "'continue' not properly in loop");
+        Fail(node->line,
+             node->kind == StatementKind::kBreak ? "'break' outside loop"
+                                                 : "'continue' not properly in loop",
+             FailureKind::kSyntax);
     }
   }
 

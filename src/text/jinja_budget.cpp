@@ -48,6 +48,8 @@ const char* FailureName(FailureKind kind) {
       return "TemplateSyntaxError";
     case FailureKind::kAssertion:
       return "TemplateAssertionError";
+    case FailureKind::kPythonAssertion:
+      return "AssertionError";
     case FailureKind::kRuntime:
       return "TemplateRuntimeError";
     case FailureKind::kUndefined:

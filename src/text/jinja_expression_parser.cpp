@@ -89,7 +89,7 @@ void ExpressionParser::ExpectName(std::string_view name) {
 }
 
 void ExpressionParser::FailAt(int line, const std::string& message) {
-  throw SyntaxFailure{line, message};
+  throw SyntaxFailure{line, message, FailureKind::kSyntax};
 }
 
 ExpressionPtr ExpressionParser::MakeNode(ExpressionKind kind, int line) {

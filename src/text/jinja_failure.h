@@ -13,6 +13,7 @@ namespace slm::text::jinja {
 enum class FailureKind {
   kSyntax,
   kAssertion,  // jinja2's TemplateAssertionError: a template that parses but cannot be compiled
+  kPythonAssertion,
   kRuntime,
   kUndefined,
   kSecurity,

@@ -57,16 +57,16 @@ void Frame::Clear() {
 }
 
 Interpreter::Capture::Capture(Interpreter* interpreter)
-    : interpreter_(interpreter), outer_(interpreter->out_), before_(interpreter->buffered_) {
-  interpreter_->out_ = &buffer_;
+    : interpreter_(interpreter), before_(interpreter->buffered_) {
+  interpreter_->buffers_.emplace_back();
 }
 
 Interpreter::Capture::~Capture() {
-  interpreter_->out_ = outer_;
+  interpreter_->buffers_.pop_back();
   interpreter_->buffered_ = before_;
 }
 
-std::string Interpreter::Capture::Take() { return std::move(buffer_); }
+std::string Interpreter::Capture::Take() { return std::move(interpreter_->buffers_.back()); }
 
 Interpreter::CallGuard::CallGuard(Interpreter* interpreter)
     : interpreter_(interpreter), line_(interpreter->line_) {
@@ -83,13 +83,13 @@ Interpreter::CallGuard::~CallGuard() {
 }
 
 Interpreter::Interpreter(const Program& program, const RenderOptions& options, Variables context)
-    : program_(program), options_(options), context_(std::move(context)) {}
+    : program_(program), options_(options), context_(std::move(context)), buffers_(1) {}
 
 std::string Interpreter::Run() {
   const Ref<Frame> frame = Make<Frame>(program_.num_slots, Ref<Frame>());
   Enter(program_.scope, *frame);
   Execute(program_.body, *frame);
-  return std::move(output_);
+  return std::move(buffers_.back());
 }
 
 void Interpreter::Write(std::string_view text) {
@@ -99,7 +99,7 @@ void Interpreter::Write(std::string_view text) {
     throw Failure(FailureKind::kLimit, "the output is longer than {} bytes",
                   options_.limits.output_bytes);
   }
-  out_->append(text);
+  buffers_.back().append(text);
 }
 
 Value Interpreter::Resolve(const std::string& name) const {
@@ -206,7 +206,7 @@ Interpreter::Flow Interpreter::Execute(const Statement& node, Frame& frame) {
     case StatementKind::kWith:
       return ExecuteWith(node, frame);
     case StatementKind::kMacro:
-      At(node.place, frame) = Make<Macro>(node, Ref<Frame>(&frame));
+      At(node.target->place, frame) = Make<Macro>(node, Ref<Frame>(&frame));
       if (node.exports) Export(*node.target, frame);
       return Flow::kNormal;
     case StatementKind::kCallBlock:

@@ -45,8 +45,6 @@ class Interpreter {
 
    private:
     Interpreter* interpreter_;
-    std::string* outer_;
-    std::string buffer_;
     int64_t before_;
   };
 
@@ -109,9 +107,8 @@ class Interpreter {
   const RenderOptions& options_;
   const Variables context_;
   Variables exported_;
-  std::string output_;
-  std::string* out_ = &output_;
-  int64_t buffered_ = 0;  // bytes in the output and all live buffers
+  std::vector<std::string> buffers_;  // the output, then one per capture
+  int64_t buffered_ = 0;              // bytes in all of them
   int line_ = 1;
   int calls_ = 0;
 };

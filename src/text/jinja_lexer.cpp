@@ -53,7 +53,7 @@ class Lexer {
 
  private:
   [[noreturn]] void Fail(std::string message) const {
-    throw SyntaxFailure{line_, std::move(message)};
+    throw SyntaxFailure{line_, std::move(message), FailureKind::kSyntax};
   }
 
   void Add(TokenType type, std::string text) { tokens_.push_back({type, line_, std::move(text)}); }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/jinja_failure.h"
 #include "text/jinja_value.h"
 
 namespace slm::text::jinja {
@@ -39,6 +40,7 @@ struct Token {
 struct SyntaxFailure {
   int line;
   std::string message;
+  FailureKind kind = FailureKind::kSyntax;
 };
 
 // `source` is valid UTF-8. The last token is kEnd. Throws SyntaxFailure.

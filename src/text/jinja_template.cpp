@@ -87,8 +87,7 @@ Template Template::Parse(std::string name, std::string source) {
     program->body = ParseTemplate(Tokenize(SanitizeUtf8(source)));
     Bind(program.get());
   } catch (const SyntaxFailure& failure) {
-    throw TemplateError(program->name, failure.line, FailureName(FailureKind::kSyntax),
-                        failure.message);
+    throw TemplateError(program->name, failure.line, FailureName(failure.kind), failure.message);
   }
   return Template(std::move(program));
 }

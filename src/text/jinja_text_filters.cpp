@@ -167,9 +167,11 @@ Value TruncateFilter(const Value& value, Args& args) {
   const int64_t leeway = bound.NumberOrNone(3, 5);
   const auto end_length = static_cast<int64_t>(CountCodePoints(end));
   if (length < end_length) {
-    throw Failure(FailureKind::kAssertion, "expected length >= {}, got {}", end_length, length);
+    throw Failure(FailureKind::kPythonAssertion, "expected length >= {}, got {}", end_length,
+                  length);
   }
-  if (leeway < 0) throw Failure(FailureKind::kAssertion, "expected leeway >= 0, got {}", leeway);
+  if (leeway < 0)
+    throw Failure(FailureKind::kPythonAssertion, "expected leeway >= 0, got {}", leeway);
   if (Length(value) <= static_cast<Int>(length) + leeway) return value;
   const Value cut = GetSlice(value, Value(), Value::Integer(length - end_length), Value());
   if (bound.Flag(1, false)) return Apply(BinaryOp::kAdd, cut, Value::Text(end));

@@ -51,25 +51,16 @@ void Object::Destroy(Object* object) {
   graveyard.digging = false;
 }
 
-Value::Value(const Value& other) : type_(other.type_), int_(0) {
-  if (is_object()) {
-    object_ = other.object_;
-    object_->Retain();
-  } else if (type_ == Type::kBool) {
-    bool_ = other.bool_;
-  } else if (type_ == Type::kFloat) {
-    float_ = other.float_;
-  } else {
-    int_ = other.int_;
-  }
+Value::Value(const Value& other) : type_(other.type_), payload_(other.payload_) {
+  if (is_object()) payload_.object->Retain();
 }
 
-Value::Value(Value&& other) noexcept : Value() { *this = std::move(other); }
+Value::Value(Value&& other) noexcept
+    : type_(std::exchange(other.type_, Type::kNone)), payload_(other.payload_) {}
 
 Value& Value::operator=(Value other) noexcept {
   std::swap(type_, other.type_);
-  // The largest member is as large as the union, so this swaps whichever is active.
-  std::swap(int_, other.int_);
+  std::swap(payload_, other.payload_);
   return *this;
 }
 
@@ -82,21 +73,21 @@ Value Value::Missing() {
 Value Value::Bool(bool value) {
   Value result;
   result.type_ = Type::kBool;
-  result.bool_ = value;
+  result.payload_.boolean = value;
   return result;
 }
 
 Value Value::Integer(Int value) {
   Value result;
   result.type_ = Type::kInt;
-  result.int_ = value;
+  result.payload_.integer = value;
   return result;
 }
 
 Value Value::Float(double value) {
   Value result;
   result.type_ = Type::kFloat;
-  result.float_ = value;
+  result.payload_.real = value;
   return result;
 }
 

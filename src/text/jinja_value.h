@@ -109,17 +109,17 @@ Ref<T> Make(Args&&... args) {
 
 class Value {
  public:
-  Value() : type_(Type::kNone), int_(0) {}
+  Value() : type_(Type::kNone), payload_{.integer = 0} {}
   Value(const Value& other);
   Value(Value&& other) noexcept;
   Value& operator=(Value other) noexcept;
   ~Value() {
-    if (is_object()) object_->Release();
+    if (is_object()) payload_.object->Release();
   }
   template <class T>
   Value(const Ref<T>& object)  // NOLINT: every object is a value
-      : type_(object->type()), object_(object.get()) {
-    object_->Retain();
+      : type_(object->type()), payload_{.object = object.get()} {
+    object->Retain();
   }
 
   static Value Missing();
@@ -141,25 +141,27 @@ class Value {
   bool is_integral() const { return type_ == Type::kBool || type_ == Type::kInt; }
 
   // The caller has checked the type.
-  bool as_bool() const { return bool_; }
-  Int as_int() const { return type_ == Type::kBool ? bool_ : int_; }  // also of a bool
-  double as_float() const { return float_; }
+  bool as_bool() const { return payload_.boolean; }
+  Int as_int() const { return is(Type::kBool) ? as_bool() : payload_.integer; }  // also of a bool
+  double as_float() const { return payload_.real; }
   template <class T>
   T& as() const {
-    return static_cast<T&>(*object_);
+    return static_cast<T&>(*payload_.object);
   }
   const std::string& text() const;          // of a str
   const std::vector<Value>& items() const;  // of a list or tuple
-  Object* object() const { return object_; }
+  Object* object() const { return payload_.object; }
 
  private:
-  Type type_;
-  union {
-    bool bool_;
-    Int int_;
-    double float_;
-    Object* object_;
+  union Payload {
+    bool boolean;
+    Int integer;
+    double real;
+    Object* object;
   };
+
+  Type type_;
+  Payload payload_;
 };
 
 struct Str : Object {

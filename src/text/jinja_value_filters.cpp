@@ -143,18 +143,15 @@ Value FileSize(const Value& value, Args& args) {
   const bool binary = bound.Flag(0, false);
   const double base = binary ? 1024 : 1000;
   if (*bytes == 1) return Value::Text("1 Byte");
-  if (*bytes < base) return Value::Text(IntText(FloatToInt(*bytes)) + " Bytes");
-  NumberStyle style;
-  style.type = 'f';
-  style.precision = 1;
+  if (*bytes < base) return Value::Text(fmt::format("{} Bytes", IntText(FloatToInt(*bytes))));
   double unit = base;
   constexpr std::string_view kPrefixes = "kMGTPEZY";
   for (size_t i = 0;; ++i) {
     unit *= base;
     if (*bytes >= unit && i + 1 < kPrefixes.size()) continue;
-    const NumberText text = FormatFloat(base * *bytes / unit, style);
     const char prefix = binary && i == 0 ? 'K' : kPrefixes[i];
-    return Value::Text(text.prefix + text.digits + " " + prefix + (binary ? "iB" : "B"));
+    return Value::Text(
+        fmt::format("{:.1f} {}{}", base * *bytes / unit, prefix, binary ? "iB" : "B"));
   }
 }
 
@@ -165,7 +162,7 @@ Value ToJsonFilter(const Value& value, Args& args) {
   style.sort_keys = bound.Flag(3, false);
   if (bound.has(1) && !bound[1].is(Type::kNone)) {
     style.has_indent = true;
-    style.item_separator = ",";
+    style.item_separator = std::string(1, ',');  // gcc 12 warns wrongly about = ","
     if (bound[1].is(Type::kStr)) {
       style.indent = bound[1].text();
     } else {
