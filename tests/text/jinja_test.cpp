@@ -1,0 +1,3 @@
+#include "text/jinja.h"
+
+#include <gtest/gtest.h>
