@@ -306,6 +306,17 @@ inline __m512i _mm512_add_epi16(__m512i a, __m512i b) {
 inline __m512i _mm512_add_epi32(__m512i a, __m512i b) {
   return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x + y; });
 }
+// Sums of all elements, wrapping.
+inline int _mm512_reduce_add_epi32(__m512i a) {
+  uint32_t sum = 0;
+  for (int i = 0; i < 16; ++i) sum += emulated::Get<uint32_t>(a, i);
+  return static_cast<int>(sum);
+}
+inline long long _mm512_reduce_add_epi64(__m512i a) {
+  uint64_t sum = 0;
+  for (int i = 0; i < 8; ++i) sum += emulated::Get<uint64_t>(a, i);
+  return static_cast<long long>(sum);
+}
 inline __m512i _mm512_mullo_epi32(__m512i a, __m512i b) {
   return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x * y; });
 }
