@@ -35,8 +35,8 @@ LLAMA3_ROPE = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_
 LONG_ROPE = dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=0.5,
                  original_max_position_embeddings=64, short_factor=[1.0, 1.03, 1.1, 1.2, 1.3],
                  long_factor=[1.0, 1.9, 3.1, 4.7, 6.3])
-YARN = dict(rope_type="yarn", rope_theta=50000.0, factor=10.0, beta_fast=8.0, beta_slow=1.0,
-            mscale=1.0, mscale_all_dim=0.7, original_max_position_embeddings=32,
+YARN = dict(rope_type="yarn", rope_theta=1000.0, factor=10.0, beta_fast=2.0, beta_slow=0.25,
+            mscale=1.0, mscale_all_dim=0.7, original_max_position_embeddings=48,
             llama_4_scaling_beta=0.3)
 GEMMA3_ROPE = dict(full_attention=dict(rope_type="linear", rope_theta=200000.0, factor=4.0),
                    sliding_attention=dict(rope_type="default", rope_theta=5000.0))
@@ -98,7 +98,7 @@ FAMILIES = {
     "ministral3": ("mistral3", "Ministral3", dict(
         vocab_size=101, hidden_size=36, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=6, num_key_value_heads=2, head_dim=16, rms_norm_eps=1e-5,
-        max_position_embeddings=320, rope_parameters=YARN, tie_word_embeddings=True)),
+        max_position_embeddings=480, rope_parameters=YARN, tie_word_embeddings=True)),
 }
 
 # Layer tensors: transformers name to GGUF name. Gemma's two norms more change what one of them means.
