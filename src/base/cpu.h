@@ -34,4 +34,7 @@ MemoryInfo GetMemoryInfo();
 // Of this process, from the kernel's count.
 uint64_t PeakResidentBytes();
 
+// The path of the running program.
+std::string ExecutablePath();
+
 }  // namespace slm

@@ -323,6 +323,35 @@ static void MatMulInt8(const MatMulArgs& args) {
   }
 }
 
+static int64_t ProbeInt8(int64_t rounds) {
+  constexpr int kChains = 10;
+  __m256i sum[kChains];
+  SLM_UNROLL
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm256_set1_epi16(static_cast<int16_t>(i));
+  __m256i w = _mm256_set1_epi8(3);
+  const __m256i x = _mm256_set1_epi8(1);
+  for (int64_t i = 0; i < rounds; ++i) {
+    SLM_UNROLL
+    for (int j = 0; j < kChains; ++j) {
+      asm volatile("" : "+x"(w));  // or the product would be computed once
+      sum[j] = _mm256_add_epi16(sum[j], _mm256_maddubs_epi16(w, x));
+    }
+  }
+  SLM_UNROLL
+  for (int i = 0; i < kChains; ++i) asm volatile("" : "+x"(sum[i]));
+  return rounds * kChains * 32;
+}
+
+static uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
+  __m256i sum[4] = {};
+  for (size_t i = 0; i < bytes; i += 128) {
+    SLM_UNROLL
+    for (size_t j = 0; j < 4; ++j) sum[j] = _mm256_xor_si256(sum[j], LoadVec(data + i + 32 * j));
+  }
+  sum[0] = _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]), _mm256_xor_si256(sum[2], sum[3]));
+  return static_cast<uint64_t>(_mm256_extract_epi64(sum[0], 0));
+}
+
 template <Type kType>
 static void Install(KernelTable* table) {
   constexpr ActFormat kFormat =
@@ -339,6 +368,8 @@ const KernelTable& Avx2Table() {
     KernelTable t = {};
     t.isa = "avx2";
     avx2::InstallFloat(&t);
+    t.probe_int8 = avx2::ProbeInt8;
+    t.probe_read = avx2::ProbeRead;
     avx2::Install<Type::kQ8_0>(&t);
     avx2::Install<Type::kQ4_0>(&t);
     avx2::Install<Type::kQ4_1>(&t);

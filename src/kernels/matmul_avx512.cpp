@@ -2,11 +2,9 @@
 // of 16 rows, and vpdpbusd adds its products to 32-bit sums. It takes unsigned weights: signed ones
 // are shifted by 128, and the sums of the activations take that back. Everything is exact until the
 // float step at the end of a block.
-#include <immintrin.h>
-
 #include "base/half.h"
+#include "kernels/avx512_intrinsics.h"
 #include "kernels/tables.h"
-#include "kernels/target.h"
 
 // gcc 12 takes the undefined vectors of its own headers for ours (its bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
@@ -16,7 +14,7 @@
 
 namespace slm::kernels {
 
-SLM_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+SLM_AVX512_BEGIN
 namespace avx512 {
 
 #include "kernels/simd_avx512.h"
@@ -87,12 +85,14 @@ SLM_INLINE __m512i UnpackGroup(const uint8_t* unit, int g) {
 // Where a unit's groups come from: packed bits, or bytes that were unpacked before.
 template <Type kType>
 struct Packed {
+  static constexpr bool kIsPacked = true;
   static constexpr size_t kUnitBytes = quant::GridOf(kType).unit_bytes();
   static SLM_INLINE __m512i Group(const uint8_t* unit, int g) {
     return UnpackGroup<kType>(unit, g);
   }
 };
 struct Unpacked {
+  static constexpr bool kIsPacked = false;
   static constexpr size_t kUnitBytes = 512;
   static SLM_INLINE __m512i Group(const uint8_t* unit, int g) { return LoadVec(unit + 64 * g); }
 };
@@ -223,8 +223,8 @@ template <Type kType, class Source, int kCols>
 static void Columns(const MatMulArgs& args, const uint8_t* units, const uint8_t* blocks,
                     int64_t first, int64_t count, int c0) {
   constexpr Grid kGrid = quant::GridOf(kType);
-  constexpr bool kIsPacked = Source::kUnitBytes == kGrid.unit_bytes();
-  const size_t stride = kIsPacked ? kGrid.block_bytes() : Source::kUnitBytes * (kGrid.block / 32);
+  const size_t stride =
+      Source::kIsPacked ? kGrid.block_bytes() : Source::kUnitBytes * (kGrid.block / 32);
   float* out[kCols];
   const uint8_t* row[kCols];
   for (int c = 0; c < kCols; ++c) {
@@ -282,6 +282,34 @@ static void MatMulInt8(const MatMulArgs& args) {
   }
 }
 
+static int64_t ProbeInt8(int64_t rounds) {
+  constexpr int kChains = 12;
+  __m512i sum[kChains];
+  SLM_UNROLL
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_epi32(i);
+  const __m512i w = _mm512_set1_epi8(3), x = _mm512_set1_epi8(1);
+  for (int64_t i = 0; i < rounds; ++i) {
+    SLM_UNROLL
+    for (int j = 0; j < kChains; ++j) sum[j] = _mm512_dpbusd_epi32(sum[j], w, x);
+  }
+  __m512i total = sum[0];
+  SLM_UNROLL
+  for (int i = 1; i < kChains; ++i) total = _mm512_xor_si512(total, sum[i]);
+  volatile int keep = _mm512_reduce_add_epi32(total);
+  (void)keep;
+  return rounds * kChains * 64;
+}
+
+static uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
+  __m512i sum[4] = {};
+  for (size_t i = 0; i < bytes; i += 256) {
+    SLM_UNROLL
+    for (size_t j = 0; j < 4; ++j) sum[j] = _mm512_xor_si512(sum[j], LoadVec(data + i + 64 * j));
+  }
+  sum[0] = _mm512_xor_si512(_mm512_xor_si512(sum[0], sum[1]), _mm512_xor_si512(sum[2], sum[3]));
+  return static_cast<uint64_t>(_mm512_reduce_add_epi64(sum[0]));
+}
+
 template <Type kType>
 static void Install(KernelTable* table) {
   constexpr ActFormat kFormat =
@@ -290,7 +318,7 @@ static void Install(KernelTable* table) {
 }
 
 }  // namespace avx512
-SLM_TARGET_END
+SLM_AVX512_END
 
 const KernelTable& Avx512Table() {
   static const KernelTable table = [] {
@@ -298,6 +326,8 @@ const KernelTable& Avx512Table() {
     KernelTable t = {};
     t.isa = "avx512";
     avx512::InstallFloat(&t);
+    t.probe_int8 = avx512::ProbeInt8;
+    t.probe_read = avx512::ProbeRead;
     avx512::Install<Type::kQ8_0>(&t);
     avx512::Install<Type::kQ4_0>(&t);
     avx512::Install<Type::kQ4_1>(&t);

@@ -62,6 +62,25 @@ void MatMulInt8(const MatMulArgs& args) {
   }
 }
 
+int64_t ProbeInt8(int64_t rounds) {
+  int32_t sum = 0;
+  for (int64_t i = 0; i < rounds; ++i) {
+    sum += static_cast<int32_t>(i & 127) * 3;
+    asm volatile("" : "+r"(sum));
+  }
+  return rounds;
+}
+
+uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < bytes; i += 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, data + i, 8);
+    sum += word;
+  }
+  return sum;
+}
+
 }  // namespace
 }  // namespace scalar
 
@@ -70,6 +89,8 @@ const KernelTable& ScalarTable() {
     KernelTable t = {};
     t.isa = "scalar";
     scalar::InstallFloat(&t);
+    t.probe_int8 = scalar::ProbeInt8;
+    t.probe_read = scalar::ProbeRead;
     for (const quant::TypeTraits& type : quant::AllTypes()) {
       const quant::Grid grid = quant::GridOf(type.type);
       if (grid.bits == 0) continue;

@@ -115,6 +115,11 @@ struct KernelTable {
   // Folds the next page's (max, sum, out) into the running ones.
   void (*attention_merge)(const float* out, float max, float sum, int64_t head_dim, float* all_out,
                           float* all_max, float* all_sum);
+
+  // What this CPU can do at best, for `bench`: multiply-adds of 8-bit integers from registers,
+  // their count returned, and reading `bytes` (a multiple of 512), their sum returned.
+  int64_t (*probe_int8)(int64_t rounds);
+  uint64_t (*probe_read)(const uint8_t* data, size_t bytes);
 };
 
 // The tables this CPU can run, slowest first: ref (the float reference), scalar (the

@@ -35,6 +35,7 @@ class Matrix {
   int64_t panels() const { return (rows_ + quant::kPanelRows - 1) / quant::kPanelRows; }
   quant::Type type() const { return type_; }
   kernels::ActFormat format() const { return kernel_->format; }
+  size_t bytes() const { return panel_bytes_ * static_cast<size_t>(panels()); }
   bool is_packed() const { return kernel_ && kernel_->is_packed; }
 
   // Fills type, panel, rows and k of the arguments for panel `index`.

@@ -5,8 +5,9 @@
 #include <cstring>
 
 #include "base/half.h"
-#include "kernels/tables.h"
+#include "kernels/table.h"
 #include "support/blocks.h"
+#include "support/tables.h"
 
 namespace slm::kernels {
 namespace {
@@ -92,9 +93,8 @@ TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
   for (const Shape& shape : kShapes) {
     const Case c = MakeCase(GetParam(), shape, rng);
     for (bool with_bias : {false, true}) {
-      const std::vector<float> expected = Product(ScalarTable(), c, with_bias);
-      for (const KernelTable* table : AvailableTables()) {
-        if (table->isa == "ref" || table->isa == "scalar") continue;
+      const std::vector<float> expected = Product(testing::Scalar(), c, with_bias);
+      for (const KernelTable* table : testing::FastTables()) {
         const std::vector<float> got = Product(*table, c, with_bias);
         ASSERT_EQ(std::memcmp(got.data(), expected.data(), 4 * got.size()), 0)
             << table->isa << " k=" << c.shape.k << " cols=" << shape.cols;
@@ -119,9 +119,8 @@ TEST_P(MatMul, ExtremesMatchTheSpecification) {
           if (at + 2 <= traits.block_bytes) std::memcpy(&c.plain[b + at], &blocks[b + at], 2);
     }
     for (float& x : c.x) x = variant < 3 ? 1.0f : rng() % 2 ? 1.0f : -1.0f;
-    const std::vector<float> expected = Product(ScalarTable(), c, true);
-    for (const KernelTable* table : AvailableTables()) {
-      if (table->isa == "ref" || table->isa == "scalar") continue;
+    const std::vector<float> expected = Product(testing::Scalar(), c, true);
+    for (const KernelTable* table : testing::FastTables()) {
       const std::vector<float> got = Product(*table, c, true);
       ASSERT_EQ(std::memcmp(got.data(), expected.data(), 4 * got.size()), 0)
           << table->isa << " variant " << variant;
@@ -132,7 +131,7 @@ TEST_P(MatMul, ExtremesMatchTheSpecification) {
 TEST_P(MatMul, OneColumnAndManyGiveTheSameBits) {
   std::mt19937 rng(9);
   const Case all = MakeCase(GetParam(), {800, 16, 11}, rng);
-  for (const KernelTable* table : AvailableTables()) {
+  for (const KernelTable* table : testing::TablesUnderTest()) {
     const std::vector<float> together = Product(*table, all, true);
     for (int col = 0; col < all.shape.cols; ++col) {
       Case one = all;
@@ -149,8 +148,8 @@ TEST_P(MatMul, OneColumnAndManyGiveTheSameBits) {
 TEST_P(MatMul, SpecificationIsNearTheFloatReference) {
   std::mt19937 rng(10);
   const Case c = MakeCase(GetParam(), {2048, 16, 6}, rng);
-  const std::vector<float> expected = Product(RefTable(), c, true);
-  const std::vector<float> got = Product(ScalarTable(), c, true);
+  const std::vector<float> expected = Product(testing::Ref(), c, true);
+  const std::vector<float> got = Product(testing::Scalar(), c, true);
   double error = 0, power = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     error += std::pow(static_cast<double>(got[i]) - static_cast<double>(expected[i]), 2);

@@ -1,0 +1,81 @@
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "eval/speed.h"
+
+namespace slm::cli {
+namespace {
+
+struct Flags {
+  ModelOptions model;
+  eval::SpeedOptions speed;
+  bool is_json = false;
+};
+
+void Run(Flags flags) {
+  LoadedModel loaded(flags.model);
+  flags.speed.session = {flags.model.context, ParseKvType(flags.model.k_type),
+                         ParseKvType(flags.model.v_type)};
+  const eval::SpeedReport report =
+      eval::MeasureSpeed(loaded.model(), &loaded.executor(), flags.speed);
+  const double gmacs =
+      std::max(report.before.int8_macs_per_second, report.after.int8_macs_per_second) / 1e9;
+  const double gbytes =
+      std::max(report.before.read_bytes_per_second, report.after.read_bytes_per_second) / 1e9;
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  const auto add = [&](const char* kind, int64_t tokens, const eval::Speed& speed,
+                       const char* peak_name, double peak) {
+    if (tokens == 0) return;
+    std::string test = kind + std::to_string(tokens);
+    if (flags.speed.depth > 0) test += "@d" + std::to_string(flags.speed.depth);
+    list.push_back({{"test", test},
+                    {"tokens_per_second", speed.tokens_per_second},
+                    {"best", speed.best},
+                    {"worst", speed.worst},
+                    {"share_of_peak", speed.share_of_peak},
+                    {peak_name, peak},
+                    {"threads", loaded.runtime().pool()->threads()},
+                    {"kernels", loaded.runtime().kernels().isa}});
+  };
+  add("pp", flags.speed.prompt, report.prefill, "peak_int8_gmac_per_second", gmacs);
+  add("tg", flags.speed.predict, report.decode, "peak_read_gb_per_second", gbytes);
+  if (flags.is_json) {
+    std::printf("%s\n", list.dump().c_str());
+    return;
+  }
+  std::printf("%-14s %12s %12s %12s %8s\n", "test", "tok/s", "worst", "best", "share");
+  for (const auto& row : list)
+    std::printf("%-14s %12.1f %12.1f %12.1f %7.0f%%\n", row.at("test").get<std::string>().c_str(),
+                row.at("tokens_per_second").get<double>(), row.at("worst").get<double>(),
+                row.at("best").get<double>(), 100 * row.at("share_of_peak").get<double>());
+  std::printf(
+      "this machine: %.0f GMAC/s of int8 and reads of %.1f GB/s with %d threads, %s kernels\n",
+      gmacs, gbytes, loaded.runtime().pool()->threads(),
+      std::string(loaded.runtime().kernels().isa).c_str());
+}
+
+}  // namespace
+
+void DeclareBench(CLI::App* app) {
+  auto flags = std::make_shared<Flags>();
+  AddModelOptions(app, &flags->model);
+  const auto count = CLI::Range(int64_t{0}, int64_t{1} << 20);
+  app->add_option("-p,--n-prompt", flags->speed.prompt, "Tokens to prefill; 0: none")
+      ->check(count)
+      ->capture_default_str();
+  app->add_option("-n,--n-gen", flags->speed.predict, "Tokens to decode; 0: none")
+      ->check(count)
+      ->capture_default_str();
+  app->add_option("-d,--n-depth", flags->speed.depth, "Tokens in the context before")
+      ->check(count)
+      ->capture_default_str();
+  app->add_option("-r,--repetitions", flags->speed.repeats, "Repetitions; the median is printed")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  AddJson(app, &flags->is_json);
+  app->callback([flags] { Run(*flags); });
+}
+
+}  // namespace slm::cli

@@ -1,0 +1,52 @@
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "eval/perplexity.h"
+
+namespace slm::cli {
+namespace {
+
+struct Flags {
+  ModelOptions model;
+  std::string file;
+  int64_t chunks = -1;
+  bool is_json = false;
+};
+
+void Run(Flags flags) {
+  // The context is that of a chunk, as in llama.cpp.
+  if (flags.model.context == 0) flags.model.context = 512;
+  const std::string text = ReadTextFile(flags.file);
+  LoadedModel loaded(flags.model);
+  engine::Session session = loaded.NewSession();
+  ProgressBar progress;
+  const eval::Perplexity result = eval::MeasurePerplexity(loaded.tokenizer(), &loaded.executor(),
+                                                          &session, text, flags.chunks, &progress);
+  if (flags.is_json) {
+    const nlohmann::ordered_json json = {{"perplexity", result.perplexity},
+                                         {"stderr", result.standard_error},
+                                         {"tokens", result.tokens},
+                                         {"seconds", result.seconds}};
+    std::printf("%s\n", json.dump().c_str());
+  } else {
+    std::printf("perplexity %.4f +/- %.4f over %lld tokens in %.1f s\n", result.perplexity,
+                result.standard_error, static_cast<long long>(result.tokens), result.seconds);
+  }
+}
+
+}  // namespace
+
+void DeclarePerplexity(CLI::App* app) {
+  auto flags = std::make_shared<Flags>();
+  AddModelOptions(app, &flags->model);
+  app->add_option("-f,--file", flags->file, "Text to measure on")->required();
+  app->add_option("--chunks", flags->chunks, "Chunks of the context's size to measure; -1: all")
+      ->capture_default_str();
+  AddJson(app, &flags->is_json);
+  app->callback([flags] { Run(*flags); });
+}
+
+}  // namespace slm::cli

@@ -1,0 +1,25 @@
+#include "cli/commands.h"
+
+namespace slm::cli {
+
+std::span<const Command> AllCommands() {
+  static const Command kCommands[] = {
+      {"run", "Answer one prompt", DeclareRun},
+      {"chat", "Talk to a model in the terminal", DeclareChat},
+      {"serve", "Serve the OpenAI chat API", DeclareServe},
+      {"pull", "Get a model into the local store", DeclarePull},
+      {"models", "List or remove local models", DeclareModels},
+      {"inspect", "Show what a model file holds and what it needs", DeclareInspect},
+      {"bench", "Measure prefill and decode, and the share of this machine they reach",
+       DeclareBench},
+      {"perplexity", "Measure perplexity on a text, by llama.cpp's protocol", DeclarePerplexity},
+      {"logits", "Print the logits after a prompt", DeclareLogits},
+      {"tokenize", "Turn text into token ids", DeclareTokenize},
+      {"detokenize", "Turn token ids into text", DeclareDetokenize},
+      {"template", "Render a chat template", DeclareTemplate},
+      {"doctor", "Show what this machine offers and what is used of it", DeclareDoctor},
+  };
+  return kCommands;
+}
+
+}  // namespace slm::cli

@@ -1,0 +1,35 @@
+#include "cli/interrupt.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+
+#include "base/error.h"
+
+namespace slm::cli {
+namespace {
+
+std::atomic<bool> is_interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void OnSignal(int) {
+  if (is_interrupted.exchange(true)) _exit(static_cast<int>(Code::kInterrupted));
+}
+
+}  // namespace
+
+InterruptGuard::InterruptGuard() {
+  Clear();
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;  // without SA_RESTART: a read that waits for the user ends too
+  sigaction(SIGINT, &action, nullptr);
+}
+
+InterruptGuard::~InterruptGuard() { std::signal(SIGINT, SIG_DFL); }
+
+bool InterruptGuard::IsInterrupted() { return is_interrupted; }
+
+void InterruptGuard::Clear() { is_interrupted = false; }
+
+}  // namespace slm::cli

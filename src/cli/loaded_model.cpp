@@ -1,0 +1,97 @@
+#include "cli/loaded_model.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "cli/options.h"
+#include "hub/models.h"
+#include "model/vocab.h"
+
+namespace slm::cli {
+namespace {
+
+constexpr char kDefaultModel[] = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+// Beside the program in a release, one folder up in a build.
+std::string DefaultModelPath() {
+  if (const char* path = std::getenv("SLM_MODEL"); path && *path) return ResolveModelPath(path);
+  const std::filesystem::path folder = std::filesystem::path(ExecutablePath()).parent_path();
+  for (const auto& candidate : {folder / "models", folder.parent_path() / "models"})
+    if (std::filesystem::exists(candidate / kDefaultModel)) return candidate / kDefaultModel;
+  throw Error(Code::kUsage, "no model: name one with -m, or run ./run once, which fetches {}",
+              kDefaultModel);
+}
+
+}  // namespace
+
+std::string ResolveModelPath(const std::string& name) {
+  if (name.empty()) return DefaultModelPath();
+  return hub::ResolveModel(name, hub::SettingsFromEnvironment());
+}
+
+kernels::KvType ParseKvType(const std::string& name) {
+  if (name == "f32") return kernels::KvType::kF32;
+  if (name == "f16") return kernels::KvType::kF16;
+  if (name == "q8_0") return kernels::KvType::kQ8_0;
+  throw Error(Code::kUsage, "cache type \"{}\": expected f32, f16 or q8_0", name);
+}
+
+text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::Tokenizer& tokenizer,
+                                    const std::string& override_path) {
+  const auto text_of = [&](int32_t id) {
+    return id < 0 ? std::string() : std::string(tokenizer.TokenBytes(id));
+  };
+  const std::string bos = text_of(tokenizer.bos()), eos = text_of(tokenizer.eos());
+  if (!override_path.empty()) return text::ChatTemplate(ReadTextFile(override_path), bos, eos);
+  const format::GgufMetadata& metadata = file.metadata();
+  if (const auto source = metadata.FindString("tokenizer.chat_template"))
+    return text::ChatTemplate(std::string(*source), bos, eos);
+  const auto published = text::FindPublishedTemplate(
+      {std::string(metadata.FindString("general.architecture").value_or("")),
+       std::string(metadata.FindString("general.name").value_or("")),
+       std::string(metadata.FindString("general.basename").value_or("")),
+       std::string(metadata.FindString("tokenizer.ggml.pre").value_or(""))});
+  if (!published)
+    throw Error(Code::kBadInput,
+                "{}: the file has no chat template and its family's is not known; give one with "
+                "--chat-template-file, or use --raw",
+                file.path());
+  std::fprintf(stderr, "slm: the file has no chat template; using the published one of %s\n",
+               published->name.c_str());
+  return text::ChatTemplate(published->source, bos, eos);
+}
+
+LoadedModel::LoadedModel(const ModelOptions& options)
+    : options_(options),
+      runtime_(options.threads),
+      model_(engine::Model::Load(ResolveModelPath(options.model), &runtime_)),
+      tokenizer_(model::MakeTokenizer(model_->file())),
+      executor_(model_) {}
+
+const text::ChatTemplate& LoadedModel::chat_template() {
+  if (!chat_template_)
+    chat_template_ = LoadChatTemplate(model_->file(), tokenizer_, options_.chat_template_file);
+  return *chat_template_;
+}
+
+engine::Session LoadedModel::NewSession() const {
+  engine::SessionOptions session;
+  session.k_type = ParseKvType(options_.k_type);
+  session.v_type = ParseKvType(options_.v_type);
+  const model::Hparams& h = model_->hparams();
+  session.context = options_.context > 0 ? options_.context : engine::DefaultContext(h, session);
+  if (options_.context == 0)
+    std::fprintf(stderr, "slm: context of %lld tokens%s\n", static_cast<long long>(session.context),
+                 session.context < h.context ? ", as memory allows; the model's is longer" : "");
+  else if (options_.context > h.context)
+    std::fprintf(
+        stderr,
+        "slm: the context of %lld tokens is longer than the %lld that the model was made for\n",
+        static_cast<long long>(session.context), static_cast<long long>(h.context));
+  return engine::Session(model_, session);
+}
+
+}  // namespace slm::cli

@@ -1,0 +1,57 @@
+// A model made ready for a command: its name resolved, weights, tokenizer and chat template loaded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "engine/executor.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace slm::cli {
+
+struct ModelOptions {
+  std::string
+      model;  // path, hf:user/repo[:quant], or a name of `slm models`; empty: the default model
+  int64_t context = 0;
+  int threads = 0;
+  std::string k_type = "f16", v_type = "f16";
+  std::string chat_template_file;
+};
+
+// The path that `name` means; empty: $SLM_MODEL, else the default model that came with the program.
+std::string ResolveModelPath(const std::string& name);
+
+kernels::KvType ParseKvType(const std::string& name);
+
+// The template of a model file, or of `override_path` when that is not empty; says on stderr when
+// the file has none and its family's published one is taken. Throws kBadInput when there is none.
+text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::Tokenizer& tokenizer,
+                                    const std::string& override_path);
+
+class LoadedModel {
+ public:
+  explicit LoadedModel(const ModelOptions& options);
+
+  engine::Runtime& runtime() { return runtime_; }
+  const std::shared_ptr<const engine::Model>& model() const { return model_; }
+  const text::Tokenizer& tokenizer() const { return tokenizer_; }
+  engine::Executor& executor() { return executor_; }
+  const text::ChatTemplate& chat_template();  // loaded on first use
+
+  // Says on stderr which context was chosen when the user left it open.
+  engine::Session NewSession() const;
+
+ private:
+  ModelOptions options_;
+  engine::Runtime runtime_;
+  std::shared_ptr<const engine::Model> model_;
+  text::Tokenizer tokenizer_;
+  engine::Executor executor_;
+  std::optional<text::ChatTemplate> chat_template_;
+};
+
+}  // namespace slm::cli

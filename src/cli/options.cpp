@@ -1,0 +1,135 @@
+#include "cli/options.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <random>
+
+#include "base/error.h"
+
+namespace slm::cli {
+
+std::string EnvironmentName(const std::string& flags) {
+  const size_t at = flags.find("--");
+  if (at == std::string::npos) return {};
+  std::string name = "SLM_";
+  for (size_t i = at + 2; i < flags.size() && flags[i] != ','; ++i)
+    name += flags[i] == '-' ? '_'
+                            : static_cast<char>(std::toupper(static_cast<unsigned char>(flags[i])));
+  return name;
+}
+
+void AddModel(CLI::App* app, std::string* model) {
+  AddOption(app, "-m,--model", *model,
+            "GGUF file, hf:user/repo[:quant], or a name from `slm models` (default: "
+            "SmolLM2-135M-Instruct)");
+}
+
+void AddThreads(CLI::App* app, int* threads) {
+  AddOption(app, "-t,--threads", *threads, "Threads; 0: the cores this process may use")
+      ->check(CLI::Range(0, 1024));
+}
+
+void AddModelOptions(CLI::App* app, ModelOptions* options) {
+  AddModel(app, &options->model);
+  AddOption(app, "-c,--ctx-size", options->context,
+            "Context in tokens; 0: the model's, or what free memory allows")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+  AddThreads(app, &options->threads);
+  AddOption(app, "--cache-type-k", options->k_type,
+            "-ctk: type of the key cache: f32, f16 (default) or q8_0");
+  AddOption(app, "--cache-type-v", options->v_type,
+            "-ctv: type of the value cache: f32, f16 (default) or q8_0");
+}
+
+void AddChatTemplateFile(CLI::App* app, std::string* path) {
+  AddOption(app, "--chat-template-file", *path, "Jinja template to use instead of the model's");
+}
+
+void AddJson(CLI::App* app, bool* is_json) { app->add_flag("--json", *is_json, "Print JSON"); }
+
+void AddSamplerOptions(CLI::App* app, SamplerFlags* flags) {
+  engine::SamplerOptions& o = flags->options;
+  AddOption(app, "--temp,--temperature", o.temperature, "Temperature; 0: greedy");
+  AddOption(app, "--top-k", o.top_k, "Keep the k most likely tokens; 0: all");
+  AddOption(app, "--top-p", o.top_p, "Keep the most likely tokens of this total probability");
+  AddOption(app, "--min-p", o.min_p, "Keep tokens of this probability relative to the best");
+  AddOption(app, "-s,--seed", flags->seed, "Seed of the sampling noise; -1: random");
+  AddOption(app, "--repeat-last-n", o.penalty_last_n,
+            "Tokens that penalties look back on; -1: all");
+  AddOption(app, "--repeat-penalty", o.repeat_penalty, "Penalty of repeated tokens; 1: off");
+  AddOption(app, "--frequency-penalty", o.frequency_penalty, "Penalty per occurrence");
+  AddOption(app, "--presence-penalty", o.presence_penalty, "Penalty of what has occurred");
+  AddOption(app, "--dry-multiplier", o.dry_multiplier, "DRY against repeated sequences; 0: off");
+  AddOption(app, "--dry-base", o.dry_base, "Base of DRY's exponential penalty");
+  AddOption(app, "--dry-allowed-length", o.dry_allowed_length, "Repetition that DRY allows");
+  AddOption(app, "--dry-penalty-last-n", o.dry_penalty_last_n,
+            "Tokens that DRY looks back on; -1: all");
+  app->add_option("--logit-bias", flags->logit_bias,
+                  "ID=BIAS, added to that token's logit; repeatable");
+}
+
+engine::SamplerOptions SamplerFlags::Finish(const text::Tokenizer& tokenizer) const {
+  engine::SamplerOptions o = options;
+  o.seed = seed >= 0 ? static_cast<uint64_t>(seed)
+                     : (uint64_t{std::random_device()()} << 32) + std::random_device()();
+  if (o.dry_multiplier > 0)
+    for (int32_t id = 0; id < tokenizer.size(); ++id)
+      if (tokenizer.TokenBytes(id).find_first_of("\n:\"*") != std::string_view::npos)
+        o.dry_breakers.insert(id);
+  for (const std::string& entry : logit_bias) {
+    int32_t id = 0;
+    float bias = 0;
+    const char* end = entry.data() + entry.size();
+    const auto [after_id, id_problem] = std::from_chars(entry.data(), end, id);
+    const bool has_id = id_problem == std::errc() && after_id != end && *after_id == '=';
+    if (!has_id || std::from_chars(after_id + 1, end, bias).ptr != end || after_id + 1 == end ||
+        id < 0 || id >= tokenizer.size())
+      throw Error(Code::kUsage, "--logit-bias {}: expected ID=BIAS with an id below {}", entry,
+                  tokenizer.size());
+    o.logit_bias.emplace_back(id, bias);
+  }
+  engine::CheckOptions(o);
+  return o;
+}
+
+void AddPrompt(CLI::App* app, PromptFlags* flags) {
+  app->add_option("-p,--prompt", flags->prompt, "Prompt; - reads standard input")
+      ->each([flags](const std::string&) { flags->is_set = true; });
+  app->add_option("-f,--file", flags->file, "File to read the prompt from; - for standard input");
+}
+
+std::string ReadTextFile(const std::string& path) {
+  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw Error(Code::kFailed, "{}: cannot open", path);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (in.bad()) throw Error(Code::kFailed, "{}: cannot read", path);
+  return text;
+}
+
+std::string PromptFlags::Read() const {
+  if (is_set == !file.empty()) throw Error(Code::kUsage, "give the prompt by -p or by -f");
+  if (!file.empty()) return ReadTextFile(file);
+  return prompt == "-" ? ReadTextFile("-") : prompt;
+}
+
+std::vector<int32_t> ParseIds(const std::string& text) {
+  std::vector<int32_t> ids;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  while (at < end) {
+    int32_t id = 0;
+    const auto [after, problem] = std::from_chars(at, end, id);
+    if (problem != std::errc() || (after != end && *after != ','))
+      throw Error(Code::kUsage, "\"{}\": expected token ids like 1,2,3", text);
+    ids.push_back(id);
+    at = after == end ? end : after + 1;
+  }
+  return ids;
+}
+
+}  // namespace slm::cli

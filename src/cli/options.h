@@ -1,0 +1,51 @@
+// Flags that several commands share, so that one name means one thing everywhere. Every option has
+// a twin in the environment: SLM_ and its first long name in capitals, e.g. SLM_CTX_SIZE.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "cli/loaded_model.h"
+#include "engine/sampler.h"
+
+namespace slm::cli {
+
+std::string EnvironmentName(const std::string& flags);
+
+template <class T>
+CLI::Option* AddOption(CLI::App* app, const std::string& flags, T& value, const std::string& help) {
+  CLI::Option* option = app->add_option(flags, value, help)->envname(EnvironmentName(flags));
+  if constexpr (!std::is_same_v<T, std::string>) option->capture_default_str();
+  return option;
+}
+
+void AddModel(CLI::App* app, std::string* model);            // -m
+void AddThreads(CLI::App* app, int* threads);                // -t
+void AddModelOptions(CLI::App* app, ModelOptions* options);  // -m -c -t -ctk -ctv
+void AddChatTemplateFile(CLI::App* app, std::string* path);
+void AddJson(CLI::App* app, bool* is_json);
+
+struct SamplerFlags {
+  engine::SamplerOptions options;
+  int64_t seed = -1;                    // -1: from the system
+  std::vector<std::string> logit_bias;  // ID=BIAS
+  // Checked, with the seed drawn and the breakers of DRY found.
+  engine::SamplerOptions Finish(const text::Tokenizer& tokenizer) const;
+};
+void AddSamplerOptions(CLI::App* app, SamplerFlags* flags);
+
+// The text of -p and -f: "-" reads standard input.
+struct PromptFlags {
+  std::string prompt, file;
+  bool is_set = false;
+  std::string Read() const;  // throws kUsage when there is none, or both
+};
+void AddPrompt(CLI::App* app, PromptFlags* flags);
+
+std::string ReadTextFile(const std::string& path);  // "-": standard input
+
+// "1,2,3"
+std::vector<int32_t> ParseIds(const std::string& text);
+
+}  // namespace slm::cli

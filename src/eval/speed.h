@@ -1,0 +1,42 @@
+// How fast a model prefills and decodes here, and what share that is of what this machine can do.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/executor.h"
+
+namespace slm::eval {
+
+// What all threads of the pool together reach at best.
+struct MachinePeak {
+  double int8_macs_per_second = 0;
+  double read_bytes_per_second = 0;
+};
+MachinePeak ProbeMachine(engine::Runtime* runtime);
+
+struct SpeedOptions {
+  int64_t prompt = 512;  // tokens prefilled, 0: do not measure
+  int64_t predict = 64;  // tokens decoded, 0: do not measure
+  int64_t depth = 0;     // tokens already in the context
+  int repeats = 5;
+  engine::SessionOptions session;
+};
+
+struct Speed {
+  double tokens_per_second = 0;  // median
+  double best = 0, worst = 0;
+  // Prefill: of the int8 multiply-adds; decode: of the read bandwidth.
+  double share_of_peak = 0;
+};
+
+struct SpeedReport {
+  MachinePeak before, after;  // shares are of the better of the two
+  Speed prefill, decode;
+};
+
+SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
+                         engine::Executor* executor, const SpeedOptions& options);
+
+}  // namespace slm::eval
