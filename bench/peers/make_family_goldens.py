@@ -24,7 +24,8 @@ import torch
 import transformers
 
 GREEDY_TOKENS = 12
-SHORT, LONG = 13, 90        # ids; LONG passes every window and original context below
+SHORT, LONG = 13, 90        # ids; LONG passes every window and original context below, but for
+LONGER = {"phi4mini": 270}  # whose original context is the least that llama.cpp can be given
 LEAST_MARGIN = 1e-2         # between the two best logits, at every greedy step
 MOST_NOISE = 2e-5           # see worst_noise: another order of summing moves logits as far
 LEAST_DISTINCT = 4          # greedy tokens: a model that repeats one says little
@@ -33,10 +34,10 @@ COMMON = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0, attention_dropout=
 LLAMA3_ROPE = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0,
                    high_freq_factor=4.0, original_max_position_embeddings=48)
 LONG_ROPE = dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=0.5,
-                 original_max_position_embeddings=64, short_factor=[1.0, 1.03, 1.1, 1.2, 1.3],
+                 original_max_position_embeddings=256, short_factor=[1.0, 1.03, 1.1, 1.2, 1.3],
                  long_factor=[1.0, 1.9, 3.1, 4.7, 6.3])
-YARN = dict(rope_type="yarn", rope_theta=50000.0, factor=10.0, beta_fast=8.0, beta_slow=1.0,
-            mscale=1.0, mscale_all_dim=0.7, original_max_position_embeddings=32,
+YARN = dict(rope_type="yarn", rope_theta=1000.0, factor=10.0, beta_fast=2.0, beta_slow=0.25,
+            mscale=1.0, mscale_all_dim=0.7, original_max_position_embeddings=48,
             llama_4_scaling_beta=0.3)
 GEMMA3_ROPE = dict(full_attention=dict(rope_type="linear", rope_theta=200000.0, factor=4.0),
                    sliding_attention=dict(rope_type="default", rope_theta=5000.0))
@@ -71,7 +72,7 @@ FAMILIES = {
     "phi4mini": ("phi3", "Phi3", dict(
         vocab_size=98, hidden_size=60, intermediate_size=40, num_hidden_layers=2,
         num_attention_heads=3, num_key_value_heads=1, rms_norm_eps=1e-5,
-        max_position_embeddings=256, original_max_position_embeddings=64,
+        max_position_embeddings=1024, original_max_position_embeddings=256,
         rope_parameters=LONG_ROPE, tie_word_embeddings=True)),
     "phi4": ("phi3", "Phi3", dict(
         vocab_size=97, hidden_size=40, intermediate_size=44, num_hidden_layers=2,
@@ -98,7 +99,7 @@ FAMILIES = {
     "ministral3": ("mistral3", "Ministral3", dict(
         vocab_size=101, hidden_size=36, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=6, num_key_value_heads=2, head_dim=16, rms_norm_eps=1e-5,
-        max_position_embeddings=320, rope_parameters=YARN, tie_word_embeddings=True)),
+        max_position_embeddings=480, rope_parameters=YARN, tie_word_embeddings=True)),
 }
 
 # Layer tensors: transformers name to GGUF name. Gemma's two norms more change what one of them means.
@@ -287,7 +288,7 @@ def make(name, folder):
     for seed in range(100):
         model = make_model(prefix, config, seed)
         rng = np.random.default_rng(seed)
-        ids = [int(i) for i in rng.integers(3, config["vocab_size"], LONG)]
+        ids = [int(i) for i in rng.integers(3, config["vocab_size"], LONGER.get(name, LONG))]
         goldens, margins = {}, []
         for key, part in (("short", ids[-SHORT:]), ("long", ids)):
             goldens[key], margin = run(model, part)
