@@ -1,0 +1,84 @@
+#include "engine/tiny_model.h"
+
+#include <filesystem>
+#include <random>
+
+#include "format/gguf_writer.h"
+#include "model/tensor_table.h"
+#include "support/blocks.h"
+#include "support/temp_folder.h"
+
+namespace slm::testing {
+namespace {
+
+model::Hparams ShapeOf(const model::Family& family) {
+  model::Hparams h;
+  h.layers = family.window_period > 0 ? family.window_period + 1 : 2;
+  h.d_model = 96;
+  h.ffn = 160;
+  h.heads = 6;
+  h.kv_heads = 2;
+  h.head_dim = 32;
+  h.vocab = kTinyVocab;
+  h.rope_dim = 32;
+  h.window = family.window_period > 0 ? 100 : 0;
+  return h;
+}
+
+void SetMetadata(const model::Family& family, const model::Hparams& h, format::GgufWriter* out) {
+  const std::string arch(family.arch);
+  out->SetString("general.architecture", arch);
+  const auto set = [&](const char* key, int64_t value) {
+    out->Set<uint32_t>(arch + "." + key, static_cast<uint32_t>(value));
+  };
+  set("block_count", h.layers);
+  set("embedding_length", h.d_model);
+  set("feed_forward_length", h.ffn);
+  set("attention.head_count", h.heads);
+  set("attention.head_count_kv", h.kv_heads);
+  set("attention.key_length", h.head_dim);
+  set("attention.value_length", h.head_dim);
+  set("context_length", 4096);
+  if (h.window > 0) set("attention.sliding_window", h.window);
+  out->Set<float>(arch + ".attention.layer_norm_rms_epsilon", 1e-6f);
+}
+
+}  // namespace
+
+std::string WriteTinyModel(const TinyModel& tiny) {
+  static const TempFolder folder;
+  const std::string path = folder / (tiny.arch + "-" + quant::Traits(tiny.type).name + ".gguf");
+  if (std::filesystem::exists(path)) return path;
+  const model::Family& family = model::FindFamily(tiny.arch, "tiny");
+  const model::Hparams h = ShapeOf(family);
+  format::GgufWriter out(path);
+  SetMetadata(family, h, &out);
+  std::mt19937 rng(11);
+  struct Tensor {
+    std::string name;
+    std::vector<uint8_t> data;
+  };
+  std::vector<Tensor> tensors;
+  const auto add = [&](const model::TensorRow& row, int64_t layer) {
+    const bool is_post = row.presence == model::Presence::kPost;
+    const bool has_post = family.norm_place == model::NormPlace::kPreAndPost;
+    const bool is_used = row.presence == model::Presence::kRequired || (is_post && has_post) ||
+                         row.slot == model::Slot::kAttnQ || row.slot == model::Slot::kAttnK ||
+                         row.slot == model::Slot::kAttnV || row.slot == model::Slot::kFfnGate;
+    if (!is_used) return;
+    const int64_t in = model::SizeOf(row.in, h), rows = model::SizeOf(row.out, h);
+    const bool is_vector = row.out == model::Dim::kNone;
+    const quant::Type type = is_vector ? quant::Type::kF32 : tiny.type;
+    std::vector<uint8_t> data = RandomRows(type, rows, in, rng, is_vector ? 1.0f : 0.2f);
+    const int64_t dims[] = {in, rows};
+    out.Declare(model::TensorName(row, layer), type, std::span(dims).first(is_vector ? 1 : 2));
+    tensors.push_back({model::TensorName(row, layer), std::move(data)});
+  };
+  for (const model::TensorRow& row : model::TensorTable())
+    for (int64_t layer = 0; layer < (row.is_layer ? h.layers : 1); ++layer) add(row, layer);
+  for (const Tensor& tensor : tensors) out.Append(tensor.data);
+  out.Finish();
+  return path;
+}
+
+}  // namespace slm::testing
