@@ -11,6 +11,8 @@
 namespace slm::cli {
 namespace {
 
+using nlohmann::ordered_json;
+
 struct Flags {
   ModelOptions model;
   PromptFlags prompt;
@@ -26,7 +28,10 @@ void Run(const Flags& flags) {
     ids = ParseIds(flags.ids);
   } else {
     std::string text = flags.prompt.Read();
-    if (!flags.is_raw) text = loaded.chat_template().RenderPrompt(text);
+    if (!flags.is_raw) {
+      const ordered_json messages = {{{"role", "user"}, {"content", text}}};
+      text = loaded.chat_template().Render(messages, nullptr, true, ordered_json::object());
+    }
     ids = loaded.tokenizer().Encode(text, {.add_special = true, .parse_special = true});
   }
   if (ids.empty()) throw Error(Code::kBadInput, "the prompt has no tokens");
@@ -40,9 +45,9 @@ void Run(const Flags& flags) {
                    [&](int32_t a, int32_t b) { return logit(a) > logit(b); });
   if (flags.top > 0) order.resize(std::min(order.size(), static_cast<size_t>(flags.top)));
   if (flags.is_json) {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    ordered_json list = ordered_json::array();
     for (const int32_t id : order) list.push_back({{"id", id}, {"logit", logit(id)}});
-    std::printf("%s\n", nlohmann::ordered_json{{"logits", list}}.dump().c_str());
+    std::printf("%s\n", ordered_json{{"logits", list}}.dump().c_str());
     return;
   }
   for (const int32_t id : order) {

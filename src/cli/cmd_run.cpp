@@ -3,10 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "cli/answer.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
+#include "serve/answer.h"
 
 namespace slm::cli {
 namespace {
@@ -31,12 +31,12 @@ std::string Rendered(LoadedModel* loaded, const Flags& flags) {
   return loaded->chat_template().Render(messages, nullptr, true, ordered_json::object());
 }
 
-void PrintJson(const Answer& answer) {
+void PrintJson(const serve::Answer& answer) {
   const engine::GenerateResult& r = answer.result;
   const double count = static_cast<double>(r.tokens.size());
   const ordered_json json = {{"text", answer.text},
                              {"tokens", r.tokens},
-                             {"finish_reason", Name(r.reason)},
+                             {"finish_reason", serve::Name(r.reason)},
                              {"prompt_tokens", r.prompt_tokens},
                              {"prompt_ms", r.prompt_seconds * 1e3},
                              {"completion_tokens", r.tokens.size()},
@@ -52,7 +52,7 @@ void Run(const Flags& flags) {
   const std::string prompt = Rendered(&loaded, flags);
   engine::Session session = loaded.NewSession();
   const InterruptGuard interrupt;
-  AnswerOptions options;
+  serve::AnswerOptions options;
   options.max_tokens = flags.max_tokens;
   options.is_cancelled = InterruptGuard::IsInterrupted;
   if (!flags.is_json)
@@ -60,7 +60,8 @@ void Run(const Flags& flags) {
       std::fwrite(text.data(), 1, text.size(), stdout);
       std::fflush(stdout);
     };
-  const Answer answer = GenerateAnswer(&loaded, &session, prompt, sampler, options);
+  const serve::Answer answer = serve::GenerateAnswer(loaded.tokenizer(), &loaded.executor(),
+                                                     &session, prompt, sampler, options);
   if (flags.is_json) {
     PrintJson(answer);
   } else {

@@ -27,7 +27,7 @@ ordered_json ParseJson(const std::string& text, const std::string& where) {
 text::ChatTemplate OpenTemplate(const Flags& flags) {
   // A template alone is rendered without a model: BOS and EOS are then empty.
   if (flags.model.empty() && !flags.template_file.empty())
-    return text::ChatTemplate(ReadTextFile(flags.template_file), "", "");
+    return text::ChatTemplate(flags.template_file, ReadTextFile(flags.template_file), "", "");
   const auto file = format::GgufFile::Open(ResolveModelPath(flags.model));
   return LoadChatTemplate(file, model::MakeTokenizer(file), flags.template_file);
 }

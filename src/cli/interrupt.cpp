@@ -21,7 +21,9 @@ void OnSignal(int) {
 
 InterruptGuard::InterruptGuard() {
   Clear();
-  std::signal(SIGINT, OnSignal);
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;  // without SA_RESTART: a read that waits for the user ends too
+  sigaction(SIGINT, &action, nullptr);
 }
 
 InterruptGuard::~InterruptGuard() { std::signal(SIGINT, SIG_DFL); }

@@ -1,5 +1,6 @@
 // slm: finds the command, maps errors to exit codes.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -20,6 +21,9 @@ std::string LongForm(const std::string& arg) {
 }
 
 int Main(int argc, char** argv) {
+  // A closed pipe or a full disk is an error of the call that met it, not the end of the program.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app("slm: small language models on hardware that you own", "slm");
   app.set_version_flag("--version", std::string("slm ") + SLM_VERSION);
   app.require_subcommand(1);

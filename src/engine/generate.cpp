@@ -42,6 +42,7 @@ GenerateResult Generate(Executor* executor, Session* session, std::span<const in
     const std::span<const float> logits = executor->Extend(session, all, options.is_cancelled);
     const int32_t token = sampler.Sample(logits, all);
     if (n == 0) {
+      session->Mark();
       result.prompt_seconds = SecondsSince(start);
       start = std::chrono::steady_clock::now();
     }
@@ -52,6 +53,7 @@ GenerateResult Generate(Executor* executor, Session* session, std::span<const in
     if (n + 1 == limit) result.reason = FinishReason::kLength;
   }
   result.decode_seconds = SecondsSince(start);
+  session->Mark();
   return result;
 }
 

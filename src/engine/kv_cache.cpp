@@ -25,10 +25,30 @@ size_t FirstPage(int64_t window, int64_t length) {
 
 }  // namespace
 
+struct KvCache::Pool {
+  std::vector<AlignedBuffer> free;
+};
+
 KvCache::KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type)
-    : window_(hparams.window), layout_{k_type, v_type, hparams.kv_heads, hparams.head_dim} {
+    : window_(hparams.window),
+      layout_{k_type, v_type, hparams.kv_heads, hparams.head_dim},
+      pool_(std::make_shared<Pool>()) {
   for (int64_t layer = 0; layer < hparams.layers; ++layer)
     layers_.push_back({hparams.IsWindowLayer(layer), {}, {}});
+}
+
+KvCache::Page KvCache::NewPage() {
+  AlignedBuffer buffer;
+  if (pool_->free.empty()) {
+    buffer = AlignedBuffer(layout_.page_bytes());
+  } else {
+    buffer = std::move(pool_->free.back());
+    pool_->free.pop_back();
+  }
+  return Page(new AlignedBuffer(std::move(buffer)), [pool = pool_](AlignedBuffer* page) {
+    pool->free.push_back(std::move(*page));
+    delete page;
+  });
 }
 
 void KvCache::Layer::Set(size_t index, Page page) {
@@ -46,8 +66,7 @@ void KvCache::Reserve(int64_t count) {
   for (Layer& layer : layers_) {
     const size_t have = layer.pages.size();
     layer.Resize(std::max(have, needed));
-    for (size_t p = have; p < needed; ++p)
-      layer.Set(p, std::make_shared<AlignedBuffer>(layout_.page_bytes()));
+    for (size_t p = have; p < needed; ++p) layer.Set(p, NewPage());
   }
 }
 

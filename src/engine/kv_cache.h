@@ -55,11 +55,17 @@ class KvCache {
         windows;  // per layer with a window, all its pages at that length
   };
 
+  // Pages that were given up, for the next ones: taking them from the system anew costs more than
+  // filling them.
+  struct Pool;
+  Page NewPage();
+
   bool HasWindowAt(int64_t length) const;
 
   int64_t window_;
   ops::KvLayout layout_;
   int64_t length_ = 0;
+  std::shared_ptr<Pool> pool_;
   std::vector<Layer> layers_;
   std::vector<MarkedLength> marks_;
 };

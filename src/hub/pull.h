@@ -36,6 +36,7 @@ struct PullResult {
 // cannot be reached (or settings.is_offline), a complete local copy serves. Throws Error: kUsage
 // for a bad source, kFailed (network, disk, another process downloads the same file, wrong digest),
 // kBadInput (the server's answer or the file makes no sense), kInterrupted.
+// The program ignores SIGPIPE and SIGXFSZ, so that a cut line and a file size limit become errors.
 PullResult Pull(const PullOptions& options);
 
 }  // namespace slm::hub

@@ -2,11 +2,9 @@
 // of 16 rows, and vpdpbusd adds its products to 32-bit sums. It takes unsigned weights: signed ones
 // are shifted by 128, and the sums of the activations take that back. Everything is exact until the
 // float step at the end of a block.
-#include <immintrin.h>
-
 #include "base/half.h"
+#include "kernels/avx512_intrinsics.h"
 #include "kernels/tables.h"
-#include "kernels/target.h"
 
 // gcc 12 takes the undefined vectors of its own headers for ours (its bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
@@ -16,7 +14,7 @@
 
 namespace slm::kernels {
 
-SLM_TARGET_BEGIN("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+SLM_AVX512_BEGIN
 namespace avx512 {
 
 #include "kernels/simd_avx512.h"
@@ -87,12 +85,14 @@ SLM_INLINE __m512i UnpackGroup(const uint8_t* unit, int g) {
 // Where a unit's groups come from: packed bits, or bytes that were unpacked before.
 template <Type kType>
 struct Packed {
+  static constexpr bool kIsPacked = true;
   static constexpr size_t kUnitBytes = quant::GridOf(kType).unit_bytes();
   static SLM_INLINE __m512i Group(const uint8_t* unit, int g) {
     return UnpackGroup<kType>(unit, g);
   }
 };
 struct Unpacked {
+  static constexpr bool kIsPacked = false;
   static constexpr size_t kUnitBytes = 512;
   static SLM_INLINE __m512i Group(const uint8_t* unit, int g) { return LoadVec(unit + 64 * g); }
 };
@@ -223,8 +223,8 @@ template <Type kType, class Source, int kCols>
 static void Columns(const MatMulArgs& args, const uint8_t* units, const uint8_t* blocks,
                     int64_t first, int64_t count, int c0) {
   constexpr Grid kGrid = quant::GridOf(kType);
-  constexpr bool kIsPacked = Source::kUnitBytes == kGrid.unit_bytes();
-  const size_t stride = kIsPacked ? kGrid.block_bytes() : Source::kUnitBytes * (kGrid.block / 32);
+  const size_t stride =
+      Source::kIsPacked ? kGrid.block_bytes() : Source::kUnitBytes * (kGrid.block / 32);
   float* out[kCols];
   const uint8_t* row[kCols];
   for (int c = 0; c < kCols; ++c) {
@@ -318,7 +318,7 @@ static void Install(KernelTable* table) {
 }
 
 }  // namespace avx512
-SLM_TARGET_END
+SLM_AVX512_END
 
 const KernelTable& Avx512Table() {
   static const KernelTable table = [] {

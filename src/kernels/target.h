@@ -16,4 +16,10 @@
 #define SLM_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+#if defined(SLM_SANITIZED)
+#define SLM_INLINE inline
+#undef SLM_UNROLL
+#define SLM_UNROLL
+#else
 #define SLM_INLINE inline __attribute__((always_inline))
+#endif

@@ -259,7 +259,7 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text, EncodeOptions opti
     if (text_end > pos) impl_->EncodeText(text.substr(pos, text_end - pos), after_special, &ids);
     after_special = match.id >= 0;
     if (match.id < 0) break;
-    const bool is_bos_again = add_bos && ids.size() == 1 && match.id == impl_->bos;
+    const bool is_bos_again = add_bos && match.begin == 0 && match.id == impl_->bos;
     if (!is_bos_again) ids.push_back(match.id);
     pos = match.end;
   }

@@ -59,7 +59,8 @@ constexpr auto kNfcDecompose = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | 
 // Writes the canonical decomposition of `code`, recursively, and returns its length. The longest
 // one in Unicode has four characters.
 size_t Decompose(int32_t code, std::array<int32_t, 16>* out) {
-  const auto n = utf8proc_decompose_char(code, out->data(), out->size(), kNfcDecompose, nullptr);
+  const auto n = utf8proc_decompose_char(
+      code, out->data(), static_cast<utf8proc_ssize_t>(out->size()), kNfcDecompose, nullptr);
   if (n <= 0 || static_cast<size_t>(n) > out->size()) {
     (*out)[0] = code;
     return 1;

@@ -5,8 +5,10 @@
 #include <cstring>
 
 #include "base/half.h"
-#include "kernels/tables.h"
+#include "kernels/table.h"
 #include "support/blocks.h"
+#include "support/floats.h"
+#include "support/tables.h"
 
 namespace slm::kernels {
 namespace {
@@ -92,9 +94,8 @@ TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
   for (const Shape& shape : kShapes) {
     const Case c = MakeCase(GetParam(), shape, rng);
     for (bool with_bias : {false, true}) {
-      const std::vector<float> expected = Product(ScalarTable(), c, with_bias);
-      for (const KernelTable* table : AvailableTables()) {
-        if (table->isa == "ref" || table->isa == "scalar") continue;
+      const std::vector<float> expected = Product(testing::Scalar(), c, with_bias);
+      for (const KernelTable* table : testing::FastTables()) {
         const std::vector<float> got = Product(*table, c, with_bias);
         ASSERT_EQ(std::memcmp(got.data(), expected.data(), 4 * got.size()), 0)
             << table->isa << " k=" << c.shape.k << " cols=" << shape.cols;
@@ -119,9 +120,8 @@ TEST_P(MatMul, ExtremesMatchTheSpecification) {
           if (at + 2 <= traits.block_bytes) std::memcpy(&c.plain[b + at], &blocks[b + at], 2);
     }
     for (float& x : c.x) x = variant < 3 ? 1.0f : rng() % 2 ? 1.0f : -1.0f;
-    const std::vector<float> expected = Product(ScalarTable(), c, true);
-    for (const KernelTable* table : AvailableTables()) {
-      if (table->isa == "ref" || table->isa == "scalar") continue;
+    const std::vector<float> expected = Product(testing::Scalar(), c, true);
+    for (const KernelTable* table : testing::FastTables()) {
       const std::vector<float> got = Product(*table, c, true);
       ASSERT_EQ(std::memcmp(got.data(), expected.data(), 4 * got.size()), 0)
           << table->isa << " variant " << variant;
@@ -129,10 +129,26 @@ TEST_P(MatMul, ExtremesMatchTheSpecification) {
   }
 }
 
+// Any bytes as weights, NaN and infinite scales among them, against any activations; every number
+// of columns that tiles can leave over.
+TEST_P(MatMul, AnyBytesMatchTheSpecification) {
+  std::mt19937 rng(11);
+  for (const auto values : testing::kAllValues)
+    for (int cols = 1; cols <= 19; ++cols) {
+      Case c = MakeCase(GetParam(), {512 + 32 * cols, 1 + cols % 16, cols}, rng);
+      for (uint8_t& byte : c.plain) byte = static_cast<uint8_t>(rng());
+      c.x = MakeFloats(values, c.x.size(), rng);
+      const std::vector<float> expected = Product(testing::Scalar(), c, cols % 2);
+      for (const KernelTable* table : testing::FastTables())
+        ASSERT_TRUE(testing::SameBits(Product(*table, c, cols % 2), expected))
+            << table->isa << " cols=" << cols << " " << testing::NameOf(values);
+    }
+}
+
 TEST_P(MatMul, OneColumnAndManyGiveTheSameBits) {
   std::mt19937 rng(9);
   const Case all = MakeCase(GetParam(), {800, 16, 11}, rng);
-  for (const KernelTable* table : AvailableTables()) {
+  for (const KernelTable* table : testing::TablesUnderTest()) {
     const std::vector<float> together = Product(*table, all, true);
     for (int col = 0; col < all.shape.cols; ++col) {
       Case one = all;
@@ -149,8 +165,8 @@ TEST_P(MatMul, OneColumnAndManyGiveTheSameBits) {
 TEST_P(MatMul, SpecificationIsNearTheFloatReference) {
   std::mt19937 rng(10);
   const Case c = MakeCase(GetParam(), {2048, 16, 6}, rng);
-  const std::vector<float> expected = Product(RefTable(), c, true);
-  const std::vector<float> got = Product(ScalarTable(), c, true);
+  const std::vector<float> expected = Product(testing::Ref(), c, true);
+  const std::vector<float> got = Product(testing::Scalar(), c, true);
   double error = 0, power = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     error += std::pow(static_cast<double>(got[i]) - static_cast<double>(expected[i]), 2);

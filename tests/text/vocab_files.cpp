@@ -1,5 +1,7 @@
 #include "text/vocab_files.h"
 
+#include <fmt/core.h>
+
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -105,6 +107,46 @@ VocabFile ReadTekken(const std::string& path) {
   file.vocab.bos = 1;
   file.vocab.eos = 2;
   return file;
+}
+
+VocabFile MakeVocab(const std::string& model, const std::string& pre,
+                    const std::vector<std::string>& tokens, const std::vector<TokenType>& types,
+                    const std::vector<std::string>& merges) {
+  VocabFile file;
+  file.vocab.model = model;
+  file.vocab.pre = pre;
+  for (size_t i = 0; i < tokens.size(); ++i)
+    Add(&file, tokens[i], i < types.size() ? types[i] : TokenType::kNormal);
+  for (const std::string& merge : merges)
+    file.vocab.merges.push_back(file.strings.emplace_back(merge));
+  if (model == "llama") file.vocab.scores.assign(tokens.size(), 0.0f);
+  return file;
+}
+
+std::vector<std::string> ByteTokens() {
+  std::vector<std::string> tokens;
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    tokens.push_back(ToGpt2Alphabet({&c, 1}));
+  }
+  return tokens;
+}
+
+std::string GoldenPath(const std::string& name) {
+  return "tests/golden/tokenizers/" + name + ".json";
+}
+
+std::vector<std::string> GoldenStrings() {
+  return nlohmann::json::parse(testing::ReadFile(GoldenPath("strings"))).at("strings");
+}
+
+std::string Fnv1a(const std::vector<int32_t>& ids) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const int32_t id : ids) {
+    for (int shift = 0; shift < 32; shift += 8)
+      hash = (hash ^ (static_cast<uint32_t>(id) >> shift & 0xff)) * 0x100000001b3u;
+  }
+  return fmt::format("{:016x}", hash);
 }
 
 }  // namespace slm::text

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include "cli/loaded_model.h"
 #include "engine/generate.h"
+#include "text/tokenizer.h"
 
-namespace slm::cli {
+namespace slm::serve {
 
 struct AnswerOptions {
   int64_t max_tokens = -1;
@@ -24,10 +24,11 @@ struct Answer {
 };
 
 // BOS is added once, whether the template wrote it or not.
-Answer GenerateAnswer(LoadedModel* loaded, engine::Session* session, const std::string& prompt,
+Answer GenerateAnswer(const text::Tokenizer& tokenizer, engine::Executor* executor,
+                      engine::Session* session, const std::string& prompt,
                       const engine::Sampler& sampler, const AnswerOptions& options);
 
 // "stop", "length" or "cancelled".
 const char* Name(engine::FinishReason reason);
 
-}  // namespace slm::cli
+}  // namespace slm::serve

@@ -1,6 +1,6 @@
-#include "cli/answer.h"
+#include "serve/answer.h"
 
-namespace slm::cli {
+namespace slm::serve {
 
 const char* Name(engine::FinishReason reason) {
   switch (reason) {
@@ -14,9 +14,9 @@ const char* Name(engine::FinishReason reason) {
   return "";
 }
 
-Answer GenerateAnswer(LoadedModel* loaded, engine::Session* session, const std::string& prompt,
+Answer GenerateAnswer(const text::Tokenizer& tokenizer, engine::Executor* executor,
+                      engine::Session* session, const std::string& prompt,
                       const engine::Sampler& sampler, const AnswerOptions& options) {
-  const text::Tokenizer& tokenizer = loaded->tokenizer();
   const std::vector<int32_t> ids =
       tokenizer.Encode(prompt, {.add_special = true, .parse_special = options.parse_special});
   Answer answer;
@@ -33,9 +33,9 @@ Answer GenerateAnswer(LoadedModel* loaded, engine::Session* session, const std::
     emit(decoder.Push(token));
     return true;
   };
-  answer.result = engine::Generate(&loaded->executor(), session, ids, sampler, generate);
+  answer.result = engine::Generate(executor, session, ids, sampler, generate);
   emit(decoder.Flush());
   return answer;
 }
 
-}  // namespace slm::cli
+}  // namespace slm::serve

@@ -1,0 +1,181 @@
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/line_editor.h"
+#include "cli/options.h"
+#include "serve/answer.h"
+
+namespace slm::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Flags {
+  ModelOptions model;
+  SamplerFlags sampler;
+  std::string system;
+  int64_t max_tokens = -1;
+};
+
+constexpr char kHelp[] =
+    "/clear          forget the conversation\n"
+    "/system TEXT    set the system message and start anew; without text, remove it\n"
+    "/save FILE      write the conversation as JSON\n"
+    "/help           this\n"
+    "/exit           leave (Ctrl-D too)\n"
+    "A line that ends with \\ goes on in the next; \"\"\" begins and ends a text of several "
+    "lines.\n"
+    "Ctrl-C stops an answer.\n";
+
+class Chat {
+ public:
+  Chat(const Flags& flags)
+      : flags_(flags),
+        loaded_(flags.model),
+        sampler_(flags.sampler.Finish(loaded_.tokenizer())),
+        session_(loaded_.NewSession()),
+        system_(flags.system) {
+    loaded_.chat_template();  // a missing template is said before the first question
+  }
+
+  void Run() {
+    std::fprintf(stderr, "slm: type a message, /help for commands\n");
+    std::string message;
+    for (;;) {
+      const LineEditor::Event event = ReadMessage(&message);
+      if (event == LineEditor::Event::kEnd) return;
+      if (event == LineEditor::Event::kInterrupted || message.empty()) continue;
+      if (message[0] == '/') {
+        if (!Command(message)) return;
+        continue;
+      }
+      try {
+        AnswerTo(message);
+      } catch (const Error& error) {
+        // The question did not fit or the template refused it: the conversation goes on without it.
+        history_.erase(history_.end() - 1);
+        std::fprintf(stderr, "slm: %s\n", error.what());
+      }
+    }
+  }
+
+ private:
+  LineEditor::Event ReadMessage(std::string* message) {
+    message->clear();
+    std::string line;
+    bool is_block = false;
+    for (bool is_first = true;; is_first = false) {
+      const LineEditor::Event event = editor_.Read(is_first ? "> " : ". ", &line);
+      if (event != LineEditor::Event::kLine) return event;
+      if (is_first && line == "\"\"\"") {
+        is_block = true;
+      } else if (is_block) {
+        if (line == "\"\"\"") break;
+        *message += line + "\n";
+      } else if (!line.empty() && line.back() == '\\') {
+        *message += line.substr(0, line.size() - 1) + "\n";
+      } else {
+        *message += line;
+        break;
+      }
+    }
+    editor_.Remember(*message);
+    return LineEditor::Event::kLine;
+  }
+
+  // False: leave.
+  bool Command(const std::string& line) {
+    const size_t space = line.find(' ');
+    const std::string name = line.substr(0, space);
+    const std::string rest = space == std::string::npos ? "" : line.substr(space + 1);
+    if (name == "/exit" || name == "/quit") return false;
+    if (name == "/clear") {
+      history_.clear();
+    } else if (name == "/system") {
+      system_ = rest;
+      history_.clear();
+    } else if (name == "/save") {
+      Save(rest);
+    } else if (name == "/help") {
+      std::fputs(kHelp, stderr);
+    } else {
+      std::fprintf(stderr, "slm: no command %s; /help lists them\n", name.c_str());
+    }
+    return true;
+  }
+
+  ordered_json Messages() const {
+    ordered_json messages = ordered_json::array();
+    if (!system_.empty()) messages.push_back({{"role", "system"}, {"content", system_}});
+    for (const auto& message : history_) messages.push_back(message);
+    return messages;
+  }
+
+  void Save(const std::string& path) {
+    if (path.empty()) {
+      std::fprintf(stderr, "slm: /save needs a file name\n");
+      return;
+    }
+    std::ofstream out(path);
+    const auto replace = ordered_json::error_handler_t::replace;
+    out << Messages().dump(2, ' ', false, replace) << "\n";
+    out.close();
+    if (out) {
+      std::fprintf(stderr, "slm: saved %zu messages to %s\n", Messages().size(), path.c_str());
+    } else {
+      std::fprintf(stderr, "slm: %s: cannot write\n", path.c_str());
+    }
+  }
+
+  void AnswerTo(const std::string& message) {
+    history_.push_back({{"role", "user"}, {"content", message}});
+    const std::string prompt =
+        loaded_.chat_template().Render(Messages(), nullptr, true, ordered_json::object());
+    InterruptGuard::Clear();
+    serve::AnswerOptions options;
+    options.max_tokens = flags_.max_tokens;
+    options.is_cancelled = InterruptGuard::IsInterrupted;
+    options.on_text = [](std::string_view text) {
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+    };
+    const serve::Answer answer = serve::GenerateAnswer(loaded_.tokenizer(), &loaded_.executor(),
+                                                       &session_, prompt, sampler_, options);
+    std::fputs("\n", stdout);
+    if (answer.result.reason == engine::FinishReason::kCancelled)
+      std::fprintf(stderr, "slm: stopped\n");
+    if (answer.result.reason == engine::FinishReason::kLength && flags_.max_tokens < 0)
+      std::fprintf(stderr, "slm: the context of %lld tokens is full; /clear starts anew\n",
+                   static_cast<long long>(session_.context()));
+    history_.push_back({{"role", "assistant"}, {"content", answer.text}});
+  }
+
+  const Flags& flags_;
+  InterruptGuard interrupt_;
+  LoadedModel loaded_;
+  engine::Sampler sampler_;
+  engine::Session session_;
+  LineEditor editor_;
+  std::string system_;
+  ordered_json history_ = ordered_json::array();
+};
+
+}  // namespace
+
+void DeclareChat(CLI::App* app) {
+  auto flags = std::make_shared<Flags>();
+  AddModelOptions(app, &flags->model);
+  AddChatTemplateFile(app, &flags->model.chat_template_file);
+  AddOption(app, "--system", flags->system, "System message");
+  AddOption(app, "-n,--predict", flags->max_tokens,
+            "Tokens of an answer at most; -1: until the model stops")
+      ->check(CLI::Range(int64_t{-1}, int64_t{1} << 24));
+  AddSamplerOptions(app, &flags->sampler);
+  app->callback([flags] { Chat(*flags).Run(); });
+}
+
+}  // namespace slm::cli

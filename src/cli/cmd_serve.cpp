@@ -1,0 +1,42 @@
+#include <cstdio>
+#include <filesystem>
+
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "serve/http_server.h"
+
+namespace slm::cli {
+namespace {
+
+struct Flags {
+  ModelOptions model;
+  serve::ServerOptions server;
+};
+
+void Run(Flags flags) {
+  LoadedModel loaded(flags.model);
+  engine::Session session = loaded.NewSession();
+  const std::string name = std::filesystem::path(loaded.model()->file().path()).stem();
+  const InterruptGuard interrupt;
+  flags.server.is_stopped = InterruptGuard::IsInterrupted;
+  flags.server.on_ready = [&](uint16_t port) {
+    std::fprintf(stderr, "slm: serving %s on http://%s:%d/v1\n", name.c_str(),
+                 flags.server.host.c_str(), port);
+  };
+  serve::Serve({name, &loaded.tokenizer(), &loaded.chat_template(), &loaded.executor(), &session},
+               flags.server);
+}
+
+}  // namespace
+
+void DeclareServe(CLI::App* app) {
+  auto flags = std::make_shared<Flags>();
+  AddModelOptions(app, &flags->model);
+  AddChatTemplateFile(app, &flags->model.chat_template_file);
+  AddOption(app, "--host", flags->server.host, "Address to listen on");
+  AddOption(app, "--port", flags->server.port, "Port to listen on; 0: any free one");
+  app->callback([flags] { Run(*flags); });
+}
+
+}  // namespace slm::cli

@@ -1,0 +1,26 @@
+// Lines from a terminal with editing and history (libedit), or plain lines from a pipe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace slm::cli {
+
+class LineEditor {
+ public:
+  LineEditor();
+  ~LineEditor();
+
+  enum class Event { kLine, kInterrupted, kEnd };  // Enter; Ctrl-C; Ctrl-D or the end of a pipe
+
+  // Without the newline.
+  Event Read(const std::string& prompt, std::string* line);
+  void Remember(const std::string& line);
+
+ private:
+  struct Terminal;
+  std::unique_ptr<Terminal> terminal_;  // null when standard input is no terminal
+};
+
+}  // namespace slm::cli
