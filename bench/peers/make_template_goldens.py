@@ -2,7 +2,7 @@
 """Writes tests/golden/templates/*.json: what jinja2, set up as transformers does, makes of templates.
 
     pip install jinja2==3.1.6 markupsafe==3.0.4
-    python3 bench/peers/make_template_goldens.py <folder of *.jinja> ... tests/golden/templates
+    python3 bench/peers/make_template_goldens.py src/text/templates <folder of others> tests/golden/templates
 
 Python 3.11. `snippets.json` holds small templates for each feature of the language, rendered with one context;
 `<template>.json` holds conversations rendered by a published chat template. A result is the text, or the error:

@@ -24,7 +24,7 @@ namespace slm::text::jinja {
 struct Limits {
   int64_t steps = 20'000'000;  // nodes evaluated, items visited, 64-byte spans scanned
   int64_t output_bytes = int64_t{64} << 20;
-  int64_t memory_bytes = int64_t{256} << 20;  // of live values, at any moment
+  int64_t memory_bytes = int64_t{128} << 20;  // of live values, at any moment
   int depth = 1500;      // nested nodes being evaluated; bounds the native stack
   int call_depth = 150;  // nested calls of macros and recursive loops
 };
