@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed of slm and llama.cpp on the same files, in pairs that take turns.
 
-    python3 bench/peers/compare.py --slm build/release/src/slm --models <folder of .gguf files>
+    python3 bench/peers/compare.py --slm build/release/slm --models <folder of .gguf files>
 
 Machines drift, and other work comes and goes: so the two engines are measured right after each other, in
 changing order, and the ratio of each pair counts. Printed per model and test: the median tokens/s of
@@ -124,7 +124,7 @@ def compare(path, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slm", default="build/release/src/slm", help="the program to measure")
+    parser.add_argument("--slm", default="build/release/slm", help="the program to measure")
     parser.add_argument("--models", default=os.environ.get("SLM_MODELS"),
                         help="a .gguf file or a folder of them (default: $SLM_MODELS)")
     parser.add_argument("-p", "--prompt", type=int, default=512, help="tokens to prefill; 0: none")
