@@ -45,7 +45,8 @@ text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::To
     return id < 0 ? std::string() : std::string(tokenizer.TokenBytes(id));
   };
   const std::string bos = text_of(tokenizer.bos()), eos = text_of(tokenizer.eos());
-  if (!override_path.empty()) return text::ChatTemplate(override_path, ReadTextFile(override_path), bos, eos);
+  if (!override_path.empty())
+    return text::ChatTemplate(override_path, ReadTextFile(override_path), bos, eos);
   const format::GgufMetadata& metadata = file.metadata();
   if (const auto source = metadata.FindString("tokenizer.chat_template"))
     return text::ChatTemplate(file.path(), std::string(*source), bos, eos);
@@ -59,7 +60,8 @@ text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::To
                 "{}: the file has no chat template and its family's is not known; give one with "
                 "--chat-template-file, or use --raw",
                 file.path());
-  std::fprintf(stderr, "slm: the file has no chat template; using the published one of %s\n", std::string(published->name).c_str());
+  std::fprintf(stderr, "slm: the file has no chat template; using the published one of %s\n",
+               std::string(published->name).c_str());
   return text::ChatTemplate(std::string(published->name), std::string(published->source), bos, eos);
 }
 
