@@ -3,7 +3,11 @@
 #include <histedit.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <clocale>
 #include <cstdio>
+#include <cstdlib>
+#include <cwchar>
 #include <iostream>
 
 #include "cli/interrupt.h"
@@ -25,10 +29,26 @@ char* PromptOf(EditLine* edit) {
   return static_cast<std::string*>(prompt)->data();
 }
 
+// libedit's own reader goes on after the first Ctrl-C.
+int ReadCharacter(EditLine*, wchar_t* character) {
+  std::mbstate_t state = {};
+  for (;;) {
+    char byte = 0;
+    const ssize_t n = read(STDIN_FILENO, &byte, 1);
+    if (n < 0 && errno == EINTR && !InterruptGuard::IsInterrupted()) continue;
+    if (n <= 0) return static_cast<int>(n);
+    const size_t length = std::mbrtowc(character, &byte, 1, &state);
+    if (length == static_cast<size_t>(-1)) state = {};  // no character: dropped
+    if (length <= 1) return 1;
+  }
+}
+
 }  // namespace
 
 LineEditor::LineEditor() {
   if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) return;
+  std::setlocale(LC_CTYPE, "");
+  if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
   terminal_ = std::make_unique<Terminal>();
   terminal_->edit = el_init("slm", stdin, stdout, stderr);
   terminal_->history = history_init();
@@ -37,6 +57,7 @@ LineEditor::LineEditor() {
   el_set(terminal_->edit, EL_CLIENTDATA, &terminal_->prompt);
   el_set(terminal_->edit, EL_PROMPT, PromptOf);
   el_set(terminal_->edit, EL_EDITOR, "emacs");
+  el_wset(terminal_->edit, EL_GETCFN, ReadCharacter);
   el_set(terminal_->edit, EL_HIST, history, terminal_->history);
 }
 

@@ -19,8 +19,8 @@ GenerateResult Generate(Executor* executor, Session* session, std::span<const in
   const auto prompt_size = static_cast<int64_t>(prompt.size());
   const int64_t context = session->context();
   if (prompt.empty()) throw Error(Code::kBadInput, "the prompt has no tokens");
-  const int64_t wanted = std::max<int64_t>(options.max_tokens, 0);
-  if (prompt_size + wanted > context || prompt_size >= context + (wanted == 0))
+  const int64_t wanted = options.max_tokens < 0 ? 1 : options.max_tokens;
+  if (prompt_size + wanted > context)
     throw Error(Code::kBadInput,
                 "the prompt has {} tokens and {} are to be generated, but the context is {}; "
                 "enlarge it with -c or "

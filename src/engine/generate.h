@@ -15,10 +15,10 @@ enum class FinishReason { kStop, kLength, kCancelled };
 
 struct GenerateOptions {
   int64_t max_tokens = -1;             // -1: until the context is full
-  std::span<const int32_t> stop;       // ids that end the answer, sorted; they are not part of it
-  std::function<bool()> is_cancelled;  // asked before every token
+  std::span<const int32_t> stop = {};  // ids that end the answer, sorted; they are not part of it
+  std::function<bool()> is_cancelled = {};  // asked before every token
   // Every token of the answer as it comes; false ends it (kStop).
-  std::function<bool(int32_t token)> on_token;
+  std::function<bool(int32_t token)> on_token = {};
 };
 
 struct GenerateResult {

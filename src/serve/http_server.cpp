@@ -17,7 +17,7 @@ namespace http = beast::http;
 using tcp = asio::ip::tcp;
 
 constexpr size_t kMaxBodyBytes = size_t{16} << 20;
-constexpr auto kReadTimeout = std::chrono::seconds(30);
+constexpr auto kTimeout = std::chrono::seconds(10);
 constexpr auto kPoll = std::chrono::milliseconds(200);
 
 int StatusOf(Code code) {
@@ -46,16 +46,13 @@ class Connection {
   Connection(asio::io_context* io, tcp::socket socket, ChatApi* api, const std::string& model)
       : io_(io), stream_(std::move(socket)), api_(api), model_(model) {}
 
-  // Until the client closes, asks to, or falls silent.
-  void Run(const std::function<bool()>& is_stopped) {
-    beast::flat_buffer buffer;
-    while (!is_stopped()) {
-      http::request_parser<http::string_body> parser;
-      parser.body_limit(kMaxBodyBytes);
-      if (!Read(&buffer, &parser)) return;
-      request_ = parser.release();
-      if (!Answer()) return;
-    }
+  // One request: a connection that is kept while it is idle would keep every other client waiting.
+  void Run() {
+    http::request_parser<http::string_body> parser;
+    parser.body_limit(kMaxBodyBytes);
+    if (!Read(&parser)) return;
+    request_ = parser.release();
+    Answer();
   }
 
  private:
@@ -63,16 +60,22 @@ class Connection {
   template <class Start>
   beast::error_code Wait(const Start& start) {
     beast::error_code result;
-    stream_.expires_after(kReadTimeout);
-    start([&result](beast::error_code error, size_t) { result = error; });
+    bool is_done = false;
+    stream_.expires_after(kTimeout);
+    start([&](beast::error_code error, size_t) {
+      result = error;
+      is_done = true;
+    });
+    // Not run(): that would wait for the stream's timer, too, where a write has failed.
     io_->restart();
-    io_->run();
+    while (!is_done) io_->run_one();
     return result;
   }
 
-  bool Read(beast::flat_buffer* buffer, http::request_parser<http::string_body>* parser) {
+  bool Read(http::request_parser<http::string_body>* parser) {
+    beast::flat_buffer buffer;
     const beast::error_code error =
-        Wait([&](auto done) { http::async_read(stream_, *buffer, *parser, std::move(done)); });
+        Wait([&](auto done) { http::async_read(stream_, buffer, *parser, std::move(done)); });
     if (error == http::error::body_limit) {
       request_ = {};
       SendError(413, "the body is too large");
@@ -88,24 +91,21 @@ class Connection {
         [&](auto done) { asio::async_write(stream_, asio::buffer(bytes), std::move(done)); });
   }
 
-  bool Send(int status, const std::string& body) {
+  void Send(int status, const std::string& body) {
     http::response<http::string_body> response(static_cast<http::status>(status),
                                                request_.version());
     response.set(http::field::content_type, "application/json");
-    response.keep_alive(request_.keep_alive());
+    response.keep_alive(false);
     response.body() = body;
     response.prepare_payload();
-    const beast::error_code error =
-        Wait([&](auto done) { http::async_write(stream_, response, std::move(done)); });
-    return !error && response.keep_alive();
+    Wait([&](auto done) { http::async_write(stream_, response, std::move(done)); });
   }
 
-  bool SendError(int status, const std::string& message) {
-    return Send(status, ChatApi::ErrorJson(message, TypeOf(status)));
+  void SendError(int status, const std::string& message) {
+    Send(status, ChatApi::ErrorJson(message, TypeOf(status)));
   }
 
-  // Whether the connection goes on.
-  bool Answer() {
+  void Answer() {
     const std::string_view target(request_.target().data(), request_.target().size());
     const std::string_view path = target.substr(0, target.find('?'));
     try {
@@ -128,7 +128,7 @@ class Connection {
     }
   }
 
-  bool Complete() {
+  void Complete() {
     const auto request = api_->Parse(request_.body());
     if (!ChatApi::IsStreamed(*request)) return Send(200, api_->Complete(*request));
     // The head goes out with the first chunk, so that what fails before it is a plain error
@@ -149,10 +149,9 @@ class Connection {
     } catch (const std::exception& error) {
       if (!has_head) throw;
       send(ChatApi::ErrorJson(error.what(), "server_error"));
-      return false;
+      return;
     }
     send("[DONE]");
-    return false;
   }
 
   asio::io_context* io_;
@@ -195,7 +194,7 @@ void Serve(const ServedModel& model, const ServerOptions& options) {
       io.run();  // lets the cancelled accept end before its socket goes
       continue;
     }
-    Connection(&io, std::move(socket), &api, model.name).Run(options.is_stopped);
+    Connection(&io, std::move(socket), &api, model.name).Run();
   }
 }
 

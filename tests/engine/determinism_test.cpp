@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "engine/executor.h"
-#include "engine/tiny_model.h"
+#include "tiny/tiny_model.h"
 
 namespace slm::engine {
 namespace {

@@ -7,7 +7,8 @@
 
 namespace slm::testing {
 
-inline constexpr int kTinyVocab = 96;
+// The 256 bytes, and the control tokens of ChatML.
+inline constexpr int kTinyVocab = 260;
 
 struct TinyModel {
   std::string arch = "llama";
@@ -15,8 +16,9 @@ struct TinyModel {
       quant::Type::kF32;  // of the matrices; one with an encoder and blocks of at most 32
 };
 
-// Writes it once per process into a temporary folder and returns its path. Gemmas get a window of
-// 100 positions.
+// Writes it once per process into a temporary folder and returns its path. Its tokenizer knows
+// bytes and <s>, </s>, <|im_start|>, <|im_end|>; its chat template is ChatML. Gemmas get a window
+// of 100 positions.
 std::string WriteTinyModel(const TinyModel& tiny);
 
 }  // namespace slm::testing

@@ -1,4 +1,4 @@
-#include "engine/tiny_model.h"
+#include "tiny/tiny_model.h"
 
 #include <filesystem>
 #include <random>
@@ -43,6 +43,41 @@ void SetMetadata(const model::Family& family, const model::Hparams& h, format::G
   out->Set<float>(arch + ".attention.layer_norm_rms_epsilon", 1e-6f);
 }
 
+// The code point that stands for a byte in the vocabularies of GPT-2 and its successors: printable
+// ones stand for themselves, the others come after 255 in their order.
+std::string ByteName(int byte) {
+  const auto is_printable = [](int b) {
+    return (b >= '!' && b <= '~') || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
+  };
+  int point = byte;
+  if (!is_printable(byte)) {
+    point = 256;
+    for (int b = 0; b < byte; ++b) point += !is_printable(b);
+  }
+  if (point < 0x80) return {static_cast<char>(point)};
+  return {static_cast<char>(0xc0 | point >> 6), static_cast<char>(0x80 | (point & 0x3f))};
+}
+
+void SetVocab(format::GgufWriter* out) {
+  std::vector<std::string> tokens;
+  for (int byte = 0; byte < 256; ++byte) tokens.push_back(ByteName(byte));
+  std::vector<int32_t> types(256, 1);  // normal
+  for (const char* control : {"<s>", "</s>", "<|im_start|>", "<|im_end|>"}) {
+    tokens.emplace_back(control);
+    types.push_back(3);  // control
+  }
+  out->SetString("tokenizer.ggml.model", "gpt2");
+  out->SetString("tokenizer.ggml.pre", "gpt-2");
+  out->SetStrings("tokenizer.ggml.tokens", std::span<const std::string>(tokens));
+  out->SetArray<int32_t>("tokenizer.ggml.token_type", types);
+  out->SetStrings("tokenizer.ggml.merges", std::span<const std::string>());
+  out->Set<uint32_t>("tokenizer.ggml.bos_token_id", 256);
+  out->Set<uint32_t>("tokenizer.ggml.eos_token_id", 257);
+  out->SetString("tokenizer.chat_template",
+                 "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+                 "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}");
+}
+
 }  // namespace
 
 std::string WriteTinyModel(const TinyModel& tiny) {
@@ -53,6 +88,7 @@ std::string WriteTinyModel(const TinyModel& tiny) {
   const model::Hparams h = ShapeOf(family);
   format::GgufWriter out(path);
   SetMetadata(family, h, &out);
+  SetVocab(&out);
   std::mt19937 rng(11);
   struct Tensor {
     std::string name;
