@@ -15,12 +15,12 @@ namespace {
 
 constexpr char kDefaultModel[] = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
-// Beside the program in a release, one folder up in a build.
+// Beside the folder of the program, which in a release is that of the loader.
 std::string DefaultModelPath() {
   if (const char* path = std::getenv("SLM_MODEL"); path && *path) return ResolveModelPath(path);
   const std::filesystem::path folder = std::filesystem::path(ExecutablePath()).parent_path();
-  for (const auto& candidate : {folder / "models", folder.parent_path() / "models"})
-    if (std::filesystem::exists(candidate / kDefaultModel)) return candidate / kDefaultModel;
+  const std::filesystem::path path = folder.parent_path() / "models" / kDefaultModel;
+  if (std::filesystem::exists(path)) return path;
   throw Error(Code::kUsage, "no model: name one with -m, or run ./run once, which fetches {}",
               kDefaultModel);
 }
