@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 #include <utility>
+
+#include "base/error.h"
 
 namespace slm {
 namespace {
@@ -37,11 +40,18 @@ bool SpinUntil(const Done& done, std::chrono::microseconds limit) {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  for (int thread = 1; thread < threads; ++thread)
-    workers_.emplace_back([this, thread] { Work(thread); });
+  try {
+    for (int thread = 1; thread < threads; ++thread)
+      workers_.emplace_back([this, thread] { Work(thread); });
+  } catch (const std::system_error& error) {
+    Stop();
+    throw Error(Code::kFailed, "cannot start {} threads: {}", threads, error.what());
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { Stop(); }
+
+void ThreadPool::Stop() {
   stop_ = true;
   ++generation_;
   generation_.notify_all();

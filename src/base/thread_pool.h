@@ -41,6 +41,7 @@ class ThreadPool {
   void Run(int64_t chunks, const void* context, Call call);
   void RunChunks(int thread);
   void Work(int thread);
+  void Stop();
 
   std::vector<std::thread> workers_;
 

@@ -155,7 +155,7 @@ class Chat {
   }
 
   const Flags& flags_;
-  InterruptGuard interrupt_;
+  InterruptGuard interrupt_{false};
   LoadedModel loaded_;
   engine::Sampler sampler_;
   engine::Session session_;

@@ -10,17 +10,19 @@
 namespace slm::cli {
 namespace {
 
-std::atomic<bool> is_interrupted{false};
+std::atomic<bool> is_interrupted{false}, second_ends_program{true};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 void OnSignal(int) {
-  if (is_interrupted.exchange(true)) _exit(static_cast<int>(Code::kInterrupted));
+  if (is_interrupted.exchange(true) && second_ends_program)
+    _exit(static_cast<int>(Code::kInterrupted));
 }
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard(bool ends_on_second) {
   Clear();
+  second_ends_program = ends_on_second;
   struct sigaction action = {};
   action.sa_handler = OnSignal;  // without SA_RESTART: a read that waits for the user ends too
   sigaction(SIGINT, &action, nullptr);

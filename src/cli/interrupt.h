@@ -1,12 +1,13 @@
-// Ctrl-C as a flag: the first press asks what runs to stop, a second one ends the program.
+// Ctrl-C as a flag: the first press asks what runs to stop.
 #pragma once
 
 namespace slm::cli {
 
-// While one lives, SIGINT sets the flag instead of ending the program.
+// While one lives, SIGINT sets the flag instead of ending the program. A second press before Clear
+// ends it, unless the program is one to come back to.
 class InterruptGuard {
  public:
-  InterruptGuard();
+  explicit InterruptGuard(bool second_ends_program = true);
   ~InterruptGuard();
   static bool IsInterrupted();
   static void Clear();

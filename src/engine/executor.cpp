@@ -43,6 +43,8 @@ void Executor::Check(std::span<const BatchItem> batch) const {
         throw Error(Code::kBadInput, "token {} is not in the vocabulary of {}", id,
                     model_->hparams().vocab);
     rows += count;
+    for (const BatchItem& other : batch)
+      SLM_CHECK(&other == &item || other.session != item.session);
   }
   SLM_CHECK(rows > 0 && rows <= kMaxRows);
 }
@@ -219,7 +221,8 @@ void Executor::RunHead(std::span<const BatchItem> batch, const LogitSink& sink) 
   }
 }
 
-void Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink) {
+bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
+                       const std::function<bool()>& is_cancelled) {
   Check(batch);
   int64_t rows = 0;
   for (const BatchItem& item : batch) {
@@ -238,6 +241,7 @@ void Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink) 
   }
   FillPositions(batch);
   for (int64_t layer = 0; layer < h.layers; ++layer) {
+    if (is_cancelled && is_cancelled()) return false;
     RunAttention(batch, layer);
     RunFeedForward(layer);
   }
@@ -247,6 +251,7 @@ void Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink) 
                                  item.tokens.end());
   }
   RunHead(batch, sink);
+  return true;
 }
 
 std::span<const float> Executor::Extend(Session* session, std::span<const int32_t> tokens,
@@ -260,12 +265,12 @@ std::span<const float> Executor::Extend(Session* session, std::span<const int32_
   int64_t at = session->KeepPrefix(tokens, size - 1);
   std::span<const float> result;
   while (at < size) {
-    if (is_cancelled && is_cancelled()) throw Error(Code::kInterrupted, "interrupted");
     const int64_t count = std::min(kMaxRows, size - at);
     const BatchItem item = {session,
                             tokens.subspan(static_cast<size_t>(at), static_cast<size_t>(count)),
                             at + count == size ? 1 : 0};
-    Forward({&item, 1}, [&](size_t, int64_t, std::span<const float> logits) { result = logits; });
+    const auto keep = [&](size_t, int64_t, std::span<const float> logits) { result = logits; };
+    if (!Forward({&item, 1}, keep, is_cancelled)) return {};
     at += count;
   }
   return result;

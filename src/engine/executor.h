@@ -21,7 +21,7 @@ struct BatchItem {
 class Executor {
  public:
   // Tokens that are computed at once at most; longer input goes in pieces, to the same bits.
-  static constexpr int64_t kMaxRows = 512;
+  static constexpr int64_t kMaxRows = KvCache::kReservedAtOnce;
 
   // `item` and `row` (of those it wants) say whose logits, [V], these are; valid during the call
   // only.
@@ -29,13 +29,14 @@ class Executor {
 
   explicit Executor(std::shared_ptr<const Model> model);
 
-  // At most kMaxRows tokens in all. Throws kBadInput, naming both numbers, when a session's context
-  // would overflow, or a token is not in the vocabulary; then nothing has changed.
-  void Forward(std::span<const BatchItem> batch, const LogitSink& sink);
+  // At most kMaxRows tokens in all, each session once. Throws kBadInput, naming both numbers, when
+  // a session's context would overflow, or a token is not in the vocabulary; then nothing has
+  // changed. `is_cancelled` is asked between layers; false: it was, and nothing has changed.
+  bool Forward(std::span<const BatchItem> batch, const LogitSink& sink,
+               const std::function<bool()>& is_cancelled = {});
 
   // Makes `session` hold exactly `tokens` (not empty), computing what it does not know yet, and
-  // returns the logits after the last one: [V], valid until the next call. `is_cancelled` is asked
-  // between pieces.
+  // returns the logits after the last one: [V], valid until the next call; empty when cancelled.
   std::span<const float> Extend(Session* session, std::span<const int32_t> tokens,
                                 const std::function<bool()>& is_cancelled = {});
 

@@ -20,7 +20,7 @@ GenerateResult Generate(Executor* executor, Session* session, std::span<const in
   const int64_t context = session->context();
   if (prompt.empty()) throw Error(Code::kBadInput, "the prompt has no tokens");
   const int64_t wanted = options.max_tokens < 0 ? 1 : options.max_tokens;
-  if (prompt_size + wanted > context)
+  if (wanted > context - prompt_size)
     throw Error(Code::kBadInput,
                 "the prompt has {} tokens and {} are to be generated, but the context is {}; "
                 "enlarge it with -c or "
@@ -40,6 +40,10 @@ GenerateResult Generate(Executor* executor, Session* session, std::span<const in
       break;
     }
     const std::span<const float> logits = executor->Extend(session, all, options.is_cancelled);
+    if (logits.empty()) {
+      result.reason = FinishReason::kCancelled;
+      break;
+    }
     const int32_t token = sampler.Sample(logits, all);
     if (n == 0) {
       session->Mark();

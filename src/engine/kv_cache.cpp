@@ -12,7 +12,8 @@ using kernels::kPagePositions;
 
 // Positions behind the window that stay, so that cutting back a little needs no mark.
 constexpr int64_t kSlack = 512;
-constexpr size_t kMaxMarks = 16;
+// Marks keep pages alive: so many windows' worth at most, in windows.
+constexpr int64_t kMarkedWindows = 4;
 
 size_t PagesFor(int64_t positions) {
   return static_cast<size_t>((positions + kPagePositions - 1) / kPagePositions);
@@ -56,6 +57,11 @@ void KvCache::Layer::Set(size_t index, Page page) {
   pages[index] = std::move(page);
 }
 
+void KvCache::Layer::Push(Page page) {
+  data.push_back(page->data());
+  pages.push_back(std::move(page));
+}
+
 void KvCache::Layer::Resize(size_t count) {
   pages.resize(count);
   data.resize(count);
@@ -63,11 +69,8 @@ void KvCache::Layer::Resize(size_t count) {
 
 void KvCache::Reserve(int64_t count) {
   const size_t needed = PagesFor(length_ + count);
-  for (Layer& layer : layers_) {
-    const size_t have = layer.pages.size();
-    layer.Resize(std::max(have, needed));
-    for (size_t p = have; p < needed; ++p) layer.Set(p, NewPage());
-  }
+  for (Layer& layer : layers_)
+    while (layer.pages.size() < needed) layer.Push(NewPage());
 }
 
 void KvCache::Advance(int64_t count) {
@@ -80,7 +83,6 @@ void KvCache::Advance(int64_t count) {
 void KvCache::Mark() {
   if (window_ == 0 || length_ == 0) return;
   if (!marks_.empty() && marks_.back().length == length_) return;
-  if (marks_.size() == kMaxMarks) marks_.erase(marks_.begin());
   MarkedLength mark = {length_, {}};
   for (const Layer& layer : layers_) {
     if (!layer.has_window) continue;
@@ -88,6 +90,14 @@ void KvCache::Mark() {
     std::fill_n(mark.windows.back().begin(), FirstPage(window_, length_), nullptr);
   }
   marks_.push_back(std::move(mark));
+  // Marks that lie close together share pages.
+  int64_t kept = 0;
+  for (size_t i = marks_.size(); i-- > 0;) {
+    kept += std::min(window_, marks_[i].length - (i == 0 ? 0 : marks_[i - 1].length));
+    if (kept <= kMarkedWindows * window_) continue;
+    marks_.erase(marks_.begin(), marks_.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    return;
+  }
 }
 
 bool KvCache::HasWindowAt(int64_t length) const {
@@ -121,7 +131,8 @@ uint64_t KvCache::BytesFor(const model::Hparams& hparams, kernels::KvType k_type
   const ops::KvLayout layout = {k_type, v_type, hparams.kv_heads, hparams.head_dim};
   uint64_t pages = 0;
   for (int64_t layer = 0; layer < hparams.layers; ++layer) {
-    const int64_t most = hparams.window + kSlack + kPagePositions;
+    const int64_t most =
+        (1 + kMarkedWindows) * hparams.window + kSlack + kReservedAtOnce + kPagePositions;
     pages += PagesFor(hparams.IsWindowLayer(layer) ? std::min(positions, most) : positions);
   }
   return pages * layout.page_bytes();

@@ -17,9 +17,14 @@ namespace slm::engine {
 class KvCache {
  public:
   KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type);
+  KvCache(KvCache&&) = default;  // not copied: two caches would write to the same pages
+  KvCache& operator=(KvCache&&) = default;
 
   int64_t length() const { return length_; }
   const ops::KvLayout& layout() const { return layout_; }
+
+  // Positions that are reserved at once at most.
+  static constexpr int64_t kReservedAtOnce = 512;
 
   // Takes the pages for positions [length, length + count). Throws kFailed when memory runs out.
   void Reserve(int64_t count);
@@ -36,7 +41,7 @@ class KvCache {
   // it.
   int64_t CutBack(int64_t most);
 
-  // Bytes that `positions` positions take, windows considered.
+  // Bytes that `positions` positions take at most, with windows, marks and what is reserved ahead.
   static uint64_t BytesFor(const model::Hparams& hparams, kernels::KvType k_type,
                            kernels::KvType v_type, int64_t positions);
 
@@ -47,6 +52,7 @@ class KvCache {
     std::vector<Page> pages;
     std::vector<uint8_t*> data;  // of the pages
     void Set(size_t index, Page page);
+    void Push(Page page);
     void Resize(size_t count);
   };
   struct MarkedLength {

@@ -94,7 +94,7 @@ void CheckOptions(const SamplerOptions& o) {
     if (!is_good) throw Error(Code::kUsage, "{} must be {}", name, what);
   };
   require(std::isfinite(o.temperature), "temperature", "a finite number");
-  require(o.top_p > 0 && o.top_p <= 1, "top_p", "above 0 and at most 1");
+  require(o.top_p >= 0 && o.top_p <= 1, "top_p", "between 0 and 1");
   require(o.min_p >= 0 && o.min_p <= 1, "min_p", "between 0 and 1");
   require(o.penalty_last_n >= -1, "repeat_last_n", "-1 or more");
   require(std::isfinite(o.repeat_penalty) && o.repeat_penalty > 0, "repeat_penalty", "above 0");
@@ -104,6 +104,8 @@ void CheckOptions(const SamplerOptions& o) {
   require(std::isfinite(o.dry_base) && o.dry_base >= 1, "dry_base", "1 or more");
   require(o.dry_allowed_length >= 0, "dry_allowed_length", "0 or more");
   require(o.dry_penalty_last_n >= -1, "dry_penalty_last_n", "-1 or more");
+  for (const auto& [id, bias] : o.logit_bias)
+    require(bias < INFINITY, "logit_bias", "a finite number or -inf");  // false for NaN
 }
 
 int32_t Sampler::Sample(std::span<const float> logits, std::span<const int32_t> history) const {

@@ -128,16 +128,21 @@ static void Rope(const float* cos, const float* sin, int64_t n, bool is_interlea
 // --- KV cache
 // ------------------------------------------------------------------------------------------------------
 
+constexpr float kMaxHalf = 65504.0f;
+
 // Up to 32 values as int8 with a half scale, as Q8_0 has them. `x` is readable to its 32nd element.
 SLM_INLINE uint16_t QuantizeKv(const float* x, int8_t* q) {
   const V16 a = Load(x), b = Load(x + 16);
-  const float max = ReduceMax(Max(Abs(a), Abs(b)));
-  const float d = max / 127.0f;
+  const float max = ReduceMax(Max(Abs(a), Abs(b))) / 127.0f;
+  const float d = max < kMaxHalf ? max : kMaxHalf;
   const V16 inverse = Set(d > 1e-30f ? 1.0f / d : 0.0f);
   StoreInt8(Min(Max(Round(Mul(a, inverse)), Set(-127.0f)), Set(127.0f)), q);
   StoreInt8(Min(Max(Round(Mul(b, inverse)), Set(-127.0f)), Set(127.0f)), q + 16);
   return FloatToHalf(d);
 }
+
+// What is stored is finite: an infinity would be NaN in rows that must not see it.
+SLM_INLINE V16 Saturate(V16 x) { return Min(Max(x, Set(-kMaxHalf)), Set(kMaxHalf)); }
 
 // Elements lie `stride` apart; `scale` is where the block's half goes.
 static void StoreElements(KvType type, const float* x, int64_t n, int64_t stride, uint8_t* to,
@@ -150,8 +155,8 @@ static void StoreElements(KvType type, const float* x, int64_t n, int64_t stride
       break;
     case KvType::kF16:
       size = 2;
-      StoreHalf(Load(x), bytes);
-      StoreHalf(Load(x + 16), bytes + 32);
+      StoreHalf(Saturate(Load(x)), bytes);
+      StoreHalf(Saturate(Load(x + 16)), bytes + 32);
       break;
     case KvType::kQ8_0: {
       size = 1;

@@ -28,7 +28,9 @@ struct Family {
   // Layers i with i % window_period < window_period - 1 see only the window; 0: a window, if the
   // file has one, is for all layers.
   int window_period = 0;
-  float rope_base = 10000.0f;  // when the file has none
+  int window = 0;                             // the window, when the file has none; 0: none
+  float attn_softcap = 0, final_softcap = 0;  // when the file has none; 0: none
+  float rope_base = 10000.0f;                 // when the file has none
   float window_rope_base = 0;  // of window layers, when the file has none; 0: as the others
   int64_t wide_query_scale_layers =
       0;  // with this many layers queries are scaled by 1/sqrt(D / H), not by the head
@@ -37,7 +39,7 @@ struct Family {
 // Every family, by name.
 std::span<const Family* const> AllFamilies();
 
-// Throws kUnsupported, listing the known ones.
+// Throws kBadInput, listing the known ones.
 const Family& FindFamily(std::string_view arch, const std::string& path);
 
 }  // namespace slm::model

@@ -69,14 +69,16 @@ void ReadRope(const Reader& in, const Family& family, Hparams* h) {
     in.Fail("rope.dimension_count",
             fmt::format("expected an even number up to {}, got {}", h->head_dim, h->rope_dim));
   h->rope_base = in.FloatOr("rope.freq_base", family.rope_base);
-  const float local = family.window_rope_base > 0 ? family.window_rope_base : h->rope_base;
-  h->window_rope_base = in.FloatOr("rope.freq_base_swa", local);
-  if (h->rope_base <= 0 || h->window_rope_base <= 0) in.Fail("rope.freq_base", "must be positive");
+  h->window_rope_base = in.FloatOr("rope.freq_base_swa", family.window_rope_base);
+  if (h->rope_base <= 0 || h->window_rope_base < 0) in.Fail("rope.freq_base", "must be positive");
   h->original_context = in.DimensionOr("rope.scaling.original_context_length", 0, 0);
   h->rope_attn_factor = in.FloatOr("rope.scaling.attn_factor", 1.0f);
 
-  const std::string type(in.metadata().FindString(in.Key("rope.scaling.type")).value_or("none"));
-  h->rope_factor = in.FloatOr("rope.scaling.factor", 1.0f);
+  // Files from before rope.scaling have scale_linear; a factor without a type is linear.
+  h->rope_factor = in.FloatOr("rope.scaling.factor", in.FloatOr("rope.scale_linear", 1.0f));
+  const std::string type(in.metadata()
+                             .FindString(in.Key("rope.scaling.type"))
+                             .value_or(h->rope_factor == 1 ? "none" : "linear"));
   if (h->rope_factor <= 0) in.Fail("rope.scaling.factor", "must be positive");
   if (type == "none") {
     h->rope_factor = 1.0f;
@@ -102,7 +104,7 @@ void ReadRope(const Reader& in, const Family& family, Hparams* h) {
 }
 
 void ReadWindow(const Reader& in, const Family& family, Hparams* h) {
-  h->window = in.DimensionOr("attention.sliding_window", 0, 0);
+  h->window = in.DimensionOr("attention.sliding_window", family.window, 0);
   h->window_period = family.window_period;
   const std::string key = "attention.sliding_window_pattern";
   const format::GgufValue* pattern = in.metadata().Find(in.Key(key));
@@ -113,6 +115,8 @@ void ReadWindow(const Reader& in, const Family& family, Hparams* h) {
   }
   // One flag per layer: must be a period that Hparams can say.
   const std::vector<bool> flags = in.metadata().GetBools(in.Key(key));
+  if (static_cast<int64_t>(flags.size()) != h->layers)
+    in.Fail(key, fmt::format("{} flags for {} layers", flags.size(), h->layers));
   int64_t period = 0;
   while (period < static_cast<int64_t>(flags.size()) && flags[static_cast<size_t>(period)])
     ++period;
@@ -144,8 +148,8 @@ Hparams ReadHparams(const format::GgufFile& file, const Family& family) {
   h.context = in.Dimension("context_length");
   h.eps = in.FloatOr("attention.layer_norm_rms_epsilon", -1.0f);
   if (h.eps < 0) in.Fail("attention.layer_norm_rms_epsilon", "missing or negative");
-  h.attn_softcap = in.FloatOr("attn_logit_softcapping", 0.0f);
-  h.final_softcap = in.FloatOr("final_logit_softcapping", 0.0f);
+  h.attn_softcap = in.FloatOr("attn_logit_softcapping", family.attn_softcap);
+  h.final_softcap = in.FloatOr("final_logit_softcapping", family.final_softcap);
   h.temperature_scale = in.FloatOr("attention.temperature_scale", 0.0f);
 
   const bool is_wide = family.wide_query_scale_layers == h.layers;

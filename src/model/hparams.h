@@ -9,6 +9,7 @@
 
 namespace slm::model {
 
+// kLong: by the factors that the file has as tensors.
 enum class RopeScaling { kNone, kLinear, kYarn, kLong };
 
 struct Hparams {
@@ -24,7 +25,7 @@ struct Hparams {
 
   int64_t rope_dim = 0;  // rotated dimensions of a head, even
   float rope_base = 0;
-  float window_rope_base = 0;  // of window layers
+  float window_rope_base = 0;  // of window layers, which then are not scaled; 0: as the others
   RopeScaling rope_scaling = RopeScaling::kNone;
   float rope_factor = 1;
   float rope_attn_factor = 1;    // multiplies cos and sin

@@ -24,8 +24,7 @@ double YarnRamp(const Hparams& h, int64_t i) {
 }  // namespace
 
 Rope::Rope(const Hparams& h, const Weights& weights, bool is_window_layer, int64_t context) {
-  // Window layers with a base of their own are not stretched.
-  const bool is_local = is_window_layer && h.window_rope_base != h.rope_base;
+  const bool is_local = is_window_layer && h.window_rope_base > 0;
   const double base = static_cast<double>(is_local ? h.window_rope_base : h.rope_base);
   const std::vector<float>* factors = &weights.rope_freqs;
   if (!weights.rope_factors_long.empty() && !weights.rope_factors_short.empty())

@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "model/tensor_table.h"
@@ -21,7 +22,7 @@ class Binder {
       : file_(file), hparams_(hparams), family_(family), backend_(backend) {}
 
   // The tensor of a slot, its shape checked, or nullptr when an optional one is missing.
-  const GgufTensor* Find(Slot slot, int64_t layer) const {
+  const GgufTensor* Find(Slot slot, int64_t layer) {
     const TensorRow& row = TensorTable()[static_cast<size_t>(slot)];
     const std::string name = TensorName(row, layer);
     const GgufTensor* tensor = file_.Find(name);
@@ -44,10 +45,19 @@ class Binder {
       Fail(name,
            fmt::format("expected shape {}, got [{}, {}, {}, {}]", ShapeText(in, out, is_vector),
                        tensor->dims[0], tensor->dims[1], tensor->dims[2], tensor->dims[3]));
+    bound_.insert(tensor);
     return tensor;
   }
 
-  Vector ReadVector(Slot slot, int64_t layer, bool is_padded = true) const {
+  // A tensor that nothing reads would change the answers, were it computed with.
+  void CheckAllBound() const {
+    for (const GgufTensor& tensor : file_.tensors())
+      if (!bound_.contains(&tensor))
+        throw Error(Code::kUnsupported, "{}: tensor {}: {} with it is not supported", file_.path(),
+                    tensor.name, family_.arch);
+  }
+
+  Vector ReadVector(Slot slot, int64_t layer, bool is_padded = true) {
     const GgufTensor* tensor = Find(slot, layer);
     if (!tensor) return {};
     Vector v(static_cast<size_t>(is_padded ? (tensor->elements + 15) / 16 * 16 : tensor->elements));
@@ -65,13 +75,13 @@ class Binder {
     return Release(tensor, backend_->MakeMatrix(Rows(tensor, 0, tensor.dims[1])));
   }
 
-  ops::Matrix Required(Slot slot, int64_t layer) const {
+  ops::Matrix Required(Slot slot, int64_t layer) {
     const GgufTensor* tensor = Find(slot, layer);
     if (!tensor) Fail(TensorName(TensorTable()[static_cast<size_t>(slot)], layer), "missing");
     return Whole(*tensor);
   }
 
-  LayerWeights Layer(int64_t layer) const {
+  LayerWeights Layer(int64_t layer) {
     LayerWeights w;
     w.attn_norm = ReadVector(Slot::kAttnNorm, layer);
     w.ffn_norm = ReadVector(Slot::kFfnNorm, layer);
@@ -114,7 +124,7 @@ class Binder {
     throw Error(Code::kBadInput, "{}: tensor {}: {}", file_.path(), name, problem);
   }
 
-  bool IsUpFused(int64_t layer) const { return Find(Slot::kFfnGate, layer) == nullptr; }
+  bool IsUpFused(int64_t layer) { return Find(Slot::kFfnGate, layer) == nullptr; }
 
   static Vector Slice(const Vector& v, int64_t first, int64_t count) {
     if (v.empty()) return {};
@@ -133,13 +143,14 @@ class Binder {
   const Hparams& hparams_;
   const Family& family_;
   ops::Backend* backend_;
+  std::unordered_set<const GgufTensor*> bound_;
 };
 
 }  // namespace
 
 Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const Family& family,
                     ops::Backend* backend) {
-  const Binder binder(file, hparams, family, backend);
+  Binder binder(file, hparams, family, backend);
   Weights w;
   const GgufTensor& embedding = *binder.Find(Slot::kTokenEmbd, 0);
   w.token_embd = binder.Rows(embedding, 0, embedding.dims[1]);
@@ -150,6 +161,7 @@ Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const 
   w.rope_factors_long = binder.ReadVector(Slot::kRopeFactorsLong, 0, false);
   w.rope_factors_short = binder.ReadVector(Slot::kRopeFactorsShort, 0, false);
   for (int64_t layer = 0; layer < hparams.layers; ++layer) w.layers.push_back(binder.Layer(layer));
+  binder.CheckAllBound();
   return w;
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <utility>
 
 #include "base/error.h"
 
@@ -33,6 +34,11 @@ std::optional<T> Field(const ordered_json& body, const char* name) {
                     : std::is_floating_point_v<T> ? it->is_number()
                                                   : it->is_string();
   if (!fits) throw Error(Code::kBadInput, "{}: wrong type, got {}", name, Dump(*it));
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    const bool is_in_range = it->is_number_unsigned() ? std::in_range<T>(it->get<uint64_t>())
+                                                      : std::in_range<T>(it->get<int64_t>());
+    if (!is_in_range) throw Error(Code::kBadInput, "{}: out of range, got {}", name, Dump(*it));
+  }
   return it->get<T>();
 }
 

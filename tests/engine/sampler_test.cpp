@@ -103,7 +103,7 @@ TEST(Sampler, FiltersKeepWhatTheyShould) {
   EXPECT_EQ(Support(o, logits), (std::set<int32_t>{1, 2, 3}));
   o.top_p = 0.69f;
   EXPECT_EQ(Support(o, logits), (std::set<int32_t>{1, 2}));
-  o.top_p = 1e-6f;
+  o.top_p = 0;
   EXPECT_EQ(Support(o, logits), (std::set<int32_t>{1}));
   o = Plain();
   o.min_p = 0.25f;  // of the best: 0.125
@@ -208,7 +208,7 @@ TEST(Sampler, OptionsThatMakeNoSenseAreNamed) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<std::pair<const char*, std::function<void(SamplerOptions*)>>> cases = {
       {"temperature", [&](SamplerOptions* o) { o->temperature = nan; }},
-      {"top_p", [&](SamplerOptions* o) { o->top_p = 0; }},
+      {"top_p", [&](SamplerOptions* o) { o->top_p = -0.1f; }},
       {"top_p", [&](SamplerOptions* o) { o->top_p = 1.5f; }},
       {"top_p", [&](SamplerOptions* o) { o->top_p = nan; }},
       {"min_p", [&](SamplerOptions* o) { o->min_p = -0.1f; }},
@@ -219,6 +219,10 @@ TEST(Sampler, OptionsThatMakeNoSenseAreNamed) {
       {"dry_multiplier", [&](SamplerOptions* o) { o->dry_multiplier = -1; }},
       {"dry_base", [&](SamplerOptions* o) { o->dry_base = 0.5f; }},
       {"dry_allowed_length", [&](SamplerOptions* o) { o->dry_allowed_length = -1; }},
+      {"logit_bias",
+       [&](SamplerOptions* o) {
+         o->logit_bias = {{1, nan}};
+       }},
       {"dry_penalty_last_n", [&](SamplerOptions* o) { o->dry_penalty_last_n = -2; }},
   };
   EXPECT_NO_THROW(CheckOptions(SamplerOptions()));

@@ -78,6 +78,30 @@ INSTANTIATE_TEST_SUITE_P(Types, StoreKv,
                                   testing::NameOf(std::get<1>(test.param));
                          });
 
+// What is stored is finite, or rows that must not see it would: 0 * infinity.
+TEST(StoreKv, Saturates) {
+  std::vector<float> x(32, 1.0f);
+  x[3] = 1e30f;
+  x[4] = -std::numeric_limits<float>::infinity();
+  x[5] = 70000.0f;
+  for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+    KvPageBuffer page(type, type, 32, kFill);
+    testing::Scalar().store_kv(x.data(), x.data(), 32, 5, page.page());
+    if (type == KvType::kQ8_0) {
+      uint16_t scale;
+      std::memcpy(&scale, page.page().v_scales + 2 * 5, 2);
+      EXPECT_EQ(HalfToFloat(scale), 65504.0f);
+      continue;
+    }
+    uint16_t halves[32];
+    std::memcpy(halves, page.page().v + 64 * 5, 64);
+    EXPECT_EQ(HalfToFloat(halves[2]), 1.0f);
+    EXPECT_EQ(HalfToFloat(halves[3]), 65504.0f);
+    EXPECT_EQ(HalfToFloat(halves[4]), -65504.0f);
+    EXPECT_EQ(HalfToFloat(halves[5]), 65504.0f);
+  }
+}
+
 // The same blocks as the encoder of the file type makes, but that ties go to even here.
 TEST(StoreKv, Q8AgreesWithTheEncoderOfFiles) {
   std::mt19937 rng(33);
@@ -90,7 +114,8 @@ TEST(StoreKv, Q8AgreesWithTheEncoderOfFiles) {
     testing::Scalar().store_kv(x.data(), x.data(), 32, 5, page.page());
     float largest = 0;
     for (const float v : x) largest = std::max(largest, std::fabs(v));
-    if (largest <= 127 * 1e-30f) continue;  // zero here, where the encoder still tries
+    if (largest <= 127 * 1e-30f) continue;   // zero here, where the encoder still tries
+    if (largest >= 127 * 65504.0f) continue;  // the scale saturates here
     ASSERT_EQ(std::memcmp(page.page().v_scales + 2 * 5, block, 2), 0);
     const auto* q = reinterpret_cast<const int8_t*>(page.page().v + 32 * 5);
     for (int i = 0; i < 32; ++i) {

@@ -12,6 +12,9 @@ const Family kGemma2 = {.arch = "gemma2",
                         .activation = ops::Activation::kGelu,
                         .scales_embedding = true,
                         .window_period = 2,
+                        .window = 4096,
+                        .attn_softcap = 50.0f,
+                        .final_softcap = 30.0f,
                         .wide_query_scale_layers = 46};
 
 const Family kGemma3 = {.arch = "gemma3",
