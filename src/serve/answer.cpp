@@ -1,5 +1,7 @@
 #include "serve/answer.h"
 
+#include "serve/stop_filter.h"
+
 namespace slm::serve {
 
 const char* Name(engine::FinishReason reason) {
@@ -18,9 +20,10 @@ Answer GenerateAnswer(const text::Tokenizer& tokenizer, engine::Executor* execut
                       engine::Session* session, const std::string& prompt,
                       const engine::Sampler& sampler, const AnswerOptions& options) {
   const std::vector<int32_t> ids =
-      tokenizer.Encode(prompt, {.add_special = true, .parse_special = options.parse_special});
+      tokenizer.Encode(prompt, {.add_special = true, .parse_special = true});
   Answer answer;
   text::StreamDecoder decoder(tokenizer);
+  StopFilter filter(options.stop);
   const auto emit = [&](const std::string& text) {
     answer.text += text;
     if (options.on_text && !text.empty()) options.on_text(text);
@@ -30,11 +33,12 @@ Answer GenerateAnswer(const text::Tokenizer& tokenizer, engine::Executor* execut
   generate.stop = tokenizer.end_of_generation();
   generate.is_cancelled = options.is_cancelled;
   generate.on_token = [&](int32_t token) {
-    emit(decoder.Push(token));
-    return true;
+    emit(filter.Push(decoder.Push(token)));
+    return !filter.has_stopped();
   };
   answer.result = engine::Generate(executor, session, ids, sampler, generate);
-  emit(decoder.Flush());
+  if (!filter.has_stopped()) emit(filter.Push(decoder.Flush()));
+  if (!filter.has_stopped()) emit(filter.Flush());
   return answer;
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/generate.h"
 #include "text/tokenizer.h"
@@ -12,8 +13,7 @@ namespace slm::serve {
 
 struct AnswerOptions {
   int64_t max_tokens = -1;
-  bool parse_special =
-      true;  // control tokens in the prompt are such; off for raw text of strangers
+  std::vector<std::string> stop = {};  // texts that end the answer and are not part of it
   std::function<bool()> is_cancelled;
   std::function<void(std::string_view)> on_text;  // whole characters
 };

@@ -1,11 +1,13 @@
 #include "serve/chat_api.h"
 
+#include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <utility>
 
 #include "base/error.h"
+#include "text/json.h"
 
 namespace slm::serve {
 
@@ -14,6 +16,7 @@ using nlohmann::ordered_json;
 struct ChatRequest {
   ordered_json messages, tools, kwargs = ordered_json::object();
   engine::SamplerOptions sampler;
+  std::vector<std::string> stop;
   int64_t max_tokens = -1;
   bool is_streamed = false, includes_usage = false;
 };
@@ -33,11 +36,17 @@ std::optional<T> Field(const ordered_json& body, const char* name) {
                     : std::is_integral_v<T>       ? it->is_number_integer()
                     : std::is_floating_point_v<T> ? it->is_number()
                                                   : it->is_string();
-  if (!fits) throw Error(Code::kBadInput, "{}: wrong type, got {}", name, Dump(*it));
+  if (!fits)
+    throw Error(Code::kBadInput, "{}: expected {}, got {}", name,
+                std::is_same_v<T, bool>       ? "a boolean"
+                : std::is_integral_v<T>       ? "an integer"
+                : std::is_floating_point_v<T> ? "a number"
+                                              : "a string",
+                it->type_name());
   if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
     const bool is_in_range = it->is_number_unsigned() ? std::in_range<T>(it->get<uint64_t>())
                                                       : std::in_range<T>(it->get<int64_t>());
-    if (!is_in_range) throw Error(Code::kBadInput, "{}: out of range, got {}", name, Dump(*it));
+    if (!is_in_range) throw Error(Code::kBadInput, "{}: out of range, got {}", name, it->dump());
   }
   return it->get<T>();
 }
@@ -61,28 +70,75 @@ ordered_json Usage(const engine::GenerateResult& r) {
           {"prompt_tokens_details", {{"cached_tokens", r.cached_tokens}}}};
 }
 
+// What would change the answer and is not supported, unless it asks for what happens anyway.
+void CheckSupported(const ordered_json& body) {
+  const std::pair<const char*, ordered_json> neutral[] = {
+      {"n", 1},
+      {"logprobs", false},
+      {"response_format", {{"type", "text"}}},
+      {"tool_choice", "auto"},
+      {"functions", ordered_json::array()},
+  };
+  for (const auto& [name, value] : neutral)
+    if (const auto it = body.find(name); it != body.end() && !it->is_null() && *it != value)
+      throw Error(Code::kUnsupported, "{} is not supported", name);
+}
+
+// Content in parts, as clients write it that can also send images; templates expect text.
+void JoinTextParts(ordered_json* messages) {
+  for (ordered_json& message : *messages) {
+    if (!message.is_object()) continue;
+    const auto content = message.find("content");
+    if (content == message.end() || !content->is_array()) continue;
+    std::string text;
+    for (const ordered_json& part : *content) {
+      if (!part.is_object() || Field<std::string>(part, "type") != "text")
+        throw Error(Code::kUnsupported, "messages: only parts of type text are supported");
+      text += Field<std::string>(part, "text").value_or("");
+    }
+    *content = text;
+  }
+}
+
+std::vector<std::string> ReadStop(const ordered_json& body) {
+  const auto it = body.find("stop");
+  if (it == body.end() || it->is_null()) return {};
+  std::vector<std::string> stop;
+  for (const ordered_json& text : it->is_array() ? *it : ordered_json::array({*it})) {
+    if (!text.is_string())
+      throw Error(Code::kBadInput, "stop: expected a string or a list of strings");
+    if (!text.get_ref<const std::string&>().empty()) stop.push_back(text);
+  }
+  return stop;
+}
+
+void ReadLogitBias(const ordered_json& body, engine::SamplerOptions* sampler) {
+  const auto it = body.find("logit_bias");
+  if (it == body.end() || it->is_null()) return;
+  if (!it->is_object()) throw Error(Code::kBadInput, "logit_bias: expected an object");
+  for (const auto& [key, bias] : it->items()) {
+    int32_t id = 0;
+    const char* end = key.data() + key.size();
+    if (std::from_chars(key.data(), end, id).ptr != end || key.empty() || !bias.is_number())
+      throw Error(Code::kBadInput, "logit_bias: expected token ids and numbers");
+    sampler->logit_bias.emplace_back(id, bias.get<float>());
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const ChatRequest> ChatApi::Parse(std::string_view text) const {
-  ordered_json body;
-  try {
-    body = ordered_json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(Code::kBadInput, "the body is not JSON: {}", error.what());
-  }
+  const ordered_json body = text::ParseJson(text, "the body");
   if (!body.is_object()) throw Error(Code::kBadInput, "the body is not a JSON object");
-  for (const char* name : {"response_format", "logprobs", "stop", "tool_choice"})
-    if (const auto it = body.find(name);
-        it != body.end() && !it->is_null() && *it != false && *it != "auto")
-      throw Error(Code::kUnsupported, "{} is not supported", name);
-  if (Field<int64_t>(body, "n").value_or(1) != 1)
-    throw Error(Code::kUnsupported, "n above 1 is not supported");
+  CheckSupported(body);
   auto request = std::make_shared<ChatRequest>();
-  if (!body.contains("messages") || !body["messages"].is_array() || body["messages"].empty())
+  if (!body.contains("messages") || !body.at("messages").is_array() || body.at("messages").empty())
     throw Error(Code::kBadInput, "messages: expected a list with at least one message");
-  request->messages = body["messages"];
-  if (body.contains("tools")) request->tools = body["tools"];
-  if (body.contains("chat_template_kwargs")) request->kwargs = body["chat_template_kwargs"];
+  request->messages = body.at("messages");
+  JoinTextParts(&request->messages);
+  request->stop = ReadStop(body);
+  if (body.contains("tools")) request->tools = body.at("tools");
+  if (body.contains("chat_template_kwargs")) request->kwargs = body.at("chat_template_kwargs");
   if (!request->kwargs.is_object())
     throw Error(Code::kBadInput, "chat_template_kwargs: expected an object");
 
@@ -96,6 +152,7 @@ std::shared_ptr<const ChatRequest> ChatApi::Parse(std::string_view text) const {
   Read(body, "presence_penalty", &sampler.presence_penalty);
   const auto seed = Field<int64_t>(body, "seed");
   sampler.seed = seed && *seed >= 0 ? static_cast<uint64_t>(*seed) : std::random_device()();
+  ReadLogitBias(body, &sampler);
   engine::CheckOptions(sampler);
 
   Read(body, "max_tokens", &request->max_tokens);
@@ -111,20 +168,25 @@ std::shared_ptr<const ChatRequest> ChatApi::Parse(std::string_view text) const {
 bool ChatApi::IsStreamed(const ChatRequest& request) { return request.is_streamed; }
 
 Answer ChatApi::Generate(const ChatRequest& request,
-                         const std::function<bool(std::string_view)>& on_text) {
+                         const std::function<bool(std::string_view)>& on_text,
+                         const std::function<bool()>& is_cancelled) {
   const std::string prompt =
       model_.chat_template->Render(request.messages, request.tools, true, request.kwargs);
   bool is_gone = false;
   AnswerOptions options;
   options.max_tokens = request.max_tokens;
   options.on_text = [&](std::string_view text) { is_gone = is_gone || !on_text(text); };
-  options.is_cancelled = [&] { return is_gone; };
+  options.stop = request.stop;
+  options.is_cancelled = [&] { return is_gone || is_cancelled(); };
   return GenerateAnswer(*model_.tokenizer, model_.executor, model_.session, prompt,
                         engine::Sampler(request.sampler), options);
 }
 
-std::string ChatApi::Complete(const ChatRequest& request) {
-  const Answer answer = Generate(request, [](std::string_view) { return true; });
+std::string ChatApi::Complete(const ChatRequest& request,
+                              const std::function<bool()>& is_cancelled) {
+  const Answer answer = Generate(
+      request, [](std::string_view) { return true; }, is_cancelled);
+  if (answer.result.reason == engine::FinishReason::kCancelled) return "";
   const ordered_json message = {{"role", "assistant"}, {"content", answer.text}};
   const ordered_json choice = {
       {"index", 0}, {"message", message}, {"finish_reason", Name(answer.result.reason)}};
@@ -136,7 +198,8 @@ std::string ChatApi::Complete(const ChatRequest& request) {
                {"usage", Usage(answer.result)}});
 }
 
-void ChatApi::Stream(const ChatRequest& request, const ChunkSink& sink) {
+bool ChatApi::Stream(const ChatRequest& request, const ChunkSink& sink,
+                     const std::function<bool()>& is_cancelled) {
   ordered_json chunk = {{"id", "chatcmpl-" + std::to_string(++requests_)},
                         {"object", "chat.completion.chunk"},
                         {"created", Now()},
@@ -151,16 +214,18 @@ void ChatApi::Stream(const ChatRequest& request, const ChunkSink& sink) {
     if (!has_begun) send({{"role", "assistant"}, {"content", ""}}, nullptr);
     has_begun = true;
   };
-  const Answer answer = Generate(request, [&](std::string_view text) {
+  const auto send_text = [&](std::string_view text) {
     begin();
     return send({{"content", text}}, nullptr);
-  });
+  };
+  const Answer answer = Generate(request, send_text, is_cancelled);
+  if (answer.result.reason == engine::FinishReason::kCancelled) return false;
   begin();
   send(ordered_json::object(), Name(answer.result.reason));
-  if (!request.includes_usage) return;
+  if (!request.includes_usage) return true;
   chunk["choices"] = ordered_json::array();
   chunk["usage"] = Usage(answer.result);
-  sink(Dump(chunk));
+  return sink(Dump(chunk));
 }
 
 std::string ChatApi::ErrorJson(std::string_view message, std::string_view type) {

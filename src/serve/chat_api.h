@@ -1,5 +1,6 @@
-// The chat endpoint of the OpenAI API, without HTTP: JSON in, JSON out. Unknown fields are refused
-// where ignoring them would change the answer.
+// The chat endpoint of the OpenAI API, without HTTP: JSON in, JSON out. Fields that are not
+// supported are refused where ignoring them would change the answer. Parse may be called from
+// several threads, the others from one at a time.
 #pragma once
 
 #include <functional>
@@ -35,16 +36,18 @@ class ChatApi {
   // answered.
   std::shared_ptr<const ChatRequest> Parse(std::string_view body) const;
   static bool IsStreamed(const ChatRequest& request);
-  // The whole answer.
-  std::string Complete(const ChatRequest& request);
-  // The answer in chunks, without the final [DONE].
-  void Stream(const ChatRequest& request, const ChunkSink& sink);
+  // The whole answer; empty when it was cancelled.
+  std::string Complete(const ChatRequest& request, const std::function<bool()>& is_cancelled);
+  // The answer in chunks, without the final [DONE]; false when it was cancelled.
+  bool Stream(const ChatRequest& request, const ChunkSink& sink,
+              const std::function<bool()>& is_cancelled);
 
   // The body of an error response.
   static std::string ErrorJson(std::string_view message, std::string_view type);
 
  private:
-  Answer Generate(const ChatRequest& request, const std::function<bool(std::string_view)>& on_text);
+  Answer Generate(const ChatRequest& request, const std::function<bool(std::string_view)>& on_text,
+                  const std::function<bool()>& is_cancelled);
 
   ServedModel model_;
   uint64_t requests_ = 0;

@@ -1,10 +1,18 @@
 #include "serve/http_server.h"
 
+#include <sys/socket.h>
+
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
 
 #include "base/error.h"
 
@@ -17,8 +25,9 @@ namespace http = beast::http;
 using tcp = asio::ip::tcp;
 
 constexpr size_t kMaxBodyBytes = size_t{16} << 20;
+constexpr size_t kMaxConnections = 64;
 constexpr auto kTimeout = std::chrono::seconds(10);
-constexpr auto kPoll = std::chrono::milliseconds(200);
+constexpr auto kPoll = std::chrono::milliseconds(100);
 
 int StatusOf(Code code) {
   switch (code) {
@@ -35,18 +44,26 @@ int StatusOf(Code code) {
 }
 
 const char* TypeOf(int status) {
-  return status == 400   ? "invalid_request_error"
-         : status == 404 ? "not_found_error"
+  return status == 404   ? "not_found_error"
          : status == 501 ? "not_supported_error"
+         : status < 500  ? "invalid_request_error"
                          : "server_error";
 }
 
+// What the connections share.
+struct Server {
+  const ServedModel& model;
+  const std::function<bool()>& is_stopped;
+  ChatApi api{model};
+  std::mutex turn = {};  // whose turn it is to generate
+};
+
+// One request: a connection that is kept while it is idle would take one of the few there are.
 class Connection {
  public:
-  Connection(asio::io_context* io, tcp::socket socket, ChatApi* api, const std::string& model)
-      : io_(io), stream_(std::move(socket)), api_(api), model_(model) {}
+  Connection(std::unique_ptr<asio::io_context> io, tcp::socket socket, Server* server)
+      : io_(std::move(io)), stream_(std::move(socket)), server_(server) {}
 
-  // One request: a connection that is kept while it is idle would keep every other client waiting.
   void Run() {
     http::request_parser<http::string_body> parser;
     parser.body_limit(kMaxBodyBytes);
@@ -68,9 +85,21 @@ class Connection {
     });
     // Not run(): that would wait for the stream's timer, too, where a write has failed.
     io_->restart();
-    while (!is_done) io_->run_one();
+    while (!is_done) {
+      io_->run_one_for(kPoll);
+      if (server_->is_stopped()) stream_.cancel();
+    }
     return result;
   }
+
+  // A client that has closed its side is taken to have left.
+  bool IsGone() {
+    char byte;
+    const ssize_t n = recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  }
+
+  bool IsCancelled() { return server_->is_stopped() || IsGone(); }
 
   bool Read(http::request_parser<http::string_body>* parser) {
     beast::flat_buffer buffer;
@@ -113,7 +142,7 @@ class Connection {
         return Send(200, R"({"status":"ok"})");
       if (path == "/v1/models" && request_.method() == http::verb::get) {
         const nlohmann::ordered_json entry = {
-            {"id", model_}, {"object", "model"}, {"owned_by", "slm"}};
+            {"id", server_->model.name}, {"object", "model"}, {"owned_by", "slm"}};
         return Send(200, nlohmann::ordered_json{{"object", "list"}, {"data", {entry}}}.dump());
       }
       if (path == "/v1/chat/completions") {
@@ -129,8 +158,13 @@ class Connection {
   }
 
   void Complete() {
-    const auto request = api_->Parse(request_.body());
-    if (!ChatApi::IsStreamed(*request)) return Send(200, api_->Complete(*request));
+    const auto request = server_->api.Parse(request_.body());
+    const std::lock_guard<std::mutex> turn(server_->turn);
+    const auto is_cancelled = [this] { return IsCancelled(); };
+    if (!ChatApi::IsStreamed(*request)) {
+      const std::string answer = server_->api.Complete(*request, is_cancelled);
+      return answer.empty() ? SendError(503, "the server is stopping") : Send(200, answer);
+    }
     // The head goes out with the first chunk, so that what fails before it is a plain error
     // response.
     bool has_head = false;
@@ -145,7 +179,7 @@ class Connection {
       return Write(bytes);
     };
     try {
-      api_->Stream(*request, send);
+      if (!server_->api.Stream(*request, send, is_cancelled)) return;
     } catch (const std::exception& error) {
       if (!has_head) throw;
       send(ChatApi::ErrorJson(error.what(), "server_error"));
@@ -154,11 +188,34 @@ class Connection {
     send("[DONE]");
   }
 
-  asio::io_context* io_;
+  std::unique_ptr<asio::io_context> io_;  // of this connection alone
   beast::tcp_stream stream_;
-  ChatApi* api_;
-  const std::string& model_;
+  Server* server_;
   http::request<http::string_body> request_;
+};
+
+// The threads of the connections; those that have ended are joined when the next one comes.
+class Connections {
+ public:
+  void Add(std::unique_ptr<Connection> connection) {
+    auto is_done = std::make_unique<std::atomic<bool>>(false);
+    std::atomic<bool>* done = is_done.get();
+    threads_.push_back({std::move(is_done), std::jthread([c = std::move(connection), done] {
+                          c->Run();
+                          done->store(true);
+                        })});
+  }
+  bool IsFull() {
+    std::erase_if(threads_, [](const Entry& entry) { return entry.is_done->load(); });
+    return threads_.size() >= kMaxConnections;
+  }
+
+ private:
+  struct Entry {
+    std::unique_ptr<std::atomic<bool>> is_done;
+    std::jthread thread;  // joined before is_done goes
+  };
+  std::vector<Entry> threads_;
 };
 
 }  // namespace
@@ -178,23 +235,28 @@ void Serve(const ServedModel& model, const ServerOptions& options) {
     throw Error(Code::kFailed, "cannot listen on {}:{}: {}", options.host, options.port,
                 error.message());
   if (options.on_ready) options.on_ready(acceptor.local_endpoint().port());
-  ChatApi api(model);
+  Server server{model, options.is_stopped};
+  Connections connections;
   while (!options.is_stopped()) {
-    tcp::socket socket(io);
-    bool has_client = false;
-    acceptor.async_accept(socket, [&](beast::error_code problem) { has_client = !problem; });
-    io.restart();
-    while (!has_client && !options.is_stopped()) {
-      if (io.stopped()) break;
-      io.run_one_for(kPoll);
-    }
-    if (!has_client) {
-      acceptor.cancel(error);
-      io.restart();
-      io.run();  // lets the cancelled accept end before its socket goes
+    if (connections.IsFull()) {
+      std::this_thread::sleep_for(kPoll);
       continue;
     }
-    Connection(&io, std::move(socket), &api, model.name).Run();
+    auto client_io = std::make_unique<asio::io_context>(1);
+    tcp::socket socket(*client_io);
+    bool is_done = false, has_client = false;
+    acceptor.async_accept(socket, [&](beast::error_code problem) {
+      is_done = true;
+      has_client = !problem;
+    });
+    io.restart();
+    while (!is_done) {
+      io.run_one_for(kPoll);
+      if (options.is_stopped()) acceptor.cancel(error);
+    }
+    if (has_client)
+      connections.Add(
+          std::make_unique<Connection>(std::move(client_io), std::move(socket), &server));
   }
 }
 

@@ -13,9 +13,11 @@ namespace {
 
 using nlohmann::json;
 
+const auto kNever = [] { return false; };
+
 class ChatApiTest : public ::testing::Test {
  protected:
-  std::string Complete(const std::string& body) { return api_.Complete(*api_.Parse(body)); }
+  std::string Complete(const std::string& body) { return api_.Complete(*api_.Parse(body), kNever); }
   json Chat(const json& more = json::object()) {
     json body = {{"messages", {{{"role", "user"}, {"content", "hi"}}}},
                  {"temperature", 0},
@@ -60,10 +62,13 @@ TEST_F(ChatApiTest, StreamsWhatItWouldAnswer) {
           "stream":true,"stream_options":{"include_usage":true}})");
   EXPECT_TRUE(ChatApi::IsStreamed(*request));
   std::vector<json> chunks;
-  api_.Stream(*request, [&](std::string_view chunk) {
-    chunks.push_back(json::parse(chunk));  // throws where a character is cut
-    return true;
-  });
+  api_.Stream(
+      *request,
+      [&](std::string_view chunk) {
+        chunks.push_back(json::parse(chunk));  // throws where a character is cut
+        return true;
+      },
+      kNever);
   ASSERT_GE(chunks.size(), 3u);
   EXPECT_EQ(chunks.front()["choices"][0]["delta"]["role"], "assistant");
   std::string text;
@@ -85,10 +90,48 @@ TEST_F(ChatApiTest, StreamsWhatItWouldAnswer) {
 TEST_F(ChatApiTest, AClientThatLeavesEndsTheAnswer) {
   const auto request = api_.Parse(
       R"({"messages":[{"role":"user","content":"hi"}],"stream":true,"max_tokens":500,
-          "logit_bias":null,"seed":1})");
+          "logit_bias":{"257":-100,"259":-100},"seed":1})");
   int chunks = 0;
-  api_.Stream(*request, [&](std::string_view) { return ++chunks < 3; });
+  api_.Stream(
+      *request, [&](std::string_view) { return ++chunks < 3; }, kNever);
   EXPECT_LT(chunks, 8);
+}
+
+TEST_F(ChatApiTest, ACancelledAnswerIsNone) {
+  const auto request =
+      api_.Parse(R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":500})");
+  int asked = 0;
+  EXPECT_EQ(api_.Complete(*request, [&] { return ++asked > 20; }), "");
+  EXPECT_FALSE(api_.Stream(
+      *request, [](std::string_view) { return true; }, [] { return true; }));
+}
+
+TEST_F(ChatApiTest, StopTextsEndTheAnswer) {
+  const std::string text = Chat()["choices"][0]["message"]["content"];
+  const json whole = Chat({{"stop", {"no such text in it", ""}}});
+  EXPECT_EQ(whole["choices"][0]["message"]["content"], text);
+  // A random model writes arbitrary bytes: a bias makes it write one letter.
+  const json letters = {{"logit_bias", {{"65", 100}}}, {"stop", "AAA"}};
+  const json cut = Chat(letters)["choices"][0];
+  EXPECT_EQ(cut["message"]["content"], "");
+  EXPECT_EQ(cut["finish_reason"], "stop");
+  const json unstopped = Chat({{"logit_bias", {{"65", 100}}}})["choices"][0];
+  EXPECT_EQ(unstopped["message"]["content"], "AAAAAAAAAAAA");
+}
+
+TEST_F(ChatApiTest, NeutralValuesAndTextParts) {
+  const json plain = Chat();
+  EXPECT_EQ(Chat({{"response_format", {{"type", "text"}}},
+                  {"tool_choice", "auto"},
+                  {"logprobs", false},
+                  {"n", 1},
+                  {"stop", json::array()},
+                  {"messages",
+                   {{{"role", "user"},
+                     {"content",
+                      {{{"type", "text"}, {"text", "h"}},
+                       {{"type", "text"}, {"text", "i"}}}}}}}})["choices"],
+            plain["choices"]);
 }
 
 TEST_F(ChatApiTest, RefusesWhatItCannotDo) {
@@ -105,7 +148,17 @@ TEST_F(ChatApiTest, RefusesWhatItCannotDo) {
       {"{" + messages + R"(,"max_tokens":-2})", Code::kBadInput, "max_tokens"},
       {"{" + messages + R"(,"max_tokens":1.5})", Code::kBadInput, "max_tokens"},
       {"{" + messages + R"(,"max_tokens":100000})", Code::kBadInput, "100000"},
-      {"{" + messages + R"(,"n":2})", Code::kUnsupported, "n above 1"},
+      {"{" + messages + R"(,"n":2})", Code::kUnsupported, "n is not"},
+      {"{" + messages + R"(,"stop":[1]})", Code::kBadInput, "stop"},
+      {"{" + messages + R"(,"logit_bias":{"x":1}})", Code::kBadInput, "logit_bias"},
+      {"{" + messages + R"(,"logit_bias":[1]})", Code::kBadInput, "logit_bias"},
+      {"{" + messages + R"(,"max_tokens":18446744073709551615})", Code::kBadInput, "out of range"},
+      {"{" + messages + R"(,"max_tokens":9223372036854775807})", Code::kBadInput, "context"},
+      {"{" + messages + R"(,"top_k":4294967296})", Code::kBadInput, "out of range"},
+      {R"({"messages":[{"role":"user","content":[{"type":"image_url"}]}]})", Code::kUnsupported,
+       "parts"},
+      {R"({"messages":)" + std::string(300000, '[') + std::string(300000, ']') + "}",
+       Code::kBadInput, "deep"},
       {"{" + messages + R"(,"response_format":{"type":"json_object"}})", Code::kUnsupported,
        "response_format"},
       {"{" + messages + R"(,"chat_template_kwargs":3})", Code::kBadInput, "chat_template_kwargs"},

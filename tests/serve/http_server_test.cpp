@@ -92,6 +92,12 @@ class HttpServerTest : public ::testing::Test {
   uint16_t port_ = 0;
 };
 
+// An answer of about 900 tokens, which an unbiased end would cut short.
+std::string LongChat() {
+  return R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":900,)"
+         R"("logit_bias":{"257":-100,"259":-100}})";
+}
+
 const char kChat[] =
     R"({"messages":[{"role":"user","content":"hi"}],"temperature":0,"max_tokens":9})";
 
@@ -147,10 +153,31 @@ TEST_F(HttpServerTest, Streams) {
 TEST_F(HttpServerTest, OutlivesClientsThatLeave) {
   for (const char* part : {"", "POST /v1/chat", "POST /v1/chat/completions HTTP/1.1\r\n"})
     Client(port_).Send(part);
-  Client(port_).Send(Request(
-      "POST /v1/chat/completions",
-      R"({"messages":[{"role":"user","content":"hi"}],"stream":true,"max_tokens":900,"seed":2})"));
+  Client(port_).Send(Request("POST /v1/chat/completions", LongChat()));
+  std::string streamed = LongChat();
+  streamed.insert(1, R"("stream":true,)");
+  Client(port_).Send(Request("POST /v1/chat/completions", streamed));
   EXPECT_EQ(Status(Exchange(Request("GET /health"))), 200);
+}
+
+TEST_F(HttpServerTest, AnswersAboutItselfWhileOthersIdleOrGenerate) {
+  const Client idle(port_), busy(port_);
+  busy.Send(Request("POST /v1/chat/completions", LongChat()));
+  EXPECT_EQ(Status(Exchange(Request("GET /health"))), 200);
+  EXPECT_EQ(Status(Exchange(Request("POST /v1/chat/completions", kChat))), 200);  // in its turn
+  EXPECT_EQ(Status(busy.ReadAll()), 200);
+}
+
+TEST_F(HttpServerTest, StopsInMidAnswer) {
+  const Client busy(port_), waiting(port_), idle(port_);
+  busy.Send(Request("POST /v1/chat/completions", LongChat()));
+  waiting.Send(Request("POST /v1/chat/completions", LongChat()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const auto start = std::chrono::steady_clock::now();
+  is_stopped_ = true;
+  thread_.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  thread_ = std::thread([] {});
 }
 
 }  // namespace
