@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "model/vocab.h"
+#include "text/json.h"
 
 namespace slm::cli {
 namespace {
@@ -16,14 +17,6 @@ struct Flags {
   bool has_generation_prompt = false;
 };
 
-ordered_json ParseJson(const std::string& text, const std::string& where) {
-  try {
-    return ordered_json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(Code::kBadInput, "{}: {}", where, error.what());
-  }
-}
-
 text::ChatTemplate OpenTemplate(const Flags& flags) {
   // A template alone is rendered without a model: BOS and EOS are then empty.
   if (flags.model.empty() && !flags.template_file.empty())
@@ -34,11 +27,12 @@ text::ChatTemplate OpenTemplate(const Flags& flags) {
 
 void Run(const Flags& flags) {
   const text::ChatTemplate chat_template = OpenTemplate(flags);
-  ordered_json messages = ParseJson(ReadTextFile(flags.messages), flags.messages);
-  ordered_json tools =
-      flags.tools.empty() ? ordered_json() : ParseJson(ReadTextFile(flags.tools), flags.tools);
+  ordered_json messages = text::ParseJson(ReadTextFile(flags.messages), flags.messages);
+  ordered_json tools = flags.tools.empty()
+                           ? ordered_json()
+                           : text::ParseJson(ReadTextFile(flags.tools), flags.tools);
   const ordered_json kwargs =
-      flags.kwargs.empty() ? ordered_json::object() : ParseJson(flags.kwargs, "--kwargs");
+      flags.kwargs.empty() ? ordered_json::object() : text::ParseJson(flags.kwargs, "--kwargs");
   if (!kwargs.is_object()) throw Error(Code::kBadInput, "--kwargs: expected a JSON object");
   const std::string text =
       chat_template.Render(messages, tools, flags.has_generation_prompt, kwargs);

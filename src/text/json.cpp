@@ -1,0 +1,37 @@
+#include "text/json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace slm::text {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kMaxDepth = 200;
+
+// The library's text without its own name in front and without the bytes it stopped at, which may
+// be many and need not be UTF-8.
+std::string Reason(std::string what) {
+  if (what.starts_with("[json.exception")) what.erase(0, what.find("] ") + 2);
+  return what.substr(0, what.find("; last read"));
+}
+
+}  // namespace
+
+ordered_json ParseJson(std::string_view text, const std::string& where) {
+  using Event = ordered_json::parse_event_t;
+  try {
+    return ordered_json::parse(text, [&](int depth, Event event, ordered_json&) {
+      const bool is_start = event == Event::array_start || event == Event::object_start;
+      if (is_start && depth >= kMaxDepth)
+        throw Error(Code::kBadInput, "{}: nested deeper than {}", where, kMaxDepth);
+      return true;
+    });
+  } catch (const ordered_json::exception& problem) {
+    throw Error(Code::kBadInput, "{}: not JSON: {}", where, Reason(problem.what()));
+  }
+}
+
+}  // namespace slm::text

@@ -1,0 +1,14 @@
+// JSON that somebody else wrote: messages, tools, template variables.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+namespace slm::text {
+
+// Throws Error kBadInput that begins with `where`: not JSON, or nested so deep that copying the
+// value, which recurses, would overflow the stack.
+nlohmann::ordered_json ParseJson(std::string_view text, const std::string& where);
+
+}  // namespace slm::text
