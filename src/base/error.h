@@ -1,4 +1,4 @@
-// The one exception type. Bad input and a bad environment throw it; see docs/design.md, Errors.
+// The one exception type. Bad input and a bad environment throw it; see docs/internals.md, Errors.
 #pragma once
 
 #include <fmt/core.h>

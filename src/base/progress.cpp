@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace slm {
 namespace {
@@ -72,7 +73,7 @@ std::string ProgressLine(const std::string& what, ProgressUnit unit, uint64_t be
   return name.empty() ? facts : name + " " + facts;
 }
 
-ProgressBar::ProgressBar(int fd) : fd_(fd), is_terminal_(isatty(fd) == 1) {}
+ProgressBar::ProgressBar(int fd, Rest rest) : fd_(fd), rest_(rest), is_terminal_(isatty(fd) == 1) {}
 
 ProgressBar::~ProgressBar() { Finish(); }
 
@@ -96,9 +97,16 @@ void ProgressBar::Update(uint64_t done) {
 
 void ProgressBar::Finish() {
   if (!is_running_) return;
-  Draw(std::chrono::steady_clock::now());
   is_running_ = false;
+  if (rest_ == Rest::kNothing) return Clear();
+  Draw(std::chrono::steady_clock::now());
   if (is_terminal_ && write(fd_, "\n", 1) < 0) is_terminal_ = false;
+}
+
+void ProgressBar::Clear() {
+  constexpr std::string_view kErase = "\r\x1b[K";
+  drawn_ = {};
+  if (is_terminal_ && write(fd_, kErase.data(), kErase.size()) < 0) is_terminal_ = false;
 }
 
 void ProgressBar::Draw(std::chrono::steady_clock::time_point now) {

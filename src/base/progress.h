@@ -33,7 +33,9 @@ std::string ProgressLine(const std::string& what, ProgressUnit unit, uint64_t be
 // so that logs stay clean.
 class ProgressBar : public Progress {
  public:
-  explicit ProgressBar(int fd = 2);
+  // What stays when the work is done: the last line, as of a download, or nothing.
+  enum class Rest { kLine, kNothing };
+  explicit ProgressBar(int fd = 2, Rest rest = Rest::kLine);
   ~ProgressBar() override;
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -41,11 +43,14 @@ class ProgressBar : public Progress {
   void Start(const std::string& what, ProgressUnit unit, uint64_t done, uint64_t total) override;
   void Update(uint64_t done) override;
   void Finish() override;
+  // Erases the line, so that something else can be printed; the next Update() draws it again.
+  void Clear();
 
  private:
   void Draw(std::chrono::steady_clock::time_point now);
 
   int fd_;
+  Rest rest_;
   bool is_terminal_;
   bool is_running_ = false;
   std::string what_;

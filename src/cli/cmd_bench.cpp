@@ -1,6 +1,9 @@
+#include <unistd.h>
+
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "eval/speed.h"
@@ -18,8 +21,9 @@ void Run(Flags flags) {
   LoadedModel loaded(flags.model);
   flags.speed.session = {flags.model.context, ParseKvType(flags.model.k_type),
                          ParseKvType(flags.model.v_type)};
+  ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
   const eval::SpeedReport report =
-      eval::MeasureSpeed(loaded.model(), &loaded.executor(), flags.speed);
+      eval::MeasureSpeed(loaded.model(), &loaded.executor(), flags.speed, &progress);
   const double gmacs =
       std::max(report.before.int8_macs_per_second, report.after.int8_macs_per_second) / 1e9;
   const double gbytes =

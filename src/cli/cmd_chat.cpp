@@ -1,6 +1,9 @@
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -26,10 +29,22 @@ constexpr char kHelp[] =
     "/system TEXT    set the system message and start anew; without text, remove it\n"
     "/save FILE      write the conversation as JSON\n"
     "/help           this\n"
-    "/exit           leave (Ctrl-D too)\n"
+    "/exit, /bye     leave (Ctrl-D too)\n"
     "A line that ends with \\ goes on in the next; \"\"\" begins and ends a text of several "
     "lines.\n"
     "Ctrl-C stops an answer.\n";
+
+constexpr std::string_view kFence = "\"\"\"";  // around a text of several lines
+
+// The command of a message, "/" and letters up to a space or the end, or nothing: a path or a
+// comment is text for the model.
+std::string CommandOf(const std::string& message) {
+  const std::string name = message.substr(0, message.find(' '));
+  const bool has_letters =
+      name.size() > 1 && std::all_of(name.begin() + 1, name.end(),
+                                     [](unsigned char c) { return std::isalpha(c) != 0; });
+  return name.starts_with('/') && has_letters ? name : "";
+}
 
 class Chat {
  public:
@@ -49,12 +64,13 @@ class Chat {
       const LineEditor::Event event = ReadMessage(&message);
       if (event == LineEditor::Event::kEnd) return;
       if (event == LineEditor::Event::kInterrupted || message.empty()) continue;
-      if (message[0] == '/') {
-        if (!Command(message)) return;
+      if (const std::string name = CommandOf(message); !name.empty()) {
+        if (!Command(name, message)) return;
         continue;
       }
       try {
         AnswerTo(message);
+        if (std::ferror(stdout)) return;  // nobody reads the answers
       } catch (const Error& error) {
         // The question did not fit or the template refused it: the conversation goes on without it.
         history_.erase(history_.end() - 1);
@@ -71,11 +87,15 @@ class Chat {
     for (bool is_first = true;; is_first = false) {
       const LineEditor::Event event = editor_.Read(is_first ? "> " : ". ", &line);
       if (event != LineEditor::Event::kLine) return event;
-      if (is_first && line == "\"\"\"") {
-        is_block = true;
-      } else if (is_block) {
-        if (line == "\"\"\"") break;
-        *message += line + "\n";
+      const bool opens = is_first && line.starts_with(kFence);
+      if (opens) line.erase(0, kFence.size());
+      is_block = is_block || opens;
+      if (is_block) {
+        const bool closes = line.ends_with(kFence);
+        if (closes) line.resize(line.size() - kFence.size());
+        *message += line;
+        if (closes) break;
+        if (!opens || !line.empty()) *message += "\n";
       } else if (!line.empty() && line.back() == '\\') {
         *message += line.substr(0, line.size() - 1) + "\n";
       } else {
@@ -88,11 +108,9 @@ class Chat {
   }
 
   // False: leave.
-  bool Command(const std::string& line) {
-    const size_t space = line.find(' ');
-    const std::string name = line.substr(0, space);
-    const std::string rest = space == std::string::npos ? "" : line.substr(space + 1);
-    if (name == "/exit" || name == "/quit") return false;
+  bool Command(const std::string& name, const std::string& line) {
+    const std::string rest = line.size() > name.size() ? line.substr(name.size() + 1) : "";
+    if (name == "/exit" || name == "/bye" || name == "/quit") return false;
     if (name == "/clear") {
       history_.clear();
     } else if (name == "/system") {
@@ -138,7 +156,7 @@ class Chat {
     InterruptGuard::Clear();
     serve::AnswerOptions options;
     options.max_tokens = flags_.max_tokens;
-    options.is_cancelled = InterruptGuard::IsInterrupted;
+    options.is_cancelled = IsAnswerUnwanted;
     options.on_text = [](std::string_view text) {
       std::fwrite(text.data(), 1, text.size(), stdout);
       std::fflush(stdout);
@@ -151,14 +169,17 @@ class Chat {
     if (answer.result.reason == engine::FinishReason::kLength && flags_.max_tokens < 0)
       std::fprintf(stderr, "slm: the context of %lld tokens is full; /clear starts anew\n",
                    static_cast<long long>(session_.context()));
-    history_.push_back({{"role", "assistant"}, {"content", answer.text}});
+    if (answer.result.reason == engine::FinishReason::kCancelled && answer.result.tokens.empty())
+      history_.erase(history_.end() - 1);  // the question was taken back
+    else
+      history_.push_back({{"role", "assistant"}, {"content", answer.text}});
   }
 
   const Flags& flags_;
-  InterruptGuard interrupt_{false};
   LoadedModel loaded_;
   engine::Sampler sampler_;
   engine::Session session_;
+  InterruptGuard interrupt_{false};  // from here on: Ctrl-C while the model loads ends the program
   LineEditor editor_;
   std::string system_;
   ordered_json history_ = ordered_json::array();
@@ -171,7 +192,7 @@ void DeclareChat(CLI::App* app) {
   AddModelOptions(app, &flags->model);
   AddChatTemplateFile(app, &flags->model.chat_template_file);
   AddOption(app, "--system", flags->system, "System message");
-  AddOption(app, "-n,--predict", flags->max_tokens,
+  AddOption(app, "-n,--predict,--n-predict", flags->max_tokens,
             "Tokens of an answer at most; -1: until the model stops")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 24));
   AddSamplerOptions(app, &flags->sampler);

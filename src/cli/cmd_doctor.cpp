@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/cpu.h"
+#include "base/error.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -26,12 +27,22 @@ nlohmann::ordered_json Report() {
           {"kernels_available", isas},
           {"kernels", kernels::Kernels().isa},
           {"memory_bytes", memory.total_bytes},
-          {"memory_available_bytes", memory.available_bytes},
-          {"model_store", hub::SettingsFromEnvironment().cache}};
+          {"memory_available_bytes", memory.available_bytes}};
+}
+
+// A wrong setting is what the doctor is asked for, not a reason to say nothing.
+void AddModelStore(nlohmann::ordered_json* report) {
+  try {
+    (*report)["model_store"] = hub::SettingsFromEnvironment().cache;
+  } catch (const Error& error) {
+    (*report)["model_store"] = nullptr;
+    (*report)["problem"] = error.what();
+  }
 }
 
 void Run(bool is_json) {
-  const nlohmann::ordered_json r = Report();
+  nlohmann::ordered_json r = Report();
+  AddModelStore(&r);
   if (is_json) {
     std::printf("%s\n", r.dump().c_str());
     return;
@@ -49,7 +60,10 @@ void Run(bool is_json) {
               r.at("kernels").get<std::string>().c_str(), isas.c_str());
   std::printf("memory       %s, %s available\n", FormatBytes(r.at("memory_bytes")).c_str(),
               FormatBytes(r.at("memory_available_bytes")).c_str());
-  std::printf("model store  %s\n", r.at("model_store").get<std::string>().c_str());
+  if (r.contains("problem"))
+    std::printf("problem      %s\n", r.at("problem").get<std::string>().c_str());
+  else
+    std::printf("model store  %s\n", r.at("model_store").get<std::string>().c_str());
 }
 
 }  // namespace

@@ -127,8 +127,9 @@ void Run(const Flags& flags) {
 
 void DeclareInspect(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
-  app->add_option("file", flags->file, "GGUF file or model name (default: the default model)");
-  AddModel(app, &flags->file);
+  CLI::Option* file =
+      app->add_option("file", flags->file, "GGUF file or model name (default: that of -m)");
+  AddModel(app, &flags->file)->excludes(file);
   app->add_option("-c,--ctx-size", flags->context,
                   "Context that memory is told for; 0: the model's")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));

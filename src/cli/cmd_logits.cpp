@@ -65,9 +65,13 @@ void DeclareLogits(CLI::App* app) {
   AddModelOptions(app, &flags->model);
   AddChatTemplateFile(app, &flags->model.chat_template_file);
   AddPrompt(app, &flags->prompt);
-  app->add_option("--ids", flags->ids, "Token ids instead of a prompt: 1,2,3");
+  app->add_option("--ids", flags->ids, "Token ids instead of a prompt: 1,2,3")
+      ->excludes(app->get_option("--prompt"))
+      ->excludes(app->get_option("--file"));
   app->add_flag("--raw", flags->is_raw, "No chat template around the prompt");
-  app->add_option("--top", flags->top, "How many, highest first; 0: all")->capture_default_str();
+  app->add_option("--top", flags->top, "How many, highest first; 0: all")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 31))
+      ->capture_default_str();
   AddJson(app, &flags->is_json);
   app->callback([flags] { Run(*flags); });
 }

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -19,10 +21,11 @@ struct Flags {
 void Run(Flags flags) {
   // The context is that of a chunk, as in llama.cpp.
   if (flags.model.context == 0) flags.model.context = 512;
+  eval::CheckPerplexityOptions(flags.model.context, flags.chunks);
   const std::string text = ReadTextFile(flags.file);
   LoadedModel loaded(flags.model);
   engine::Session session = loaded.NewSession();
-  ProgressBar progress;
+  ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
   const eval::Perplexity result = eval::MeasurePerplexity(loaded.tokenizer(), &loaded.executor(),
                                                           &session, text, flags.chunks, &progress);
   if (flags.is_json) {

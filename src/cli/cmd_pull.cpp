@@ -1,3 +1,4 @@
+#include <cctype>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -20,6 +21,12 @@ void Run(Flags flags) {
   flags.options.settings = hub::SettingsFromEnvironment();
   flags.options.is_cancelled = InterruptGuard::IsInterrupted;
   flags.options.progress = &progress;
+  flags.options.on_notice = [&](const std::string& text) {
+    progress.Clear();
+    std::fprintf(stderr, "slm: %s\n", text.c_str());
+  };
+  for (char& c : flags.options.sha256)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   const hub::PullResult result = hub::Pull(flags.options);
   if (!result.note.empty()) std::fprintf(stderr, "slm: %s\n", result.note.c_str());
   if (!flags.is_json) {

@@ -54,7 +54,7 @@ void Run(const Flags& flags) {
   const InterruptGuard interrupt;
   serve::AnswerOptions options;
   options.max_tokens = flags.max_tokens;
-  options.is_cancelled = InterruptGuard::IsInterrupted;
+  options.is_cancelled = IsAnswerUnwanted;
   if (!flags.is_json)
     options.on_text = [](std::string_view text) {
       std::fwrite(text.data(), 1, text.size(), stdout);
@@ -67,7 +67,7 @@ void Run(const Flags& flags) {
   } else {
     std::putchar('\n');
   }
-  if (answer.result.reason == engine::FinishReason::kCancelled)
+  if (InterruptGuard::IsInterrupted() && answer.result.reason == engine::FinishReason::kCancelled)
     throw Error(Code::kInterrupted, "interrupted");
   if (answer.result.reason == engine::FinishReason::kLength && flags.max_tokens < 0)
     std::fprintf(stderr, "slm: stopped: the context of %lld tokens is full\n",
@@ -81,12 +81,13 @@ void DeclareRun(CLI::App* app) {
   AddModelOptions(app, &flags->model);
   AddChatTemplateFile(app, &flags->model.chat_template_file);
   AddPrompt(app, &flags->prompt);
-  AddOption(app, "--system", flags->system, "System message");
-  AddOption(app, "-n,--predict", flags->max_tokens,
+  CLI::Option* system = AddOption(app, "--system", flags->system, "System message");
+  AddOption(app, "-n,--predict,--n-predict", flags->max_tokens,
             "Tokens to generate at most; -1: until the model stops")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 24));
   AddSamplerOptions(app, &flags->sampler);
-  app->add_flag("--raw", flags->is_raw, "No chat template: continue the text of the prompt");
+  app->add_flag("--raw", flags->is_raw, "No chat template: continue the text of the prompt")
+      ->excludes(system);
   AddJson(app, &flags->is_json);
   app->callback([flags] { Run(*flags); });
 }

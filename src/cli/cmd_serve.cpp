@@ -21,8 +21,10 @@ void Run(Flags flags) {
   const InterruptGuard interrupt;
   flags.server.is_stopped = InterruptGuard::IsInterrupted;
   flags.server.on_ready = [&](uint16_t port) {
+    const std::string& host = flags.server.host;
+    const bool is_ipv6 = host.find(':') != std::string::npos;
     std::fprintf(stderr, "slm: serving %s on http://%s:%d/v1\n", name.c_str(),
-                 flags.server.host.c_str(), port);
+                 (is_ipv6 ? "[" + host + "]" : host).c_str(), port);
   };
   serve::Serve({name, &loaded.tokenizer(), &loaded.chat_template(), &loaded.executor(), &session},
                flags.server);

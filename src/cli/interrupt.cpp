@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 
 #include "base/error.h"
 
@@ -33,5 +34,7 @@ InterruptGuard::~InterruptGuard() { std::signal(SIGINT, SIG_DFL); }
 bool InterruptGuard::IsInterrupted() { return is_interrupted; }
 
 void InterruptGuard::Clear() { is_interrupted = false; }
+
+bool IsAnswerUnwanted() { return InterruptGuard::IsInterrupted() || std::ferror(stdout); }
 
 }  // namespace slm::cli

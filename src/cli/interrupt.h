@@ -13,4 +13,7 @@ class InterruptGuard {
   static void Clear();
 };
 
+// What an answer asks before every token: Ctrl-C, or nobody reads standard output any more.
+bool IsAnswerUnwanted();
+
 }  // namespace slm::cli

@@ -1,6 +1,7 @@
 #include "cli/line_editor.h"
 
 #include <histedit.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <cwchar>
 #include <iostream>
+#include <string_view>
 
 #include "cli/interrupt.h"
 
@@ -18,9 +20,24 @@ struct LineEditor::Terminal {
   EditLine* edit = nullptr;
   History* history = nullptr;
   std::string prompt;
+  bool has_paste = false;  // the terminal marks what is pasted when asked to
 };
 
 namespace {
+
+// What a terminal in this mode puts around what is pasted ("bracketed paste").
+constexpr char kPasteOn[] = "\x1b[?2004h", kPasteOff[] = "\x1b[?2004l";
+constexpr char kPasteBegin[] = "\\e[200~";  // as libedit writes keys
+constexpr std::wstring_view kPasteEnd = L"\x1b[201~";
+constexpr int kPollMs = 100;
+constexpr wchar_t kShownBreak = L'\x23ce';
+constexpr std::string_view kShownBreakBytes = "\xe2\x8f\x8e";
+
+std::string Replaced(std::string text, std::string_view from, std::string_view to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+  return text;
+}
 
 // libedit asks for the prompt by callback; EL_CLIENTDATA carries it.
 char* PromptOf(EditLine* edit) {
@@ -33,14 +50,34 @@ char* PromptOf(EditLine* edit) {
 int ReadCharacter(EditLine*, wchar_t* character) {
   std::mbstate_t state = {};
   for (;;) {
+    if (InterruptGuard::IsInterrupted()) {
+      errno = EINTR;
+      return -1;
+    }
+    // A Ctrl-C that comes just before a read() would leave it waiting; here it is seen soon.
+    pollfd input = {STDIN_FILENO, POLLIN, 0};
+    if (poll(&input, 1, kPollMs) <= 0) continue;
     char byte = 0;
     const ssize_t n = read(STDIN_FILENO, &byte, 1);
-    if (n < 0 && errno == EINTR && !InterruptGuard::IsInterrupted()) continue;
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return static_cast<int>(n);
     const size_t length = std::mbrtowc(character, &byte, 1, &state);
     if (length == static_cast<size_t>(-1)) state = {};  // no character: dropped
     if (length <= 1) return 1;
   }
+}
+
+// libedit calls it for kPasteBegin: what follows is text, whatever keys it looks like.
+unsigned char InsertPaste(EditLine* edit, int) {
+  std::wstring text;
+  while (!text.ends_with(kPasteEnd)) {
+    wchar_t character = 0;
+    if (el_wgetc(edit, &character) != 1) return CC_EOF;
+    if (character == L'\r' || character == L'\n') character = kShownBreak;
+    if (character != 0) text += character;
+  }
+  text.resize(text.size() - kPasteEnd.size());
+  return el_winsertstr(edit, text.c_str()) == 0 || text.empty() ? CC_REFRESH : CC_ERROR;
 }
 
 }  // namespace
@@ -59,6 +96,10 @@ LineEditor::LineEditor() {
   el_set(terminal_->edit, EL_EDITOR, "emacs");
   el_wset(terminal_->edit, EL_GETCFN, ReadCharacter);
   el_set(terminal_->edit, EL_HIST, history, terminal_->history);
+  el_set(terminal_->edit, EL_ADDFN, "insert-paste", "Insert what is pasted", InsertPaste);
+  el_set(terminal_->edit, EL_BIND, kPasteBegin, "insert-paste", nullptr);
+  const char* kind = std::getenv("TERM");
+  terminal_->has_paste = kind && std::string_view(kind) != "dumb";
 }
 
 LineEditor::~LineEditor() {
@@ -75,7 +116,14 @@ LineEditor::Event LineEditor::Read(const std::string& prompt, std::string* line)
   }
   terminal_->prompt = prompt;
   int count = 0;
+  const auto say = [&](const char* mode) {
+    if (!terminal_->has_paste) return;
+    std::fputs(mode, stdout);
+    std::fflush(stdout);
+  };
+  say(kPasteOn);
   const char* text = el_gets(terminal_->edit, &count);
+  say(kPasteOff);
   if (InterruptGuard::IsInterrupted()) {
     el_reset(terminal_->edit);
     std::fputs("\n", stdout);
@@ -84,13 +132,14 @@ LineEditor::Event LineEditor::Read(const std::string& prompt, std::string* line)
   if (!text || count <= 0) return Event::kEnd;
   line->assign(text, static_cast<size_t>(count));
   while (!line->empty() && (line->back() == '\n' || line->back() == '\r')) line->pop_back();
+  *line = Replaced(*line, kShownBreakBytes, "\n");
   return Event::kLine;
 }
 
 void LineEditor::Remember(const std::string& line) {
   if (!terminal_ || line.empty()) return;
   HistEvent event;
-  history(terminal_->history, &event, H_ENTER, line.c_str());
+  history(terminal_->history, &event, H_ENTER, Replaced(line, "\n", kShownBreakBytes).c_str());
 }
 
 }  // namespace slm::cli

@@ -1,11 +1,14 @@
 #include "cli/loaded_model.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/progress.h"
 #include "cli/options.h"
 #include "hub/models.h"
 #include "model/vocab.h"
@@ -25,10 +28,18 @@ std::string DefaultModelPath() {
               kDefaultModel);
 }
 
+std::shared_ptr<const engine::Model> Load(const std::string& path, engine::Runtime* runtime) {
+  ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
+  return engine::Model::Load(path, runtime, &progress);
+}
+
 }  // namespace
 
 std::string ResolveModelPath(const std::string& name) {
   if (name.empty()) return DefaultModelPath();
+  // Before the settings of the hub, which may be wrong and do not matter for a file.
+  std::error_code problem;
+  if (std::filesystem::exists(name, problem)) return name;
   return hub::ResolveModel(name, hub::SettingsFromEnvironment());
 }
 
@@ -68,7 +79,7 @@ text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::To
 LoadedModel::LoadedModel(const ModelOptions& options)
     : options_(options),
       runtime_(options.threads),
-      model_(engine::Model::Load(ResolveModelPath(options.model), &runtime_)),
+      model_(Load(ResolveModelPath(options.model), &runtime_)),
       tokenizer_(model::MakeTokenizer(model_->file())),
       executor_(model_) {}
 

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <cstdio>
+#include <cstring>
+#include <memory>
 #include <random>
 
 #include "base/error.h"
@@ -22,10 +23,10 @@ std::string EnvironmentName(const std::string& flags) {
   return name;
 }
 
-void AddModel(CLI::App* app, std::string* model) {
-  AddOption(app, "-m,--model", *model,
-            "GGUF file, hf:user/repo[:quant], or a name from `slm models` (default: "
-            "SmolLM2-135M-Instruct)");
+CLI::Option* AddModel(CLI::App* app, std::string* model) {
+  return app->add_option("-m,--model", *model,
+                         "GGUF file, hf:user/repo[:quant], or a name from `slm models` (default: "
+                         "$SLM_MODEL, else SmolLM2-135M-Instruct)");
 }
 
 void AddThreads(CLI::App* app, int* threads) {
@@ -103,11 +104,16 @@ void AddPrompt(CLI::App* app, PromptFlags* flags) {
 }
 
 std::string ReadTextFile(const std::string& path) {
-  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw Error(Code::kFailed, "{}: cannot open", path);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (in.bad()) throw Error(Code::kFailed, "{}: cannot read", path);
+  const auto close = [](FILE* file) { return file == stdin ? 0 : std::fclose(file); };
+  const std::unique_ptr<FILE, decltype(close)> file(
+      path == "-" ? stdin : std::fopen(path.c_str(), "rb"), close);
+  if (!file) throw Error(Code::kFailed, "{}: cannot open: {}", path, std::strerror(errno));
+  std::string text;
+  char part[1 << 16];
+  while (const size_t count = std::fread(part, 1, sizeof part, file.get()))
+    text.append(part, count);
+  if (std::ferror(file.get()))
+    throw Error(Code::kFailed, "{}: cannot read: {}", path, std::strerror(errno));
   return text;
 }
 
@@ -121,13 +127,16 @@ std::vector<int32_t> ParseIds(const std::string& text) {
   std::vector<int32_t> ids;
   const char* at = text.data();
   const char* end = at + text.size();
-  while (at < end) {
+  const auto skip_spaces = [&] { at = std::find_if(at, end, [](char c) { return c != ' '; }); };
+  for (skip_spaces(); at < end; skip_spaces()) {
     int32_t id = 0;
     const auto [after, problem] = std::from_chars(at, end, id);
-    if (problem != std::errc() || (after != end && *after != ','))
+    at = after;
+    skip_spaces();
+    if (problem != std::errc() || (at != end && *at != ','))
       throw Error(Code::kUsage, "\"{}\": expected token ids like 1,2,3", text);
     ids.push_back(id);
-    at = after == end ? end : after + 1;
+    if (at != end) ++at;
   }
   return ids;
 }

@@ -1,5 +1,6 @@
-// Flags that several commands share, so that one name means one thing everywhere. Every option has
-// a twin in the environment: SLM_ and its first long name in capitals, e.g. SLM_CTX_SIZE.
+// Flags that several commands share, so that one name means one thing everywhere. What AddOption
+// declares, how a model is run, has a twin in the environment: SLM_ and its first long name in
+// capitals, e.g. SLM_CTX_SIZE. SLM_MODEL names the default model instead, see ResolveModelPath.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -20,7 +21,7 @@ CLI::Option* AddOption(CLI::App* app, const std::string& flags, T& value, const 
   return option;
 }
 
-void AddModel(CLI::App* app, std::string* model);            // -m
+CLI::Option* AddModel(CLI::App* app, std::string* model);    // -m
 void AddThreads(CLI::App* app, int* threads);                // -t
 void AddModelOptions(CLI::App* app, ModelOptions* options);  // -m -c -t -ctk -ctv
 void AddChatTemplateFile(CLI::App* app, std::string* path);

@@ -32,7 +32,8 @@ class Model {
  public:
   // Throws Error as GgufFile::Open, FindFamily, ReadHparams and BindWeights do. `runtime` must
   // outlive the model.
-  static std::shared_ptr<const Model> Load(const std::string& path, Runtime* runtime);
+  static std::shared_ptr<const Model> Load(const std::string& path, Runtime* runtime,
+                                           Progress* progress = nullptr);
 
   const format::GgufFile& file() const { return file_; }
   const model::Family& family() const { return family_; }
@@ -41,7 +42,7 @@ class Model {
   Runtime* runtime() const { return runtime_; }
 
  private:
-  Model(format::GgufFile file, Runtime* runtime);
+  Model(format::GgufFile file, Runtime* runtime, Progress* progress);
 
   Runtime* runtime_;
   format::GgufFile file_;

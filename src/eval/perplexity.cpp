@@ -11,6 +11,8 @@
 namespace slm::eval {
 namespace {
 
+constexpr int64_t kMinContext = 4;
+
 // -ln of the softmax at `target`.
 double Loss(std::span<const float> logits, int32_t target) {
   const double max = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
@@ -21,11 +23,20 @@ double Loss(std::span<const float> logits, int32_t target) {
 
 }  // namespace
 
+void CheckPerplexityOptions(int64_t context, int64_t chunks) {
+  if (context < kMinContext)
+    throw Error(Code::kUsage, "perplexity needs a context of at least {} tokens, got {}",
+                kMinContext, context);
+  if (chunks != -1 && chunks < 1)
+    throw Error(Code::kUsage, "expected -1 (all) or at least 1 chunk, got {}", chunks);
+}
+
 Perplexity MeasurePerplexity(const text::Tokenizer& tokenizer, engine::Executor* executor,
                              engine::Session* session, std::string_view text, int64_t chunks,
                              Progress* progress) {
   const auto start = std::chrono::steady_clock::now();
   const int64_t size = session->context();
+  CheckPerplexityOptions(size, chunks);
   std::vector<int32_t> ids = tokenizer.Encode(text, {.add_special = true, .parse_special = false});
   const int64_t available = static_cast<int64_t>(ids.size()) / size;
   if (static_cast<int64_t>(ids.size()) < 2 * size)
@@ -35,7 +46,7 @@ Perplexity MeasurePerplexity(const text::Tokenizer& tokenizer, engine::Executor*
   if (chunks > available)
     throw Error(Code::kBadInput, "the text has {} chunks of {} tokens, {} were asked for",
                 available, size, chunks);
-  if (chunks <= 0) chunks = available;
+  if (chunks == -1) chunks = available;
 
   const int64_t first = size / 2;  // of a chunk's positions that predict what counts
   double sum = 0, squares = 0;

@@ -22,8 +22,12 @@ struct Perplexity {
   double seconds = 0;
 };
 
-// `chunks` -1: all. Throws kBadInput when the text has fewer tokens than two chunks, or is shorter
-// than asked for.
+// Throws kUsage unless a context can be halved into something to measure and `chunks` is -1 or
+// positive.
+void CheckPerplexityOptions(int64_t context, int64_t chunks);
+
+// `chunks` -1: all. Throws as CheckPerplexityOptions does; kBadInput when the text has fewer tokens
+// than two chunks, or is shorter than asked for.
 Perplexity MeasurePerplexity(const text::Tokenizer& tokenizer, engine::Executor* executor,
                              engine::Session* session, std::string_view text, int64_t chunks,
                              Progress* progress);

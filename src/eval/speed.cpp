@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "base/aligned_buffer.h"
+#include "base/error.h"
+#include "base/progress.h"
 #include "base/random.h"
 
 namespace slm::eval {
@@ -78,22 +80,29 @@ MachinePeak ProbeMachine(engine::Runtime* runtime) {
 }
 
 SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
-                         engine::Executor* executor, const SpeedOptions& options) {
+                         engine::Executor* executor, const SpeedOptions& options,
+                         Progress* progress) {
+  const int64_t longest = options.depth + std::max(options.prompt, options.predict + 2);
+  engine::SessionOptions session_options = options.session;
+  if (session_options.context == 0) session_options.context = longest;
+  if (session_options.context < longest)
+    throw Error(Code::kUsage, "the test needs a context of {} tokens, {} were given", longest,
+                session_options.context);
+  // The first repetition is for warming up.
+  if (progress)
+    progress->Start("bench", ProgressUnit::kCount, 0, static_cast<uint64_t>(options.repeats) + 1);
   SpeedReport report;
   report.before = ProbeMachine(model->runtime());
   std::vector<int32_t> ids;
-  const int64_t longest = options.depth + std::max(options.prompt, options.predict + 2);
   for (int64_t i = 0; i < longest; ++i)
     ids.push_back(static_cast<int32_t>(RandomBits(1, static_cast<uint64_t>(i)) %
                                        static_cast<uint64_t>(model->hparams().vocab)));
-  engine::SessionOptions session_options = options.session;
-  session_options.context = std::max(session_options.context, longest);
   engine::Session session(model, session_options);
   const auto first = [&](int64_t n) {
     return std::span<const int32_t>(ids).first(static_cast<size_t>(n));
   };
   std::vector<double> prefill, decode;
-  for (int repeat = -1; repeat < options.repeats; ++repeat) {  // the first is for warming up
+  for (int repeat = -1; repeat < options.repeats; ++repeat) {
     if (options.prompt > 0) {
       session.KeepPrefix({}, 0);
       if (options.depth > 0) executor->Extend(&session, first(options.depth));
@@ -109,7 +118,9 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
         executor->Extend(&session, first(options.depth + 2 + i));
       if (repeat >= 0) decode.push_back(static_cast<double>(options.predict) / Since(start));
     }
+    if (progress) progress->Update(static_cast<uint64_t>(repeat + 2));
   }
+  if (progress) progress->Finish();
   report.after = ProbeMachine(model->runtime());
   const Work work = WorkOf(*model);
   const double int8 =

@@ -7,6 +7,10 @@
 
 #include "engine/executor.h"
 
+namespace slm {
+class Progress;
+}
+
 namespace slm::eval {
 
 // What all threads of the pool together reach at best.
@@ -21,7 +25,7 @@ struct SpeedOptions {
   int64_t predict = 64;  // tokens decoded, 0: do not measure
   int64_t depth = 0;     // tokens already in the context
   int repeats = 5;
-  engine::SessionOptions session;
+  engine::SessionOptions session;  // context 0: what the test needs
 };
 
 struct Speed {
@@ -36,7 +40,10 @@ struct SpeedReport {
   Speed prefill, decode;
 };
 
+// Throws kUsage when a context is given that the test does not fit in. `progress` counts
+// repetitions.
 SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
-                         engine::Executor* executor, const SpeedOptions& options);
+                         engine::Executor* executor, const SpeedOptions& options,
+                         Progress* progress = nullptr);
 
 }  // namespace slm::eval

@@ -45,8 +45,8 @@ struct GgufTensor {
 class GgufFile {
  public:
   // Opens a file, or all parts of a split model given the first. Throws Error: kFailed when a file
-  // cannot be opened, kBadInput when one is malformed or is not the first part, kUnsupported for
-  // other versions, big-endian files, and tensor types that slm does not know.
+  // cannot be opened, kBadInput when one is malformed, of another version or not the first part,
+  // kUnsupported for tensor types of GGML that slm does not compute with.
   static GgufFile Open(const std::string& path);
 
   // One unsplit file in memory, which must outlive the result. Throws as Open does.

@@ -44,16 +44,11 @@ void CheckMagic(ByteReader& in, std::span<const uint8_t> bytes) {
 uint32_t ReadVersion(ByteReader& in) {
   const size_t at = in.offset();
   const auto version = in.Read<uint32_t>("the version");
-  if (version == 0) in.Fail(at, "expected GGUF version 2 or 3, got 0");
-  if ((version & 0xffff) == 0) {
-    in.FailWith(Code::kUnsupported, at,
-                "this is a big-endian GGUF file; only little-endian ones are supported");
-  }
-  if (version == 1 || version > 3) {
-    in.FailWith(Code::kUnsupported, at,
-                fmt::format("expected GGUF version 2 or 3, got {}{}", version,
-                            version == 1 ? "; convert the model again" : ""));
-  }
+  if (version != 0 && (version & 0xffff) == 0)
+    in.Fail(at, "this is a big-endian GGUF file; only little-endian ones are supported");
+  if (version < 2 || version > 3)
+    in.Fail(at, "expected GGUF version 2 or 3, got {}{}", version,
+            version == 1 ? "; convert the model again" : "");
   return version;
 }
 
@@ -191,9 +186,10 @@ TensorInfo ReadTensorInfo(ByteReader& in) {
   const auto type_id = in.Read<uint32_t>("a tensor type");
   const quant::TypeTraits* type = quant::FindType(type_id);
   if (!type) {
-    in.FailWith(
-        Code::kUnsupported, at,
-        fmt::format("type {} ({}) is not supported", quant::GgmlTypeName(type_id), type_id));
+    const char* known = quant::GgmlTypeName(type_id);
+    if (!known) in.Fail(at, "tensor type {} is unknown", type_id);
+    in.FailWith(Code::kUnsupported, at,
+                fmt::format("type {} ({}) is not supported", known, type_id));
   }
   tensor.type = type->type;
   if (tensor.dims[0] % type->block_size != 0) {

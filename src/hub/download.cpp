@@ -125,7 +125,10 @@ class Transfer {
       const bool may_retry = !outcome.problem.empty() ? outcome.is_retryable
                              : !unfinished_.empty()   ? true
                                                       : IsRetryableStatus(outcome.reply.status);
-      if (may_retry && backoff.Wait(RetryAfterMs(outcome.reply))) continue;
+      const bool is_whole_reply = outcome.problem.empty() && !unfinished_.empty();
+      const std::string why =
+          is_whole_reply ? download_.name + ": " + unfinished_ : ReasonOf(outcome);
+      if (may_retry && backoff.Wait(RetryAfterMs(outcome.reply), why)) continue;
       if (!is_cut) ThrowStatus(outcome, download_.name, download_.repo, settings_);
       std::string text = download_.name + ": the download stopped: " +
                          (outcome.problem.empty() ? unfinished_ : outcome.problem);

@@ -197,9 +197,11 @@ struct HttpClient::Connection {
   CURLM* multi = nullptr;
 };
 
-HttpClient::HttpClient(const TransferLimits& limits, std::function<bool()> is_cancelled)
+HttpClient::HttpClient(const TransferLimits& limits, std::function<bool()> is_cancelled,
+                       std::function<void(const std::string&)> on_notice)
     : limits_(limits),
       is_cancelled_(std::move(is_cancelled)),
+      on_notice_(std::move(on_notice)),
       connection_(std::make_unique<Connection>()) {}
 
 HttpClient::~HttpClient() = default;
@@ -233,7 +235,9 @@ HttpOutcome HttpClient::SendOnce(const HttpRequest& request, const std::string& 
   curl.Set(CURLOPT_NOSIGNAL, 1L);
   curl.Set(CURLOPT_NOBODY, request.is_head ? 1L : 0L);
   curl.Set(CURLOPT_USERAGENT, kUserAgent);
-  curl.Set(CURLOPT_BUFFERSIZE, kReceiveBytes);
+  // Only a hint. Pitfall: libcurl refuses it while it still holds the last connection, as it does
+  // after a name that could not be resolved.
+  (void)curl_easy_setopt(curl.easy, CURLOPT_BUFFERSIZE, kReceiveBytes);
   curl.Set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits_.connect_timeout_ms));
   curl.Set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(limits_.low_speed_bytes_s));
   curl.Set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits_.low_speed_time_s));
@@ -302,10 +306,15 @@ HttpOutcome HttpClient::SendWithRetries(const HttpRequest& request, size_t max_b
       if (is_cut) throw NetworkError(Code::kFailed, "{}", outcome.problem);
       return outcome;
     }
-    if (backoff.Wait(RetryAfterMs(outcome.reply))) continue;
+    if (backoff.Wait(RetryAfterMs(outcome.reply), ReasonOf(outcome))) continue;
     if (is_cut) throw NetworkError(Code::kFailed, "{}", outcome.problem);
     return outcome;
   }
+}
+
+std::string ReasonOf(const HttpOutcome& outcome) {
+  if (!outcome.problem.empty()) return outcome.problem;
+  return fmt::format("{}: status {}", ShownUrl(outcome.reply.url), outcome.reply.status);
 }
 
 bool IsRetryableStatus(int status) {
@@ -324,7 +333,7 @@ std::optional<int64_t> RetryAfterMs(const HttpReply& reply) {
   return std::clamp<int64_t>(date - std::time(nullptr), 0, kMaxSeconds) * 1000;
 }
 
-bool Backoff::Wait(std::optional<int64_t> retry_after_ms) {
+bool Backoff::Wait(std::optional<int64_t> retry_after_ms, const std::string& why) {
   const TransferLimits& limits = client_.limits();
   if (failures_ >= limits.retries) return false;
   int64_t wait_ms = limits.backoff_ms;
@@ -335,6 +344,8 @@ bool Backoff::Wait(std::optional<int64_t> retry_after_ms) {
     wait_ms = std::max(wait_ms, *retry_after_ms);
   }
   ++failures_;
+  client_.Notify(
+      fmt::format("{}; trying again in {:.3g} s", why, static_cast<double>(wait_ms) / 1e3));
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
   for (;;) {
     if (client_.is_cancelled()) ThrowInterrupted();

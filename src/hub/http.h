@@ -57,7 +57,9 @@ struct HttpSink {
 // One thread at a time. Connections are kept between requests.
 class HttpClient {
  public:
-  HttpClient(const TransferLimits& limits, std::function<bool()> is_cancelled);
+  // Both functions may be empty.
+  HttpClient(const TransferLimits& limits, std::function<bool()> is_cancelled,
+             std::function<void(const std::string&)> on_notice = {});
   ~HttpClient();
 
   // One attempt. Throws Error: kInterrupted when cancelled, kFailed for too many redirects, a
@@ -67,6 +69,11 @@ class HttpClient {
   // Sends until there is a reply that is worth no retry; the body is kept up to `max_body_bytes`,
   // more throws Error kBadInput. Throws NetworkError when the retries are used up.
   HttpOutcome SendWithRetries(const HttpRequest& request, size_t max_body_bytes, std::string* body);
+
+  // Tells the user something now.
+  void Notify(const std::string& text) const {
+    if (on_notice_) on_notice_(text);
+  }
 
   const TransferLimits& limits() const { return limits_; }
   bool is_cancelled() const { return is_cancelled_ && is_cancelled_(); }
@@ -78,8 +85,12 @@ class HttpClient {
 
   TransferLimits limits_;
   std::function<bool()> is_cancelled_;
+  std::function<void(const std::string&)> on_notice_;
   std::unique_ptr<Connection> connection_;
 };
+
+// Why an outcome is no success: its problem, or the status of the reply.
+std::string ReasonOf(const HttpOutcome& outcome);
 
 // A status that may go away: 408, 429, 500, 502, 503, 504.
 bool IsRetryableStatus(int status);
@@ -92,9 +103,10 @@ class Backoff {
  public:
   explicit Backoff(const HttpClient& client) : client_(client) {}
   void Reset() { failures_ = 0; }
-  // Waits; false when the attempts are used up or the server asks for more patience than
-  // limits().max_wait_ms. Throws Error kInterrupted when cancelled.
-  bool Wait(std::optional<int64_t> retry_after_ms);
+  // Says on the client's notices why and how long, and waits; false when the attempts are used up
+  // or the server asks for more patience than limits().max_wait_ms. Throws Error kInterrupted when
+  // cancelled.
+  bool Wait(std::optional<int64_t> retry_after_ms, const std::string& why);
 
  private:
   const HttpClient& client_;

@@ -200,7 +200,7 @@ ModelEntry FindModel(const std::string& name, const Settings& settings) {
   std::string text = fmt::format("{}: no such file or local model", Shown(name));
   if (!listed.empty()) text += "; nearest: " + listed;
   if (IsRepoId(name.substr(0, name.find(':')))) text += "; from the hub: slm pull hf:" + name;
-  throw Error(Code::kUsage, "{}", text);
+  throw Error(Code::kFailed, "{}", text);
 }
 
 std::string ResolveModel(const std::string& name, const Settings& settings) {
@@ -210,7 +210,7 @@ std::string ResolveModel(const std::string& name, const Settings& settings) {
   if (source.kind == SourceKind::kFile) {
     if (fs::exists(source.path, problem)) return source.path;
     if (name.starts_with("file://"))
-      throw Error(Code::kUsage, "{}: no such file", Shown(source.path));
+      throw Error(Code::kFailed, "{}: no such file", Shown(source.path));
   }
   std::string path;
   if (source.kind == SourceKind::kHub) {
@@ -224,13 +224,13 @@ std::string ResolveModel(const std::string& name, const Settings& settings) {
   } else {
     const ModelEntry entry = FindModel(name, settings);
     if (!entry.is_complete)
-      throw Error(Code::kUsage, "{}: parts of it are missing; run: slm pull {}", entry.name,
+      throw Error(Code::kFailed, "{}: parts of it are missing; run: slm pull {}", entry.name,
                   entry.source.starts_with("hf:") ? entry.source + "/" + entry.file : entry.source);
     path = entry.path;
     if (entry.source.starts_with("file://")) return path;  // not ours to touch
   }
   if (path.empty())
-    throw Error(Code::kUsage, "{}: not in the local store; run: slm pull {}", Shown(name),
+    throw Error(Code::kFailed, "{}: not in the local store; run: slm pull {}", Shown(name),
                 Shown(name));
   TouchAccessTime(path);
   return path;

@@ -28,8 +28,8 @@ std::vector<ModelEntry> ListModels(const Settings& settings);
 
 // The path for `name`: an existing path, file://..., a hub source or URL that was pulled before, or
 // a name of ListModels or an unambiguous short form of it (file name, repository, last part of
-// either). Throws Error kUsage with the candidates when it is ambiguous, with the nearest names
-// when unknown.
+// either). Throws Error kUsage with the candidates when it is ambiguous, kFailed with the nearest
+// names when there is no such file or model.
 std::string ResolveModel(const std::string& name, const Settings& settings);
 
 struct RemoveResult {
@@ -38,7 +38,7 @@ struct RemoveResult {
 };
 
 // Removes the entry's links, the blobs that no other snapshot uses, and folders that became empty.
-// Of a local file only the registration goes. Throws Error kUsage as ResolveModel, kFailed when a
+// Of a local file only the registration goes. Throws Error as ResolveModel does; kFailed when a
 // file is being downloaded or cannot be removed.
 RemoveResult RemoveModel(const std::string& name, const Settings& settings);
 

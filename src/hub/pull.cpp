@@ -23,7 +23,6 @@ namespace {
 
 // Tells what a file is that should be a GGUF model. Throws Error kBadInput.
 void CheckGguf(const std::string& path, const std::string& name) {
-  if (!ParseModelFileName(name)) return;
   const std::string start = ReadStart(path, 64).value_or("");
   if (start.starts_with("GGUF")) return;
   std::string found = "it begins with '" + Shown(start.substr(0, 16)) + "'";
@@ -39,10 +38,9 @@ class Puller {
       : options_(options),
         settings_(options.settings),
         store_(options.settings.cache),
-        client_(options.settings.limits, options.is_cancelled) {
+        client_(options.settings.limits, options.is_cancelled, options.on_notice) {
     if (!options.sha256.empty() && !IsSha256(options.sha256))
-      throw Error(Code::kUsage, "{}: not a SHA-256: expected 64 lower case hex digits",
-                  Shown(options.sha256));
+      throw Error(Code::kUsage, "{}: not a SHA-256: expected 64 hex digits", Shown(options.sha256));
   }
 
   PullResult Run() {
@@ -104,6 +102,10 @@ class Puller {
     std::vector<std::string> names;
     for (const RepoFile& file : repository.files) names.push_back(file.path);
     const Choice choice = ChooseFiles(names, source.file, source.quant, source.repo);
+    if (choice.is_folder)
+      client_.Notify(source.repo +
+                     ": no GGUF files, so this is a checkpoint; slm cannot run it before it is "
+                     "converted");
     if (!options_.sha256.empty() && choice.files.size() > 1)
       throw Error(Code::kUsage, "{}: {} files, so one SHA-256 cannot be theirs",
                   Shown(options_.source), choice.files.size());

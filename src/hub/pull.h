@@ -19,6 +19,8 @@ struct PullOptions {
   Settings settings;              // e.g. SettingsFromEnvironment()
   std::function<bool()> is_cancelled;  // asked often, from this thread; may be empty
   Progress* progress = nullptr;
+  // What the user should know while it runs, e.g. that a connection is tried again; may be empty.
+  std::function<void(const std::string&)> on_notice;
 };
 
 struct PullResult {
@@ -28,7 +30,7 @@ struct PullResult {
   uint64_t received_bytes = 0;     // over the network, now
   std::string source;              // normalised, without secrets
   std::string revision;            // the commit of a hub source
-  std::string note;  // something the user should know, e.g. that the hub is not reachable
+  std::string note;  // what the user should know afterwards, e.g. that the hub is not reachable
 };
 
 // Downloads what is not there yet; files that huggingface_hub downloaded are used as they are. A

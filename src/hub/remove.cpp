@@ -115,7 +115,7 @@ RemoveResult RemoveModel(const std::string& name, const Settings& settings) {
   if (source.kind == SourceKind::kHub) {
     const auto copy =
         FindLocalCopy(store, source, source.revision.empty() ? "main" : source.revision);
-    if (!copy) throw Error(Code::kUsage, "{}: not in the local store", Shown(name));
+    if (!copy) throw Error(Code::kFailed, "{}: not in the local store", Shown(name));
     wanted = ModelPath(store, Store::HubFolder(source.repo), copy->commit, copy->choice);
   } else if (source.kind == SourceKind::kUrl) {
     wanted = ResolveModel(name, settings);

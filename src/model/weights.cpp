@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "model/tensor_table.h"
 
 namespace slm::model {
@@ -149,7 +150,9 @@ class Binder {
 }  // namespace
 
 Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const Family& family,
-                    ops::Backend* backend) {
+                    ops::Backend* backend, Progress* progress) {
+  if (progress)
+    progress->Start("loading", ProgressUnit::kCount, 0, static_cast<uint64_t>(hparams.layers));
   Binder binder(file, hparams, family, backend);
   Weights w;
   const GgufTensor& embedding = *binder.Find(Slot::kTokenEmbd, 0);
@@ -160,7 +163,11 @@ Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const 
   w.rope_freqs = binder.ReadVector(Slot::kRopeFreqs, 0, false);
   w.rope_factors_long = binder.ReadVector(Slot::kRopeFactorsLong, 0, false);
   w.rope_factors_short = binder.ReadVector(Slot::kRopeFactorsShort, 0, false);
-  for (int64_t layer = 0; layer < hparams.layers; ++layer) w.layers.push_back(binder.Layer(layer));
+  for (int64_t layer = 0; layer < hparams.layers; ++layer) {
+    w.layers.push_back(binder.Layer(layer));
+    if (progress) progress->Update(static_cast<uint64_t>(layer + 1));
+  }
+  if (progress) progress->Finish();
   binder.CheckAllBound();
   return w;
 }

@@ -8,6 +8,10 @@
 #include "model/hparams.h"
 #include "ops/backend.h"
 
+namespace slm {
+class Progress;
+}
+
 namespace slm::model {
 
 // Floats padded with zeros to a multiple of 16; empty when the file has no such tensor.
@@ -31,8 +35,8 @@ struct Weights {
 };
 
 // Throws kBadInput naming the tensor that is missing or has a wrong shape. The file's pages are
-// released once packed; the file must outlive the weights.
+// released once packed; the file must outlive the weights. `progress` counts layers.
 Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const Family& family,
-                    ops::Backend* backend);
+                    ops::Backend* backend, Progress* progress = nullptr);
 
 }  // namespace slm::model

@@ -74,7 +74,7 @@ const TypeTraits& Traits(Type type) {
 std::span<const TypeTraits> AllTypes() { return kTypes; }
 
 const char* GgmlTypeName(uint32_t ggml_id) {
-  return ggml_id < std::size(kGgmlNames) ? kGgmlNames[ggml_id] : "unknown";
+  return ggml_id < std::size(kGgmlNames) ? kGgmlNames[ggml_id] : nullptr;
 }
 
 }  // namespace slm::quant

@@ -55,7 +55,7 @@ const TypeTraits& Traits(Type type);
 // Every supported type, by ascending id.
 std::span<const TypeTraits> AllTypes();
 
-// The name of any id that GGML has given out, supported here or not; "unknown" for others.
+// The name of any id that GGML has given out, supported here or not; nullptr for others.
 const char* GgmlTypeName(uint32_t ggml_id);
 
 }  // namespace slm::quant

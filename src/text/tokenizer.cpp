@@ -104,7 +104,6 @@ struct Tokenizer::Impl {
   std::optional<Spm> spm;
   std::optional<SpecialMatcher> all_specials;
   std::optional<SpecialMatcher> user_specials;
-  std::vector<std::pair<std::string, int32_t>> special_ids;  // sorted by text
   int32_t bos = -1, eos = -1, eot = -1, eom = -1, unk = -1, pad = -1;
   bool add_bos = false, add_eos = false;
   bool space_prefix = false, remove_extra_spaces = false;
@@ -211,9 +210,7 @@ void Tokenizer::Impl::SetMatchers(const Vocab& vocab) {
   for (SpecialToken& token : all) {
     if (is_spm) token.text = WithPlainSpaces(token.text);
     if (types[static_cast<size_t>(token.id)] == TokenType::kUserDefined) user.push_back(token);
-    special_ids.emplace_back(vocab.tokens[static_cast<size_t>(token.id)], token.id);
   }
-  std::sort(special_ids.begin(), special_ids.end());
   user_specials.emplace(std::move(user));
   all_specials.emplace(std::move(all));
 }
@@ -292,13 +289,6 @@ bool Tokenizer::IsControl(int32_t id) const {
   impl_->CheckId(id);
   const TokenType type = impl_->types[static_cast<size_t>(id)];
   return type == TokenType::kControl || type == TokenType::kUnknown;
-}
-
-int32_t Tokenizer::FindSpecial(std::string_view text) const {
-  const auto& all = impl_->special_ids;
-  const auto at = std::lower_bound(all.begin(), all.end(), text,
-                                   [](const auto& a, std::string_view b) { return a.first < b; });
-  return at != all.end() && at->first == text ? at->second : -1;
 }
 
 int32_t Tokenizer::bos() const { return impl_->bos; }

@@ -51,9 +51,6 @@ class Tokenizer {
   int32_t size() const;
   bool IsControl(int32_t id) const;  // control or unknown; throws as Decode does
 
-  // The control, user-defined or unknown token that is written `text`; -1 if there is none.
-  int32_t FindSpecial(std::string_view text) const;
-
   // -1 where the model has none.
   int32_t bos() const;
   int32_t eos() const;

@@ -44,8 +44,8 @@ TEST(ProgressLine, FitsAnyWidthAndShowsNoControlCharacters) {
   }
 }
 
-void Work(int fd) {
-  ProgressBar bar(fd);
+void Work(int fd, ProgressBar::Rest rest = ProgressBar::Rest::kLine) {
+  ProgressBar bar(fd, rest);
   bar.Start("model", ProgressUnit::kBytes, 0, 1000);
   for (uint64_t i = 0; i <= 1000; ++i) bar.Update(i);
   bar.Finish();
@@ -70,6 +70,7 @@ TEST(ProgressBar, DrawsOneLineOnATerminal) {
   const winsize size = {24, 30, 0, 0};
   ASSERT_EQ(ioctl(fd, TIOCSWINSZ, &size), 0);
   Work(fd);
+  Work(fd, ProgressBar::Rest::kNothing);
   close(fd);
   std::string shown;
   char text[4096];
@@ -77,7 +78,8 @@ TEST(ProgressBar, DrawsOneLineOnATerminal) {
     shown.append(text, static_cast<size_t>(got));
   EXPECT_NE(shown.find("model 100% 1.00 kB of 1.00 kB"), std::string::npos) << shown;
   EXPECT_EQ(std::count(shown.begin(), shown.end(), '\n'), 1);
-  EXPECT_LT(std::count(shown.begin(), shown.end(), '\r'), 10);  // not one line for each update
+  EXPECT_TRUE(shown.ends_with("\r\x1b[K")) << shown;
+  EXPECT_LT(std::count(shown.begin(), shown.end(), '\r'), 20);  // not one line for each update
   close(terminal);
 }
 

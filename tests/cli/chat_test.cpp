@@ -60,6 +60,30 @@ TEST(Chat, AConversationIsSaved) {
   EXPECT_EQ(chat.Wait(), 0) << chat.screen();
 }
 
+TEST(Chat, WhatIsACommandAndWhatIsText) {
+  const TempFolder folder;
+  TerminalProgram chat(ChatArgs("1"));
+  const std::vector<std::pair<std::string, std::string>> texts = {
+      {"/usr/bin is a path", "/usr/bin is a path"}, {"// a comment", "// a comment"},
+      {"\"\"\"one line\"\"\"", "one line"},         {"\"\"\"a\rb\"\"\"", "a\nb"},
+      {"\x1b[200~a\r\r/b\x1b[201~ c", "a\n\n/b c"},
+  };
+  for (const auto& [keys, text] : texts) {
+    ASSERT_TRUE(chat.Expect("> ")) << chat.screen();
+    chat.Type(keys + "\r");
+    if (text == "a\nb") {
+      ASSERT_TRUE(chat.Expect(". ")) << chat.screen();
+    }
+  }
+  ASSERT_TRUE(chat.Expect("\n> ")) << chat.screen();
+  chat.Type("/save " + (folder / "chat.json") + "\r");
+  ASSERT_TRUE(chat.Expect("saved 10 messages")) << chat.screen();
+  const json saved = json::parse(ReadFile(folder / "chat.json"));
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(saved[2 * i]["content"], texts[i].second);
+  chat.Type("/bye\r");
+  EXPECT_EQ(chat.Wait(), 0) << chat.screen();
+}
+
 TEST(Chat, InterruptStopsTheAnswerAndNotTheProgram) {
   TerminalProgram chat(ChatArgs("4000"));
   ASSERT_TRUE(chat.Expect("> ")) << chat.screen();

@@ -44,18 +44,18 @@ class ModelsTest : public ::testing::Test {
   }
 
   template <class Work>
-  static std::string UsageError(const Work& work) {
+  static std::string Failure(const Work& work, Code code) {
     try {
       work();
     } catch (const Error& error) {
-      EXPECT_EQ(error.code(), Code::kUsage) << error.what();
+      EXPECT_EQ(error.code(), code) << error.what();
       return error.what();
     }
     ADD_FAILURE() << "no error";
     return "";
   }
-  std::string Unresolved(const std::string& name) const {
-    return UsageError([&] { ResolveModel(name, settings_); });
+  std::string Unresolved(const std::string& name, Code code = Code::kFailed) const {
+    return Failure([&] { ResolveModel(name, settings_); }, code);
   }
 
   testing::TempFolder folder_;
@@ -118,7 +118,7 @@ TEST_F(ModelsTest, ShortNamesAndPaths) {
   EXPECT_EQ(ResolveModel("file://" + path, settings_), path);
   EXPECT_EQ(ResolveModel(folder_.path(), settings_), folder_.path());
 
-  const std::string message = Unresolved("qwen");
+  const std::string message = Unresolved("qwen", Code::kUsage);
   EXPECT_NE(message.find("several"), std::string::npos) << message;
   EXPECT_NE(message.find("u/qwen:Q4_0, u/qwen:Q8_0"), std::string::npos) << message;
   EXPECT_NE(Unresolved("gema").find("nearest: u/gemma:Q4_K_M"), std::string::npos);
@@ -212,7 +212,7 @@ TEST_F(ModelsTest, UnknownNamesAreNotRemoved) {
   WriteFile(folder_ / "own.gguf", "GGUF");
   for (const std::string& name : {std::string("none"), folder_ / "own.gguf", folder_.path(),
                                   std::string("hf:u/none"), std::string("http://a/b")})
-    UsageError([&] { RemoveModel(name, settings_); });
+    Failure([&] { RemoveModel(name, settings_); }, Code::kFailed);
   EXPECT_TRUE(fs::exists(folder_ / "own.gguf"));
   EXPECT_EQ(Names().size(), 1u);
 }

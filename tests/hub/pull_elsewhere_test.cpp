@@ -116,7 +116,9 @@ TEST_F(UrlTest, WhatIsNoModelIsNotKept) {
   EXPECT_NE(Failure(Options("/m.gguf"), Code::kBadInput).find("it is empty"), std::string::npos);
   EXPECT_TRUE(ListModels(Options("/").settings).empty());
   content_ = "anything";
-  EXPECT_EQ(ReadFile(Pull(Options("/tokenizer.json")).path), "anything");
+  for (const char* path : {"/m.gguf", "/tokenizer.json", "/"})
+    EXPECT_NE(Failure(Options(path), Code::kBadInput).find("it begins with 'anything'"),
+              std::string::npos);
 }
 
 TEST_F(UrlTest, NamesInUrlsAreTamed) {
@@ -169,6 +171,9 @@ TEST_F(UrlTest, BadLocalFiles) {
   WriteFile(folder_ / "x.gguf", "GGU");
   options.source = folder_ / "x.gguf";
   Failure(options, Code::kBadInput);
+  WriteFile(folder_ / "notes.txt", "none");
+  options.source = folder_ / "notes.txt";
+  EXPECT_NE(Failure(options, Code::kBadInput).find("not a GGUF file"), std::string::npos);
   WriteFile(folder_ / "m-00001-of-00002.gguf", content_);
   options.source = folder_ / "m-00001-of-00002.gguf";
   EXPECT_NE(Failure(options, Code::kBadInput).find("part 2 of 2 is missing"), std::string::npos);

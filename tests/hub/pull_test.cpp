@@ -333,6 +333,37 @@ TEST_F(PullTest, ProgressIsToldToWhoeverWatches) {
   EXPECT_EQ(recorder.events_.back(), "finish 100000");
 }
 
+TEST_F(PullTest, RetriesAreTold) {
+  std::vector<std::string> notices;
+  PullOptions options = hub_.options("hf:acme/tiny-GGUF");
+  options.on_notice = [&](const std::string& text) { notices.push_back(text); };
+  int left = 2;
+  hub_.on_cdn = [&](const ServerRequest&) -> std::optional<ServerReply> {
+    if (left-- <= 0) return std::nullopt;
+    ServerReply reply;
+    reply.status = 503;
+    return reply;
+  };
+  EXPECT_EQ(ReadFile(Pull(options).path), model_);
+  ASSERT_EQ(notices.size(), 2u);
+  EXPECT_NE(notices[1].find(": status 503; trying again in 0.01 s"), std::string::npos)
+      << notices[1];
+}
+
+// A name that cannot be resolved leaves libcurl's handle in a state of its own.
+TEST_F(PullTest, AHostWithoutAnAddress) {
+  PullOptions options = hub_.options("hf:acme/tiny-GGUF");
+  options.settings.endpoint = "http://nosuchhost.invalid";
+  size_t notices = 0;
+  options.on_notice = [&](const std::string&) { ++notices; };
+  EXPECT_NE(Failure(options).find("http://nosuchhost.invalid"), std::string::npos);
+  EXPECT_EQ(notices, 3u);
+  Pull(hub_.options("hf:acme/tiny-GGUF"));
+  const PullResult result = Pull(options);
+  EXPECT_EQ(ReadFile(result.path), model_);
+  EXPECT_NE(result.note.find("local copy"), std::string::npos) << result.note;
+}
+
 TEST_F(PullTest, ACheckpointBecomesAFolder) {
   hub_.repo = "acme/tiny";
   for (const char* name :
@@ -340,7 +371,14 @@ TEST_F(PullTest, ACheckpointBecomesAFolder) {
     hub_.Remove(name);
   hub_.Add("config.json", "{}", true);
   hub_.Add("model.safetensors", "weights");
-  const PullResult result = Pull(hub_.options("hf:acme/tiny"));
+  PullOptions options = hub_.options("hf:acme/tiny");
+  std::string notice;
+  options.on_notice = [&](const std::string& text) {
+    notice += text;
+    EXPECT_TRUE(hub_.cdn.requests().empty());  // before the download
+  };
+  const PullResult result = Pull(options);
+  EXPECT_NE(notice.find("cannot run it before it is converted"), std::string::npos) << notice;
   EXPECT_TRUE(fs::is_directory(result.path));
   EXPECT_EQ(ReadFile(result.path + "/model.safetensors"), "weights");
   EXPECT_EQ(result.files.size(), 2u);

@@ -65,8 +65,6 @@ TEST(TokenizerTest, SpecialTokensInText) {
   EXPECT_EQ(tokenizer.Encode("a<tool>b"), (Ids{'a', 258, 'b'}));
   EXPECT_EQ(tokenizer.Encode("<eos>").size(), 5u);
   EXPECT_EQ(tokenizer.Encode("<eos>", {.parse_special = true}), (Ids{257}));
-  EXPECT_EQ(tokenizer.FindSpecial("<tool>"), 258);
-  EXPECT_EQ(tokenizer.FindSpecial("a"), -1);
   EXPECT_TRUE(tokenizer.IsControl(257));
   EXPECT_FALSE(tokenizer.IsControl(258));
   EXPECT_EQ(tokenizer.Decode(Ids{256, 'a', 258, 257}), "a<tool>");
