@@ -157,13 +157,10 @@ class Chat {
     serve::AnswerOptions options;
     options.max_tokens = flags_.max_tokens;
     options.is_cancelled = IsAnswerUnwanted;
-    options.on_text = [](std::string_view text) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    };
+    options.on_text = PrintPart;
     const serve::Answer answer = serve::GenerateAnswer(loaded_.tokenizer(), &loaded_.executor(),
                                                        &session_, prompt, sampler_, options);
-    std::fputs("\n", stdout);
+    PrintPart("\n");
     if (answer.result.reason == engine::FinishReason::kCancelled)
       std::fprintf(stderr, "slm: stopped\n");
     if (answer.result.reason == engine::FinishReason::kLength && flags_.max_tokens < 0)

@@ -55,11 +55,7 @@ void Run(const Flags& flags) {
   serve::AnswerOptions options;
   options.max_tokens = flags.max_tokens;
   options.is_cancelled = IsAnswerUnwanted;
-  if (!flags.is_json)
-    options.on_text = [](std::string_view text) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    };
+  if (!flags.is_json) options.on_text = PrintPart;
   const serve::Answer answer = serve::GenerateAnswer(loaded.tokenizer(), &loaded.executor(),
                                                      &session, prompt, sampler, options);
   if (flags.is_json) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 
@@ -36,5 +37,11 @@ bool InterruptGuard::IsInterrupted() { return is_interrupted; }
 void InterruptGuard::Clear() { is_interrupted = false; }
 
 bool IsAnswerUnwanted() { return InterruptGuard::IsInterrupted() || std::ferror(stdout); }
+
+void PrintPart(std::string_view text) {
+  const bool is_written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  // A Ctrl-C cuts the write that it meets short; somebody still reads.
+  if ((!is_written || std::fflush(stdout) != 0) && errno == EINTR) std::clearerr(stdout);
+}
 
 }  // namespace slm::cli

@@ -1,6 +1,8 @@
 // Ctrl-C as a flag: the first press asks what runs to stop.
 #pragma once
 
+#include <string_view>
+
 namespace slm::cli {
 
 // While one lives, SIGINT sets the flag instead of ending the program. A second press before Clear
@@ -15,5 +17,8 @@ class InterruptGuard {
 
 // What an answer asks before every token: Ctrl-C, or nobody reads standard output any more.
 bool IsAnswerUnwanted();
+
+// Writes a part of an answer to standard output at once.
+void PrintPart(std::string_view text);
 
 }  // namespace slm::cli

@@ -122,10 +122,13 @@ LineEditor::Event LineEditor::Read(const std::string& prompt, std::string* line)
     std::fflush(stdout);
   };
   say(kPasteOn);
+  // Before the prompt is shown: libedit does it after that, and a Ctrl-D between the two is lost.
+  el_set(terminal_->edit, EL_PREP_TERM, 1);
   const char* text = el_gets(terminal_->edit, &count);
   say(kPasteOff);
   if (InterruptGuard::IsInterrupted()) {
     el_reset(terminal_->edit);
+    std::clearerr(stdout);  // a write that the Ctrl-C cut short
     std::fputs("\n", stdout);
     return Event::kInterrupted;
   }

@@ -210,6 +210,19 @@ TEST(Commands, AResultThatCannotBeWrittenIsNoSuccess) {
   EXPECT_EQ(cut.find("cannot write"), std::string::npos) << cut;
 }
 
+TEST(Commands, PullOfAFile) {
+  const TempFolder folder;
+  const std::vector<std::string> environment = {"HF_HUB_CACHE=" + (folder / "hub")};
+  WriteFile(folder / "model", "GGUF");
+  EXPECT_EQ(RunProgram({"pull", folder / "model", "--sha256",
+                        "B83633AA785344791618F2FDDF131B010EA04912A60430760B070BAD293F65BD"},
+                       "", environment)
+                .out,
+            (folder / "model") + "\n");
+  WriteFile(folder / "notes", "none");
+  EXPECT_EQ(RunProgram({"pull", folder / "notes"}, "", environment).code, 3);
+}
+
 TEST(Commands, NumbersThatMakeNoSense) {
   const ProgramResult bench = RunProgram({"bench", "-m", Model(), "-p", "64", "-c", "32"});
   EXPECT_EQ(bench.code, 2);
