@@ -114,7 +114,7 @@ TEST(StoreKv, Q8AgreesWithTheEncoderOfFiles) {
     testing::Scalar().store_kv(x.data(), x.data(), 32, 5, page.page());
     float largest = 0;
     for (const float v : x) largest = std::max(largest, std::fabs(v));
-    if (largest <= 127 * 1e-30f) continue;   // zero here, where the encoder still tries
+    if (largest <= 127 * 1e-30f) continue;    // zero here, where the encoder still tries
     if (largest >= 127 * 65504.0f) continue;  // the scale saturates here
     ASSERT_EQ(std::memcmp(page.page().v_scales + 2 * 5, block, 2), 0);
     const auto* q = reinterpret_cast<const int8_t*>(page.page().v + 32 * 5);
