@@ -124,17 +124,24 @@ MemoryInfo GetMemoryInfo() {
     if (key == "MemTotal:") info.total_bytes = value * 1024;
     if (key == "MemAvailable:") info.available_bytes = value * 1024;
   }
-  const auto limit_by = [&](std::optional<uint64_t> limit, std::optional<uint64_t> used) {
-    if (!limit || *limit >= info.total_bytes) return;
-    info.total_bytes = *limit;
-    info.available_bytes =
-        std::min(info.available_bytes, *limit - std::min(*limit, used.value_or(0)));
+  // What a group uses includes cached files, which give way; a model that was just read is one.
+  const auto limit_by = [&](const std::string& folder, const char* limit_file,
+                            const char* used_file, const std::string& prefix) {
+    const auto limit = ReadNumber(folder + limit_file);
+    if (!limit) return;
+    info.total_bytes = std::min(info.total_bytes, *limit);
+    uint64_t used = ReadNumber(folder + used_file).value_or(0);
+    std::ifstream stat(folder + "/memory.stat");
+    std::string name;
+    for (uint64_t value = 0; stat >> name >> value;)
+      if (name == prefix + "active_file" || name == prefix + "inactive_file")
+        used -= std::min(used, value);
+    info.available_bytes = std::min(info.available_bytes, *limit - std::min(*limit, used));
   };
   for (const std::string& folder : CgroupFolders(""))
-    limit_by(ReadNumber(folder + "/memory.max"), ReadNumber(folder + "/memory.current"));
+    limit_by(folder, "/memory.max", "/memory.current", "");
   for (const std::string& folder : CgroupFolders("memory"))
-    limit_by(ReadNumber(folder + "/memory.limit_in_bytes"),
-             ReadNumber(folder + "/memory.usage_in_bytes"));
+    limit_by(folder, "/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_");
   return info;
 }
 

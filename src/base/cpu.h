@@ -7,7 +7,7 @@
 namespace slm {
 
 struct CpuFeatures {
-  bool avx2 = false;         // with FMA and F16C
+  bool avx2 = false;         // with FMA and F16C, which came before it
   bool avx512_vnni = false;  // AVX-512 F, BW, DQ, VL and VNNI
 };
 

@@ -79,7 +79,7 @@ void DeclareBench(CLI::App* app) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   AddJson(app, &flags->is_json);
-  app->callback([flags] { Run(*flags); });
+  app->parse_complete_callback([flags] { Run(*flags); });
 }
 
 }  // namespace slm::cli

@@ -26,7 +26,7 @@ struct Flags {
 
 constexpr char kHelp[] =
     "/clear          forget the conversation\n"
-    "/system TEXT    set the system message and start anew; without text, remove it\n"
+    "/system TEXT    set the system message and start anew; without text, show it; off removes it\n"
     "/save FILE      write the conversation as JSON\n"
     "/help           this\n"
     "/exit, /bye     leave (Ctrl-D too)\n"
@@ -113,9 +113,15 @@ class Chat {
     if (name == "/exit" || name == "/bye" || name == "/quit") return false;
     if (name == "/clear") {
       history_.clear();
+      std::fprintf(stderr, "slm: the conversation starts anew\n");
+    } else if (name == "/system" && rest.empty()) {
+      std::fprintf(stderr, "slm: %s\n",
+                   system_.empty() ? "no system message" : ("system message: " + system_).c_str());
     } else if (name == "/system") {
-      system_ = rest;
+      system_ = rest == "off" ? "" : rest;
       history_.clear();
+      std::fprintf(stderr, "slm: system message %s; the conversation starts anew\n",
+                   system_.empty() ? "removed" : "set");
     } else if (name == "/save") {
       Save(rest);
     } else if (name == "/help") {
@@ -193,7 +199,7 @@ void DeclareChat(CLI::App* app) {
             "Tokens of an answer at most; -1: until the model stops")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 24));
   AddSamplerOptions(app, &flags->sampler);
-  app->callback([flags] { Chat(*flags).Run(); });
+  app->parse_complete_callback([flags] { Chat(*flags).Run(); });
 }
 
 }  // namespace slm::cli

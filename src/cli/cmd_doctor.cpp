@@ -71,7 +71,7 @@ void Run(bool is_json) {
 void DeclareDoctor(CLI::App* app) {
   auto is_json = std::make_shared<bool>(false);
   AddJson(app, is_json.get());
-  app->callback([is_json] { Run(*is_json); });
+  app->parse_complete_callback([is_json] { Run(*is_json); });
 }
 
 }  // namespace slm::cli

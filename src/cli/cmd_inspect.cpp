@@ -136,7 +136,7 @@ void DeclareInspect(CLI::App* app) {
   app->add_option("--cache-type-k", flags->k_type, "-ctk: f32, f16 or q8_0");
   app->add_option("--cache-type-v", flags->v_type, "-ctv: f32, f16 or q8_0");
   AddJson(app, &flags->is_json);
-  app->callback([flags] { Run(*flags); });
+  app->parse_complete_callback([flags] { Run(*flags); });
 }
 
 }  // namespace slm::cli

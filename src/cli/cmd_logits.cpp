@@ -73,7 +73,7 @@ void DeclareLogits(CLI::App* app) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 31))
       ->capture_default_str();
   AddJson(app, &flags->is_json);
-  app->callback([flags] { Run(*flags); });
+  app->parse_complete_callback([flags] { Run(*flags); });
 }
 
 }  // namespace slm::cli

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/progress.h"
@@ -27,7 +28,15 @@ void Remove(const Flags& flags) {
 }
 
 void List(const Flags& flags) {
-  const std::vector<hub::ModelEntry> models = hub::ListModels(hub::SettingsFromEnvironment());
+  std::vector<hub::ModelEntry> models = hub::ListModels(hub::SettingsFromEnvironment());
+  if (const std::string path = BundledModelPath(); !path.empty()) {
+    hub::ModelEntry bundled;
+    bundled.name = std::filesystem::path(path).filename();
+    bundled.path = path;
+    bundled.bytes = std::filesystem::file_size(path);
+    bundled.is_complete = true;
+    models.push_back(std::move(bundled));
+  }
   if (flags.is_json) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const hub::ModelEntry& m : models)
@@ -54,7 +63,7 @@ void DeclareModels(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   app->add_option("--rm", flags->remove, "Remove this model");
   AddJson(app, &flags->is_json);
-  app->callback([flags] { flags->remove.empty() ? List(*flags) : Remove(*flags); });
+  app->parse_complete_callback([flags] { flags->remove.empty() ? List(*flags) : Remove(*flags); });
 }
 
 }  // namespace slm::cli

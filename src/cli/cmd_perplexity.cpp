@@ -49,7 +49,7 @@ void DeclarePerplexity(CLI::App* app) {
   app->add_option("--chunks", flags->chunks, "Chunks of the context's size to measure; -1: all")
       ->capture_default_str();
   AddJson(app, &flags->is_json);
-  app->callback([flags] { Run(*flags); });
+  app->parse_complete_callback([flags] { Run(*flags); });
 }
 
 }  // namespace slm::cli

@@ -53,7 +53,7 @@ void DeclarePull(CLI::App* app) {
       ->capture_default_str();
   app->add_flag("--force", o.is_forced, "Download again what a URL gave before");
   AddJson(app, &flags->is_json);
-  app->callback([flags] { Run(*flags); });
+  app->parse_complete_callback([flags] { Run(*flags); });
 }
 
 }  // namespace slm::cli

@@ -62,6 +62,7 @@ void Run(const Flags& flags) {
     PrintJson(answer);
   } else {
     std::putchar('\n');
+    std::fflush(stdout);  // before what is said of it
   }
   if (InterruptGuard::IsInterrupted() && answer.result.reason == engine::FinishReason::kCancelled)
     throw Error(Code::kInterrupted, "interrupted");
@@ -85,7 +86,7 @@ void DeclareRun(CLI::App* app) {
   app->add_flag("--raw", flags->is_raw, "No chat template: continue the text of the prompt")
       ->excludes(system);
   AddJson(app, &flags->is_json);
-  app->callback([flags] { Run(*flags); });
+  app->parse_complete_callback([flags] { Run(*flags); });
 }
 
 }  // namespace slm::cli

@@ -38,7 +38,7 @@ void DeclareServe(CLI::App* app) {
   AddChatTemplateFile(app, &flags->model.chat_template_file);
   AddOption(app, "--host", flags->server.host, "Address to listen on");
   AddOption(app, "--port", flags->server.port, "Port to listen on; 0: any free one");
-  app->callback([flags] { Run(*flags); });
+  app->parse_complete_callback([flags] { Run(*flags); });
 }
 
 }  // namespace slm::cli

@@ -50,7 +50,7 @@ void DeclareTemplate(CLI::App* app) {
   app->add_flag("--add-generation-prompt", flags->has_generation_prompt,
                 "End with the start of an answer");
   app->add_option("--kwargs", flags->kwargs, "JSON object of further variables");
-  app->callback([flags] { Run(*flags); });
+  app->parse_complete_callback([flags] { Run(*flags); });
 }
 
 }  // namespace slm::cli

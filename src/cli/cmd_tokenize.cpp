@@ -63,7 +63,7 @@ void DeclareTokenize(CLI::App* app) {
   app->add_flag("--no-parse-special", flags->no_parse_special,
                 "Take control tokens in the text as plain text");
   AddJson(app, &flags->is_json);
-  app->callback([flags] { Tokenize(*flags); });
+  app->parse_complete_callback([flags] { Tokenize(*flags); });
 }
 
 void DeclareDetokenize(CLI::App* app) {
@@ -72,7 +72,7 @@ void DeclareDetokenize(CLI::App* app) {
   app->add_option("--ids", flags->ids, "Token ids: 1,2,3")->required();
   app->add_flag("--special", flags->has_special, "Print control tokens too");
   AddJson(app, &flags->is_json);
-  app->callback([flags] { Detokenize(*flags); });
+  app->parse_complete_callback([flags] { Detokenize(*flags); });
 }
 
 }  // namespace slm::cli

@@ -132,7 +132,10 @@ LineEditor::Event LineEditor::Read(const std::string& prompt, std::string* line)
     std::fputs("\n", stdout);
     return Event::kInterrupted;
   }
-  if (!text || count <= 0) return Event::kEnd;
+  if (!text || count <= 0) {
+    std::fputs("\n", stdout);
+    return Event::kEnd;
+  }
   line->assign(text, static_cast<size_t>(count));
   while (!line->empty() && (line->back() == '\n' || line->back() == '\r')) line->pop_back();
   *line = Replaced(*line, kShownBreakBytes, "\n");

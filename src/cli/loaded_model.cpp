@@ -17,13 +17,11 @@ namespace slm::cli {
 namespace {
 
 constexpr char kDefaultModel[] = "SmolLM2-135M-Instruct.Q4_1.gguf";
+constexpr char kDefaultModelName[] = "SmolLM2-135M-Instruct";
 
-// Beside the folder of the program, which in a release is that of the loader.
 std::string DefaultModelPath() {
   if (const char* path = std::getenv("SLM_MODEL"); path && *path) return ResolveModelPath(path);
-  const std::filesystem::path folder = std::filesystem::path(ExecutablePath()).parent_path();
-  const std::filesystem::path path = folder.parent_path() / "models" / kDefaultModel;
-  if (std::filesystem::exists(path)) return path;
+  if (const std::string path = BundledModelPath(); !path.empty()) return path;
   throw Error(Code::kUsage, "no model: name one with -m, or run ./run once, which fetches {}",
               kDefaultModel);
 }
@@ -35,11 +33,20 @@ std::shared_ptr<const engine::Model> Load(const std::string& path, engine::Runti
 
 }  // namespace
 
+// Beside the folder of the program, which in a release is that of the loader.
+std::string BundledModelPath() {
+  const std::filesystem::path folder = std::filesystem::path(ExecutablePath()).parent_path();
+  const std::filesystem::path path = folder.parent_path() / "models" / kDefaultModel;
+  return std::filesystem::exists(path) ? path.string() : "";
+}
+
 std::string ResolveModelPath(const std::string& name) {
   if (name.empty()) return DefaultModelPath();
   // Before the settings of the hub, which may be wrong and do not matter for a file.
   std::error_code problem;
   if (std::filesystem::exists(name, problem)) return name;
+  if (name == kDefaultModel || name == kDefaultModelName)
+    if (const std::string path = BundledModelPath(); !path.empty()) return path;
   return hub::ResolveModel(name, hub::SettingsFromEnvironment());
 }
 

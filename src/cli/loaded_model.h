@@ -22,6 +22,9 @@ struct ModelOptions {
   std::string chat_template_file;
 };
 
+// The default model that came with the program, or "" when it is not there.
+std::string BundledModelPath();
+
 // The path that `name` means; empty: $SLM_MODEL, else the default model that came with the program.
 std::string ResolveModelPath(const std::string& name);
 

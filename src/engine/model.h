@@ -12,7 +12,8 @@
 
 namespace slm::engine {
 
-// The threads and the backend that models are packed for and run on.
+// The threads and the backend that models are packed for and run on. The backend has scratch memory
+// of its own: executors that share a runtime run one at a time.
 class Runtime {
  public:
   // 0 threads: DefaultThreads().

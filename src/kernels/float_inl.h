@@ -2,7 +2,7 @@
 // target region and a namespace and includes a simd_*.h first. The order of every sum is part of
 // the specification (docs/arithmetic.md).
 
-// exp(x) for x clamped to [-87, 88], to 2 ulp: 2^n * exp(r), |r| <= ln(2) / 2, by the Taylor series
+// exp(x) for x clamped to [-87, 88], to 1 ulp: 2^n * exp(r), |r| <= ln(2) / 2, by the Taylor series
 // to r^7 / 7!.
 SLM_INLINE V16 Exp(V16 x) {
   x = Min(Max(x, Set(-87.0f)), Set(88.0f));

@@ -92,8 +92,8 @@ SLM_INLINE __m256i LoadScales(const uint8_t* p) {
   return _mm256_or_si256(_mm256_slli_epi32(x, 16), _mm256_and_si256(x, _mm256_set1_epi32(0xffff)));
 }
 
-// total[c][h] += scale[h] * dot over the kGroups groups from group g0 of a unit (g0 steps as `step`
-// says), for every column. a[c] points at the unit's activations, pairs[c] at their pair sums.
+// total[c][h] += scale[h] * dot over the groups of sub-block `sub` of a unit, for every column.
+// a[c] points at the unit's activations, pairs[c] at their pair sums.
 template <Type kType, class Source, int kCols>
 SLM_INLINE void AddSubBlock(const uint8_t* unit, const int8_t* const* a,
                             const int16_t (*const* pairs)[2], int sub, const __m256i* scale,

@@ -22,7 +22,7 @@ enum class Activation { kSilu, kGelu };
 
 // Which forms of its input a group of products reads.
 struct InputForms {
-  bool f32 = false, act32 = false, act256 = false;
+  bool act32 = false, act256 = false;  // beside f32, which is always there
   void Add(const Matrix& matrix);
 };
 
@@ -86,8 +86,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Whether the backend takes products from rows of this type and forms; the matrices it makes are
-  // for it alone.
+  // `rows` in the layout that this backend multiplies by; for this backend alone.
   virtual Matrix MakeMatrix(const PlainRows& rows) = 0;
 
   // out[t] = row ids[t] of the table, times scale.

@@ -33,9 +33,8 @@ int StatusOf(Code code) {
   switch (code) {
     case Code::kBadInput:
     case Code::kUsage:
+    case Code::kUnsupported:  // clients try 5xx again
       return 400;
-    case Code::kUnsupported:
-      return 501;
     case Code::kFailed:
     case Code::kInterrupted:
       break;
@@ -44,10 +43,9 @@ int StatusOf(Code code) {
 }
 
 const char* TypeOf(int status) {
-  return status == 404   ? "not_found_error"
-         : status == 501 ? "not_supported_error"
-         : status < 500  ? "invalid_request_error"
-                         : "server_error";
+  return status == 404  ? "not_found_error"
+         : status < 500 ? "invalid_request_error"
+                        : "server_error";
 }
 
 // What the connections share.

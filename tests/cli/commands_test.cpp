@@ -279,6 +279,13 @@ TEST(Commands, UsageErrors) {
   EXPECT_EQ(RunProgram({"--version"}).out.substr(0, 4), "slm ");
 }
 
+TEST(Commands, EnvironmentTwinsAreReadWhereTheyBelong) {
+  EXPECT_EQ(RunProgram({"doctor"}, "", {"SLM_PORT=tcp://10.0.0.1:80"}).code, 0);
+  EXPECT_EQ(RunProgram({"serve", "-m", Model()}, "", {"SLM_PORT=tcp://10.0.0.1:80"}).code, 2);
+  EXPECT_EQ(RunProgram({"--help"}, "", {"SLM_PORT=x"}).code, 0);
+  EXPECT_EQ(Json({"logits", "-m", Model(), "--ids", "1", "--top", "1"})["logits"].size(), 1u);
+}
+
 TEST(Commands, BadFiles) {
   const TempFolder folder;
   WriteFile(folder / "empty.gguf", "");

@@ -67,8 +67,8 @@ TEST_P(Rows, NormAndGateFillAllForms) {
     BackendCase c(table(), threads);
     for (const bool has_act32 : {false, true})
       for (const bool has_act256 : {false, true}) {
-        const InputForms forms = {
-            .f32 = true, .act32 = has_act32 && has_forms, .act256 = has_act256 && has_forms};
+        const InputForms forms = {.act32 = has_act32 && has_forms,
+                                  .act256 = has_act256 && has_forms};
         InputBuffer normed(rows, k, forms);
         c.backend->Norm(x.data(), w.data(), 1e-5f, normed.input);
         CheckForms(table(), normed);

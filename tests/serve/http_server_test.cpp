@@ -118,7 +118,7 @@ TEST_F(HttpServerTest, ErrorsAreJsonWithTheirStatus) {
   EXPECT_EQ(json::parse(Body(response))["error"]["type"], "invalid_request_error");
   EXPECT_EQ(Status(Exchange(Request("POST /v1/chat/completions",
                                     R"({"messages":[{"role":"user","content":"x"}],"n":3})"))),
-            501);
+            400);
   // An error before the first chunk of a stream is a plain response, too.
   EXPECT_EQ(
       Status(Exchange(Request(

@@ -14,7 +14,6 @@ using kernels::ActFormat;
 void InputForms::Add(const Matrix& matrix) {
   switch (matrix.format()) {
     case ActFormat::kF32:
-      f32 = true;
       break;
     case ActFormat::kAct32:
       act32 = true;
