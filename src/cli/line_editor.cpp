@@ -96,7 +96,8 @@ LineEditor::LineEditor() {
   el_set(terminal_->edit, EL_EDITOR, "emacs");
   el_wset(terminal_->edit, EL_GETCFN, ReadCharacter);
   el_set(terminal_->edit, EL_HIST, history, terminal_->history);
-  el_set(terminal_->edit, EL_ADDFN, "insert-paste", "Insert what is pasted", InsertPaste);
+  // Not el_set, which leaks the copies that it makes of the names.
+  el_wset(terminal_->edit, EL_ADDFN, L"insert-paste", L"Insert what is pasted", InsertPaste);
   el_set(terminal_->edit, EL_BIND, kPasteBegin, "insert-paste", nullptr);
   const char* kind = std::getenv("TERM");
   terminal_->has_paste = kind && std::string_view(kind) != "dumb";
