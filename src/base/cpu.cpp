@@ -32,8 +32,8 @@ std::optional<uint64_t> ReadNumber(const std::string& path) {
 }
 
 // The folders of this process's control groups for `controller` ("" = v2), innermost first.
-std::vector<std::string> CgroupFolders(const std::string& controller) {
-  std::ifstream in("/proc/self/cgroup");
+std::vector<std::string> CgroupFolders(const std::string& root, const std::string& controller) {
+  std::ifstream in(root + "/proc/self/cgroup");
   std::string line;
   std::vector<std::string> folders;
   while (std::getline(in, line)) {
@@ -43,11 +43,11 @@ std::vector<std::string> CgroupFolders(const std::string& controller) {
     bool match = controller.empty() && second == first + 1;
     for (std::string name; std::getline(names, name, ',');) match |= name == controller;
     if (!match) continue;
-    const std::string root = "/sys/fs/cgroup" + (controller.empty() ? "" : "/" + controller);
+    const std::string top = root + "/sys/fs/cgroup" + (controller.empty() ? "" : "/" + controller);
     std::string path = line.substr(second + 1);
     for (; !path.empty() && path != "/"; path.resize(path.rfind('/')))
-      folders.push_back(root + path);
-    folders.push_back(root);
+      folders.push_back(top + path);
+    folders.push_back(top);
   }
   return folders;
 }
@@ -90,17 +90,17 @@ int AllowedCores() {
   return std::max(1, static_cast<int>(cores.size()));
 }
 
-double CpuQuota() {
+double CpuQuota(const std::string& root) {
   double quota = 0;
   const auto tighten = [&](double cores) {
     if (cores > 0) quota = quota == 0 ? cores : std::min(quota, cores);
   };
-  for (const std::string& folder : CgroupFolders("")) {
+  for (const std::string& folder : CgroupFolders(root, "")) {
     std::ifstream in(folder + "/cpu.max");
     double limit = 0, period = 0;
     if (in >> limit >> period && period > 0) tighten(limit / period);
   }
-  for (const std::string& folder : CgroupFolders("cpu")) {
+  for (const std::string& folder : CgroupFolders(root, "cpu")) {
     std::ifstream limit_file(folder + "/cpu.cfs_quota_us"),
         period_file(folder + "/cpu.cfs_period_us");
     double limit = 0, period = 0;
@@ -116,9 +116,9 @@ int DefaultThreads() {
   return quota > 0 ? std::clamp(static_cast<int>(quota), 1, cores) : cores;
 }
 
-MemoryInfo GetMemoryInfo() {
+MemoryInfo GetMemoryInfo(const std::string& root) {
   MemoryInfo info;
-  std::ifstream in("/proc/meminfo");
+  std::ifstream in(root + "/proc/meminfo");
   std::string key, unit;
   for (uint64_t value = 0; in >> key >> value && std::getline(in, unit);) {
     if (key == "MemTotal:") info.total_bytes = value * 1024;
@@ -138,9 +138,9 @@ MemoryInfo GetMemoryInfo() {
         used -= std::min(used, value);
     info.available_bytes = std::min(info.available_bytes, *limit - std::min(*limit, used));
   };
-  for (const std::string& folder : CgroupFolders(""))
+  for (const std::string& folder : CgroupFolders(root, ""))
     limit_by(folder, "/memory.max", "/memory.current", "");
-  for (const std::string& folder : CgroupFolders("memory"))
+  for (const std::string& folder : CgroupFolders(root, "memory"))
     limit_by(folder, "/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_");
   return info;
 }

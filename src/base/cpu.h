@@ -18,8 +18,9 @@ std::string CpuName();
 // Cores that the affinity mask allows; a core with two hardware threads counts once.
 int AllowedCores();
 
-// CPU time that the control group grants, in cores (cgroup v1 and v2); 0 when there is no limit.
-double CpuQuota();
+// CPU time that the control groups grant, in cores (cgroup v1 and v2); 0 when there is no limit.
+// `root`: the folder that has /proc and /sys; tests make their own.
+double CpuQuota(const std::string& root = "");
 
 // AllowedCores, held down to the quota rounded down, at least 1: what computing should use.
 int DefaultThreads();
@@ -29,7 +30,7 @@ struct MemoryInfo {
   uint64_t available_bytes = 0;  // can still be used without swapping, within that limit
 };
 
-MemoryInfo GetMemoryInfo();
+MemoryInfo GetMemoryInfo(const std::string& root = "");
 
 // Of this process, from the kernel's count.
 uint64_t PeakResidentBytes();
