@@ -96,8 +96,26 @@ void Print(const ordered_json& r) {
   for (const auto& [type, bytes] : r.at("bytes_by_type").items())
     std::printf("  %s %s", type.c_str(), FormatBytes(bytes).c_str());
   std::printf("\n");
-  for (const char* part : {"tokenizer", "memory"})
-    std::printf("%s: %s\n", part, r.at(part).dump(-1, ' ', false, replace).c_str());
+  const ordered_json& tokenizer = r.at("tokenizer");
+  if (tokenizer.contains("error")) {
+    std::printf("tokenizer: %s\n", tokenizer.at("error").get<std::string>().c_str());
+  } else {
+    std::printf("tokenizer: %d tokens, %s; an answer ends at", tokenizer.at("tokens").get<int>(),
+                tokenizer.at("adds_bos").get<bool>() ? "begins with BOS" : "no BOS");
+    for (const auto& stop : tokenizer.at("end_of_generation"))
+      std::printf(" %s", stop.at("text").dump(-1, ' ', false, replace).c_str());
+    std::printf("\n");
+  }
+  const ordered_json& memory = r.at("memory");
+  if (memory.contains("error")) {
+    std::printf("memory: %s\n", memory.at("error").get<std::string>().c_str());
+  } else {
+    std::printf("memory: %s = weights %s + keys and values of %lld tokens %s\n",
+                FormatBytes(memory.at("total_bytes")).c_str(),
+                FormatBytes(memory.at("weights_bytes")).c_str(),
+                static_cast<long long>(memory.at("context").get<int64_t>()),
+                FormatBytes(memory.at("kv_bytes")).c_str());
+  }
 }
 
 void Run(const Flags& flags) {

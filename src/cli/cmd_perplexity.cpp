@@ -45,6 +45,7 @@ void Run(Flags flags) {
 void DeclarePerplexity(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
+  app->get_option("--ctx-size")->description("Tokens of a chunk; 0: 512");
   app->add_option("-f,--file", flags->file, "Text to measure on")->required();
   app->add_option("--chunks", flags->chunks, "Chunks of the context's size to measure; -1: all")
       ->capture_default_str();
