@@ -32,7 +32,7 @@ constexpr char kHelp[] =
     "/exit, /bye     leave (Ctrl-D too)\n"
     "A line that ends with \\ goes on in the next; \"\"\" begins and ends a text of several "
     "lines.\n"
-    "Ctrl-C stops an answer.\n";
+    "Ctrl-C stops an answer; the arrow keys bring back what was typed.\n";
 
 constexpr std::string_view kFence = "\"\"\"";  // around a text of several lines
 

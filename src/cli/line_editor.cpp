@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
+#include <filesystem>
 #include <iostream>
 #include <string_view>
 
@@ -20,7 +21,8 @@ struct LineEditor::Terminal {
   EditLine* edit = nullptr;
   History* history = nullptr;
   std::string prompt;
-  bool has_paste = false;  // the terminal marks what is pasted when asked to
+  std::string history_file;  // "": none
+  bool has_paste = false;    // the terminal marks what is pasted when asked to
 };
 
 namespace {
@@ -37,6 +39,21 @@ std::string Replaced(std::string text, std::string_view from, std::string_view t
   for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
     text.replace(at, from.size(), to);
   return text;
+}
+
+// Where what was typed is kept between sessions, by the XDG base directory specification; "" when
+// there is no such place.
+std::string HistoryFile() {
+  const auto of = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::filesystem::path(value ? value : "");
+  };
+  std::filesystem::path folder = of("XDG_STATE_HOME");
+  if (!folder.is_absolute()) folder = of("HOME") / ".local/state";
+  if (!folder.is_absolute()) return "";
+  std::error_code problem;
+  std::filesystem::create_directories(folder / "slm", problem);
+  return problem ? "" : folder / "slm/chat_history";
 }
 
 // libedit asks for the prompt by callback; EL_CLIENTDATA carries it.
@@ -91,6 +108,10 @@ LineEditor::LineEditor() {
   terminal_->history = history_init();
   HistEvent event;
   history(terminal_->history, &event, H_SETSIZE, 1000);
+  history(terminal_->history, &event, H_SETUNIQUE, 1);
+  terminal_->history_file = HistoryFile();
+  if (!terminal_->history_file.empty())
+    history(terminal_->history, &event, H_LOAD, terminal_->history_file.c_str());
   el_set(terminal_->edit, EL_CLIENTDATA, &terminal_->prompt);
   el_set(terminal_->edit, EL_PROMPT, PromptOf);
   el_set(terminal_->edit, EL_EDITOR, "emacs");
@@ -105,6 +126,9 @@ LineEditor::LineEditor() {
 
 LineEditor::~LineEditor() {
   if (!terminal_) return;
+  HistEvent event;  // the file is for its owner alone; that it cannot be written is no harm
+  if (!terminal_->history_file.empty())
+    history(terminal_->history, &event, H_SAVE, terminal_->history_file.c_str());
   history_end(terminal_->history);
   el_end(terminal_->edit);
 }

@@ -97,6 +97,22 @@ TEST(Chat, InterruptStopsTheAnswerAndNotTheProgram) {
   EXPECT_EQ(chat.Wait(), 0) << chat.screen();
 }
 
+TEST(Chat, RemembersWhatWasTyped) {
+  const TempFolder folder;
+  for (const char* keys : {"first question\r", "\x10\x10\r"}) {  // Ctrl-P goes back past /save
+    TerminalProgram chat(ChatArgs("1"), folder.path());
+    ASSERT_TRUE(chat.Expect("> "));
+    chat.Type(keys);
+    ASSERT_TRUE(chat.Expect("\n> ")) << chat.screen();
+    chat.Type("/save " + (folder / "chat.json") + "\r");
+    ASSERT_TRUE(chat.Expect("saved 2 messages")) << chat.screen();
+    ASSERT_TRUE(chat.Expect("> "));
+    chat.Type("\x04");
+    ASSERT_EQ(chat.Wait(), 0);
+    EXPECT_EQ(json::parse(ReadFile(folder / "chat.json"))[0]["content"], "first question");
+  }
+}
+
 TEST(Chat, EndsWithItsInput) {
   const ProgramResult r = RunProgram(ChatArgs("3"), "hello\n/exit\n");
   EXPECT_EQ(r.code, 0) << r.err;

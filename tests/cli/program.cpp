@@ -47,13 +47,14 @@ ProgramResult RunProgram(const std::vector<std::string>& args, const std::string
   return {CodeOf(status), ReadFile(out), ReadFile(err)};
 }
 
-TerminalProgram::TerminalProgram(const std::vector<std::string>& args) {
+TerminalProgram::TerminalProgram(const std::vector<std::string>& args, const std::string& state) {
   winsize size = {};
   size.ws_row = 50;
   size.ws_col = 200;
   pid_ = forkpty(&fd_, nullptr, nullptr, &size);
   if (pid_ == 0) {
     setenv("TERM", "dumb", 1);
+    setenv("XDG_STATE_HOME", state.c_str(), 1);
     Execute(args);
   }
 }

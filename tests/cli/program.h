@@ -20,7 +20,8 @@ ProgramResult RunProgram(const std::vector<std::string>& args, const std::string
 // The program on a terminal of its own.
 class TerminalProgram {
  public:
-  explicit TerminalProgram(const std::vector<std::string>& args);
+  // What it keeps between sessions is in `state`.
+  TerminalProgram(const std::vector<std::string>& args, const std::string& state = "/dev/null");
   ~TerminalProgram();
   TerminalProgram(const TerminalProgram&) = delete;
   TerminalProgram& operator=(const TerminalProgram&) = delete;
