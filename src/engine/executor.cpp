@@ -13,6 +13,10 @@ constexpr int64_t kLogitRows = 32;  // computed at once: bounds [rows, V]
 
 int64_t Pad(int64_t n) { return (n + 15) / 16 * 16; }
 
+// Floats from row to row: an odd number of cache lines, so that a column of rows spreads over the
+// sets of the caches.
+int64_t Stride(int64_t n) { return Pad(n) + (Pad(n) / 16 % 2 == 0 ? 16 : 0); }
+
 // Places for products side by side in one row.
 struct Side {
   int64_t at = 0;
@@ -55,8 +59,8 @@ void Executor::Resize(int64_t rows) {
   const model::Hparams& h = model_->hparams();
   const int64_t q = h.heads * h.head_dim, kv = h.kv_heads * h.head_dim;
   const int64_t input = std::max({h.d_model, q, h.ffn});
-  wide_stride_ = std::max(Pad(q) + 2 * Pad(kv), 2 * Pad(h.ffn));
-  out_stride_ = Pad(h.d_model);
+  wide_stride_ = Stride(std::max(Pad(q) + 2 * Pad(kv), 2 * Pad(h.ffn)));
+  out_stride_ = Stride(h.d_model);
   const int64_t half_rope = h.rope_dim / 2;
   // Two passes over the same list: the first counts, the second places.
   size_t bytes = 0;
@@ -197,7 +201,7 @@ void Executor::RunFeedForward(int64_t layer) {
 void Executor::RunHead(std::span<const BatchItem> batch, const LogitSink& sink) {
   const model::Hparams& h = model_->hparams();
   const model::Weights& w = model_->weights();
-  const int64_t stride = Pad(h.vocab);
+  const int64_t stride = Stride(h.vocab);
   int64_t row = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
     const auto count = static_cast<int64_t>(batch[i].tokens.size());
