@@ -199,7 +199,12 @@ class Connections {
     auto is_done = std::make_unique<std::atomic<bool>>(false);
     std::atomic<bool>* done = is_done.get();
     threads_.push_back({std::move(is_done), std::jthread([c = std::move(connection), done] {
-                          c->Run();
+                          try {
+                            c->Run();
+                          } catch (...) {
+                            // Not even the error could be sent, as when memory is out: the client
+                            // sees its connection close, the others go on.
+                          }
                           done->store(true);
                         })});
   }
@@ -252,6 +257,8 @@ void Serve(const ServedModel& model, const ServerOptions& options) {
       io.run_one_for(kPoll);
       if (options.is_stopped()) acceptor.cancel(error);
     }
+    // As when there are too many open files: it may pass.
+    if (!has_client) std::this_thread::sleep_for(kPoll);
     if (has_client)
       connections.Add(
           std::make_unique<Connection>(std::move(client_io), std::move(socket), &server));
