@@ -1,5 +1,6 @@
-// Lines from a terminal with editing and history (libedit), kept between sessions, or plain lines from a pipe. A text of
-// several lines that is pasted stays one line to edit; its line breaks are shown as U+23CE.
+// Lines from a terminal with editing and history (libedit), kept between sessions, or plain lines
+// from a pipe. A text of several lines that is pasted stays one line to edit; its line breaks are
+// shown as U+23CE.
 #pragma once
 
 #include <memory>
