@@ -1,6 +1,9 @@
 #include "format/gguf.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -128,6 +131,13 @@ const GgufTensor& GgufFile::Get(std::string_view name) const {
   const GgufTensor* tensor = Find(name);
   if (!tensor) throw Error(Code::kBadInput, "{}: tensor {} is missing", path_, Quoted(name));
   return *tensor;
+}
+
+bool GgufFile::Reads(const std::string& path) const {
+  std::error_code ignored;
+  return std::any_of(maps_.begin(), maps_.end(), [&](const MappedFile& map) {
+    return std::filesystem::equivalent(map.path(), path, ignored);
+  });
 }
 
 void GgufFile::Release(const GgufTensor& tensor) const {

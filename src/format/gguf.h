@@ -68,6 +68,9 @@ class GgufFile {
   // Throws kBadInput naming the tensor when it is missing.
   const GgufTensor& Get(std::string_view name) const;
 
+  // Whether `path` is the file or one of its parts, under whatever name.
+  bool Reads(const std::string& path) const;
+
   // Gives the tensor's pages back to the system; they are read from the file again on next use.
   void Release(const GgufTensor& tensor) const;
 

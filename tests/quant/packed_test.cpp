@@ -48,6 +48,18 @@ class Packed : public ::testing::TestWithParam<Type> {
   Grid grid() const { return GridOf(GetParam()); }
 };
 
+TEST_P(Packed, IntegersGoBackIntoTheirBlock) {
+  std::mt19937 rng(50);
+  std::vector<uint8_t> block(Traits(type()).block_bytes), again(block.size());
+  for (int round = 0; round < 1000; ++round) {
+    for (uint8_t& byte : block) byte = static_cast<uint8_t>(rng());
+    IntegerBlock x;
+    ToIntegers(type(), block.data(), &x);
+    FromIntegers(type(), x, again.data());
+    ASSERT_EQ(block, again);
+  }
+}
+
 TEST_P(Packed, ComesBackForAnyBytesAndAnyNumberOfRows) {
   std::mt19937 rng(51);
   for (int rows = 1; rows <= kPanelRows; ++rows)

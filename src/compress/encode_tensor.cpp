@@ -1,0 +1,60 @@
+#include "compress/encode_tensor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+
+namespace slm::compress {
+namespace {
+
+constexpr int64_t kTaskElements = 1 << 16;   // what a thread takes at a time, at least a row
+constexpr int64_t kPieceElements = 1 << 22;  // what is handed on at once
+
+void CheckFinite(const EncodeOptions& options, const float* x, int64_t k, int64_t row) {
+  for (int64_t i = 0; i < k; ++i)
+    if (!std::isfinite(x[i]))
+      throw Error(Code::kBadInput,
+                  "tensor {}: {} in row {}, column {}: the checkpoint is broken; --force takes it "
+                  "as it is",
+                  options.name, x[i], row, i);
+}
+
+}  // namespace
+
+void EncodeTensor(const RowSource& source, const EncodeOptions& options, ThreadPool* pool,
+                  const std::function<void(std::span<const uint8_t>)>& sink) {
+  const quant::TypeTraits& traits = quant::Traits(options.type);
+  const int64_t k = source.k;
+  SLM_CHECK(k % traits.block_size == 0);
+  SLM_CHECK(options.importance.empty() || static_cast<int64_t>(options.importance.size()) == k);
+  const float* importance = options.importance.empty() ? nullptr : options.importance.data();
+  const size_t row_bytes = static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
+  const int64_t per_task = std::max<int64_t>(1, kTaskElements / k);
+  const int64_t per_piece = per_task * std::max<int64_t>(1, kPieceElements / (per_task * k));
+  std::vector<uint8_t> piece;
+  for (int64_t first = 0; first < source.rows; first += per_piece) {
+    const int64_t count = std::min(per_piece, source.rows - first);
+    piece.resize(static_cast<size_t>(count) * row_bytes);
+    pool->ParallelFor((count + per_task - 1) / per_task, [&](int64_t task, int) {
+      thread_local std::vector<float> floats;
+      const int64_t begin = task * per_task, rows = std::min(per_task, count - begin);
+      floats.resize(static_cast<size_t>(rows * k));
+      source.read(first + begin, rows, floats.data());
+      for (int64_t r = 0; r < rows; ++r) {
+        const float* x = floats.data() + r * k;
+        if (!options.allows_non_finite) CheckFinite(options, x, k, first + begin + r);
+        uint8_t* to = piece.data() + static_cast<size_t>(begin + r) * row_bytes;
+        if (importance)
+          traits.encode_weighted(x, importance, to, k);
+        else
+          traits.encode(x, to, k);
+      }
+    });
+    sink(piece);
+  }
+}
+
+}  // namespace slm::compress

@@ -1,0 +1,133 @@
+#include "compress/quantizer.h"
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/thread_pool.h"
+#include "compress/encode_tensor.h"
+#include "compress/importance.h"
+#include "format/gguf_writer.h"
+
+namespace slm::compress {
+namespace {
+
+// Of the layout of quantized blocks; it has been 2 since 2023.
+constexpr uint32_t kQuantizationVersion = 2;
+
+bool IsFloat(quant::Type type) { return quant::Traits(type).block_size == 1; }
+
+RowSource SourceOf(const format::GgufTensor& tensor) {
+  const quant::TypeTraits& traits = quant::Traits(tensor.type);
+  const int64_t k = tensor.dims[0];
+  return {tensor.elements / k, k, [&tensor, &traits, k](int64_t first, int64_t count, float* out) {
+            traits.decode(tensor.data.data() + static_cast<size_t>(first) * tensor.row_bytes(), out,
+                          count * k);
+          }};
+}
+
+std::span<const float> ImportanceOf(const QuantizeOptions& options,
+                                    const format::GgufTensor& tensor) {
+  if (!options.importance) return {};
+  const std::span<const float> importance = options.importance->Find(tensor.name);
+  if (!importance.empty() && static_cast<int64_t>(importance.size()) != tensor.dims[0])
+    throw Error(Code::kBadInput,
+                "tensor {} has rows of {} elements, the importance matrix {} columns for it: it "
+                "belongs to another model",
+                tensor.name, tensor.dims[0], importance.size());
+  return importance;
+}
+
+void SetMetadata(const format::GgufFile& file, const QuantizeOptions& options,
+                 format::GgufWriter* writer) {
+  writer->CopyAll(file.metadata());
+  for (const char* key : {"split.no", "split.count", "split.tensors.count"}) writer->Remove(key);
+  writer->Set<uint32_t>("general.quantization_version", kQuantizationVersion);
+  writer->Set<uint32_t>("general.file_type", options.recipe->file_type);
+  if (options.importance) {
+    writer->SetString("quantize.imatrix.file", options.importance_file);
+    const std::vector<std::string>& datasets = options.importance->datasets();
+    if (!datasets.empty()) writer->SetString("quantize.imatrix.dataset", datasets.front());
+    writer->Set<uint32_t>("quantize.imatrix.entries_count",
+                          static_cast<uint32_t>(options.importance->size()));
+    writer->Set<uint32_t>("quantize.imatrix.chunks_count",
+                          static_cast<uint32_t>(options.importance->chunks()));
+  }
+}
+
+}  // namespace
+
+size_t TensorPlan::bytes() const {
+  const quant::TypeTraits& traits = quant::Traits(type);
+  return static_cast<size_t>(tensor->elements / traits.block_size) * traits.block_bytes;
+}
+
+std::vector<TensorPlan> PlanQuantization(const format::GgufFile& file,
+                                         const QuantizeOptions& options) {
+  ModelFacts facts = ReadModelFacts(file);
+  facts.has_importance = options.importance != nullptr;
+  std::vector<TensorPlan> plan;
+  size_t known = 0;
+  for (const format::GgufTensor& tensor : file.tensors()) {
+    TensorPlan entry = {&tensor, tensor.type, tensor.type};
+    if (IsQuantized(tensor.name, tensor.num_dims)) {
+      const TypeChoice choice =
+          ChooseType(*options.recipe, facts, options.overrides, tensor.name, tensor.dims[0]);
+      entry.type = choice.type;
+      entry.wanted = choice.wanted;
+      if (!ImportanceOf(options, tensor).empty()) ++known;
+    }
+    plan.push_back(entry);
+  }
+  if (options.importance && known == 0)
+    throw Error(Code::kBadInput, "{}: the importance matrix has none of the model's tensors",
+                options.importance_file);
+  return plan;
+}
+
+std::vector<const TensorPlan*> Requantized(std::span<const TensorPlan> plan) {
+  std::vector<const TensorPlan*> list;
+  for (const TensorPlan& entry : plan)
+    if (entry.type != entry.tensor->type && !IsFloat(entry.tensor->type)) list.push_back(&entry);
+  return list;
+}
+
+std::vector<const TensorPlan*> FellBack(std::span<const TensorPlan> plan) {
+  std::vector<const TensorPlan*> list;
+  for (const TensorPlan& entry : plan)
+    if (entry.type != entry.wanted) list.push_back(&entry);
+  return list;
+}
+
+void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan,
+                  const QuantizeOptions& options, const std::string& path, ThreadPool* pool,
+                  Progress* progress) {
+  if (file.Reads(path))
+    throw Error(Code::kUsage, "{} is what is read; name another file for the result", path);
+  format::GgufWriter writer(path, file.alignment());
+  SetMetadata(file, options, &writer);
+  uint64_t total = 0, done = 0;
+  for (const TensorPlan& entry : plan) {
+    const format::GgufTensor& tensor = *entry.tensor;
+    writer.Declare(tensor.name, entry.type,
+                   {tensor.dims.data(), static_cast<size_t>(tensor.num_dims)});
+    total += tensor.bytes();
+  }
+  if (progress) progress->Start("quantizing", ProgressUnit::kBytes, 0, total);
+  for (const TensorPlan& entry : plan) {
+    const format::GgufTensor& tensor = *entry.tensor;
+    if (entry.type == tensor.type && !IsFloat(tensor.type)) {
+      writer.Append(tensor.data);
+    } else {  // floats also where the type stays: they are looked at on the way
+      const EncodeOptions encode = {tensor.name, entry.type, ImportanceOf(options, tensor),
+                                    options.allows_non_finite};
+      EncodeTensor(SourceOf(tensor), encode, pool,
+                   [&](std::span<const uint8_t> piece) { writer.Append(piece); });
+    }
+    file.Release(tensor);
+    done += tensor.bytes();
+    if (progress) progress->Update(done);
+  }
+  if (progress) progress->Finish();
+  writer.Finish();
+}
+
+}  // namespace slm::compress

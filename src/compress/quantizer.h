@@ -1,0 +1,54 @@
+// Quantizes a model file: every tensor in turn, from the types it has to those of a recipe.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compress/recipe.h"
+#include "format/gguf.h"
+
+namespace slm {
+class Progress;
+class ThreadPool;
+}  // namespace slm
+
+namespace slm::compress {
+
+class Importance;
+
+struct TensorPlan {
+  const format::GgufTensor* tensor = nullptr;
+  quant::Type type = quant::Type::kF32;    // in the new file
+  quant::Type wanted = quant::Type::kF32;  // differs when its rows do not divide by the block
+
+  size_t bytes() const;  // in the new file
+};
+
+struct QuantizeOptions {
+  const Recipe* recipe = nullptr;
+  std::vector<TypeOverride> overrides;
+  const Importance* importance = nullptr;  // null: all columns count alike
+  std::string importance_file;             // noted in the new file
+  bool allows_non_finite = false;
+};
+
+// Which type every tensor gets, in the order of the file. Throws kBadInput when an importance
+// matrix does not belong to the model.
+std::vector<TensorPlan> PlanQuantization(const format::GgufFile& file,
+                                         const QuantizeOptions& options);
+
+// Tensors of a quantized type that get another one: their error adds to that of before.
+std::vector<const TensorPlan*> Requantized(std::span<const TensorPlan> plan);
+
+// Rows whose length a type's block does not divide, and so got another type.
+std::vector<const TensorPlan*> FellBack(std::span<const TensorPlan> plan);
+
+// Writes `path`. Throws kBadInput naming a tensor with NaN or infinity, kUsage when `path` is one
+// of the files read, kFailed when the disk is full.
+void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan,
+                  const QuantizeOptions& options, const std::string& path, ThreadPool* pool,
+                  Progress* progress);
+
+}  // namespace slm::compress

@@ -1,0 +1,67 @@
+// Which type each tensor of a model gets. The recipes, their names and the fallbacks are those of
+// llama.cpp's quantizer (src/llama-quant.cpp, 2026-10), so that a name means the same file size in
+// both.
+#pragma once
+
+#include <cstdint>
+#include <regex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/gguf.h"
+#include "quant/type.h"
+
+namespace slm::compress {
+
+struct Recipe {
+  const char* name;    // "Q4_K_M"
+  quant::Type base;    // what most matrices get
+  uint32_t file_type;  // general.file_type
+};
+
+// In the order of size, smallest first; the float types last.
+std::span<const Recipe> AllRecipes();
+
+// In any case. Throws kUsage, listing the known ones.
+const Recipe& FindRecipe(std::string_view name);
+
+// What a recipe needs to know of a model beside the tensor.
+struct ModelFacts {
+  int64_t layers = 0;
+  int64_t heads_per_kv_head = 1;
+  bool has_output = false;      // else the embedding is the output, too
+  bool has_importance = false;  // an importance matrix is used
+};
+
+// Throws kBadInput when the metadata lacks what is needed.
+ModelFacts ReadModelFacts(const format::GgufFile& file);
+
+// A type for the tensors whose name the expression finds something in.
+struct TypeOverride {
+  std::regex pattern;
+  quant::Type type;
+  // From "PATTERN=TYPE". Throws kUsage.
+  static TypeOverride Parse(const std::string& text);
+};
+
+struct TypeChoice {
+  quant::Type type;
+  quant::Type wanted;  // differs when rows do not divide by its block
+};
+
+// Matrices are quantized; vectors, norms and what else is small stay as they are.
+bool IsQuantized(std::string_view name, int num_dims);
+
+// The type of a tensor with rows of `row_elements`, IsQuantized. The first override that matches
+// wins over the recipe.
+TypeChoice ChooseType(const Recipe& recipe, const ModelFacts& facts,
+                      std::span<const TypeOverride> overrides, const std::string& name,
+                      int64_t row_elements);
+
+// `wanted`, or the type that stands in for it where rows of that many elements do not divide by its
+// block.
+quant::Type FallbackType(quant::Type wanted, int64_t row_elements);
+
+}  // namespace slm::compress
