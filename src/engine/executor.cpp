@@ -9,6 +9,8 @@
 namespace slm::engine {
 namespace {
 
+using model::Slot;
+
 constexpr int64_t kLogitRows = 32;  // computed at once: bounds [rows, V]
 
 int64_t Pad(int64_t n) { return (n + 15) / 16 * 16; }
@@ -99,6 +101,16 @@ ops::Input Executor::MakeInput(int64_t rows, int64_t k,
   return input;
 }
 
+void Executor::Observe(int64_t layer, std::initializer_list<Slot> readers,
+                       const ops::Input& input) {
+  if (!observer_) return;
+  std::vector<Slot> there;
+  for (const Slot slot : readers)
+    if (model_->file().Find(TensorName(model::TensorTable()[static_cast<size_t>(slot)], layer)))
+      there.push_back(slot);
+  observer_->OnInput(layer, there, input.rows, input.k, input.f32);
+}
+
 void Executor::FillPositions(std::span<const BatchItem> batch) {
   const model::Hparams& h = model_->hparams();
   int64_t row = 0;
@@ -128,6 +140,7 @@ void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer) {
 
   const ops::Input input = MakeInput(rows_, h.d_model, {&w.q, &w.k, &w.v});
   backend_->Norm(x_, w.attn_norm.data(), h.eps, input);
+  Observe(layer, {Slot::kAttnQ, Slot::kAttnK, Slot::kAttnV, Slot::kAttnQkv}, input);
   const ops::Product products[] = {{&w.q, OrNull(w.q_bias), q, wide_stride_},
                                    {&w.k, OrNull(w.k_bias), k, wide_stride_},
                                    {&w.v, OrNull(w.v_bias), v, wide_stride_}};
@@ -175,6 +188,7 @@ void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer) {
 
   const ops::Input attended = MakeInput(rows_, q_dim, {&w.output});
   backend_->Prepare(attended);
+  Observe(layer, {Slot::kAttnOutput}, attended);
   const ops::Product output = {&w.output, nullptr, out_, out_stride_};
   backend_->MatMul(attended, {&output, 1});
   backend_->AddTo(out_, out_stride_, OrNull(w.post_attn_norm), h.eps, rows_, h.d_model, x_);
@@ -188,11 +202,13 @@ void Executor::RunFeedForward(int64_t layer) {
   float* up = wide_ + side.Take(h.ffn);
   const ops::Input input = MakeInput(rows_, h.d_model, {&w.gate, &w.up});
   backend_->Norm(x_, w.ffn_norm.data(), h.eps, input);
+  Observe(layer, {Slot::kFfnGate, Slot::kFfnUp}, input);
   const ops::Product products[] = {{&w.gate, nullptr, gate, wide_stride_},
                                    {&w.up, nullptr, up, wide_stride_}};
   backend_->MatMul(input, products);
   const ops::Input gated = MakeInput(rows_, h.ffn, {&w.down});
   backend_->Gate(model_->family().activation, gate, up, wide_stride_, gated);
+  Observe(layer, {Slot::kFfnDown}, gated);
   const ops::Product down = {&w.down, nullptr, out_, out_stride_};
   backend_->MatMul(gated, {&down, 1});
   backend_->AddTo(out_, out_stride_, OrNull(w.post_ffn_norm), h.eps, rows_, h.d_model, x_);
@@ -202,6 +218,7 @@ void Executor::RunHead(std::span<const BatchItem> batch, const LogitSink& sink) 
   const model::Hparams& h = model_->hparams();
   const model::Weights& w = model_->weights();
   const int64_t stride = Stride(h.vocab);
+  const bool is_tied = model_->file().Find("output.weight") == nullptr;
   int64_t row = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
     const auto count = static_cast<int64_t>(batch[i].tokens.size());
@@ -213,6 +230,7 @@ void Executor::RunHead(std::span<const BatchItem> batch, const LogitSink& sink) 
       const ops::Input input = MakeInput(rows, h.d_model, {&w.output});
       backend_->Norm(x_ + (row + count - wanted + done) * h.d_model, w.output_norm.data(), h.eps,
                      input);
+      Observe(0, {is_tied ? Slot::kTokenEmbd : Slot::kOutput}, input);
       const ops::Product product = {&w.output, nullptr, logits_.data(), stride};
       backend_->MatMul(input, {&product, 1});
       for (int64_t r = 0; r < rows; ++r) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "engine/input_observer.h"
 #include "engine/session.h"
 
 namespace slm::engine {
@@ -40,6 +41,10 @@ class Executor {
   std::span<const float> Extend(Session* session, std::span<const int32_t> tokens,
                                 const std::function<bool()>& is_cancelled = {});
 
+  // Shows it the inputs of all products from now on; nullptr: nobody watches. It must outlive its
+  // use. Products of the output are seen of the rows that want logits.
+  void set_observer(InputObserver* observer) { observer_ = observer; }
+
  private:
   void Check(std::span<const BatchItem> batch) const;
   void Resize(int64_t rows);
@@ -47,10 +52,13 @@ class Executor {
   void RunFeedForward(int64_t layer);
   void RunHead(std::span<const BatchItem> batch, const LogitSink& sink);
   void FillPositions(std::span<const BatchItem> batch);
+  // Tells the observer of `input`, which those of `readers` read that the file has.
+  void Observe(int64_t layer, std::initializer_list<model::Slot> readers, const ops::Input& input);
   ops::Input MakeInput(int64_t rows, int64_t k, std::initializer_list<const ops::Matrix*> readers);
 
   std::shared_ptr<const Model> model_;
   ops::Backend* backend_;
+  InputObserver* observer_ = nullptr;
   int64_t rows_ = 0;           // of the batch in progress
   int64_t rows_capacity_ = 0;  // of the arena
   AlignedBuffer arena_;
