@@ -28,6 +28,7 @@ void DeclareLogits(CLI::App* app);
 void DeclareModels(CLI::App* app);
 void DeclarePerplexity(CLI::App* app);
 void DeclarePull(CLI::App* app);
+void DeclareQuantize(CLI::App* app);
 void DeclareRun(CLI::App* app);
 void DeclareServe(CLI::App* app);
 void DeclareTemplate(CLI::App* app);

@@ -1,7 +1,6 @@
 #include "compress/encode_tensor.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "base/error.h"
@@ -13,24 +12,14 @@ namespace {
 constexpr int64_t kTaskElements = 1 << 16;   // what a thread takes at a time, at least a row
 constexpr int64_t kPieceElements = 1 << 22;  // what is handed on at once
 
-void CheckFinite(const EncodeOptions& options, const float* x, int64_t k, int64_t row) {
-  for (int64_t i = 0; i < k; ++i)
-    if (!std::isfinite(x[i]))
-      throw Error(Code::kBadInput,
-                  "tensor {}: {} in row {}, column {}: the checkpoint is broken; --force takes it "
-                  "as it is",
-                  options.name, x[i], row, i);
-}
-
 }  // namespace
 
-void EncodeTensor(const RowSource& source, const EncodeOptions& options, ThreadPool* pool,
-                  const std::function<void(std::span<const uint8_t>)>& sink) {
-  const quant::TypeTraits& traits = quant::Traits(options.type);
+void EncodeTensor(const RowSource& source, quant::Type type, std::span<const float> importance,
+                  ThreadPool* pool, const std::function<void(std::span<const uint8_t>)>& sink) {
+  const quant::TypeTraits& traits = quant::Traits(type);
   const int64_t k = source.k;
   SLM_CHECK(k % traits.block_size == 0);
-  SLM_CHECK(options.importance.empty() || static_cast<int64_t>(options.importance.size()) == k);
-  const float* importance = options.importance.empty() ? nullptr : options.importance.data();
+  SLM_CHECK(importance.empty() || static_cast<int64_t>(importance.size()) == k);
   const size_t row_bytes = static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
   const int64_t per_task = std::max<int64_t>(1, kTaskElements / k);
   const int64_t per_piece = per_task * std::max<int64_t>(1, kPieceElements / (per_task * k));
@@ -45,12 +34,11 @@ void EncodeTensor(const RowSource& source, const EncodeOptions& options, ThreadP
       source.read(first + begin, rows, floats.data());
       for (int64_t r = 0; r < rows; ++r) {
         const float* x = floats.data() + r * k;
-        if (!options.allows_non_finite) CheckFinite(options, x, k, first + begin + r);
         uint8_t* to = piece.data() + static_cast<size_t>(begin + r) * row_bytes;
-        if (importance)
-          traits.encode_weighted(x, importance, to, k);
-        else
+        if (importance.empty())
           traits.encode(x, to, k);
+        else
+          traits.encode_weighted(x, importance.data(), to, k);
       }
     });
     sink(piece);

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <string>
 
 #include "quant/type.h"
 
@@ -21,16 +20,9 @@ struct RowSource {
   std::function<void(int64_t first, int64_t count, float* out)> read;
 };
 
-struct EncodeOptions {
-  std::string name;  // of the tensor, for messages
-  quant::Type type = quant::Type::kF32;
-  std::span<const float> importance;  // [k], of every column; empty: all alike
-  bool allows_non_finite = false;
-};
-
-// Hands the encoded rows to `sink` in their order, piece by piece. Throws kBadInput for NaN and
-// infinity, naming the tensor and the place, unless they are allowed.
-void EncodeTensor(const RowSource& source, const EncodeOptions& options, ThreadPool* pool,
-                  const std::function<void(std::span<const uint8_t>)>& sink);
+// Hands the rows, encoded, to `sink` in their order, piece by piece. `importance` is [k], of every
+// column; empty: all alike.
+void EncodeTensor(const RowSource& source, quant::Type type, std::span<const float> importance,
+                  ThreadPool* pool, const std::function<void(std::span<const uint8_t>)>& sink);
 
 }  // namespace slm::compress

@@ -1,5 +1,7 @@
 #include "compress/quantizer.h"
 
+#include <cmath>
+
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
@@ -15,13 +17,13 @@ constexpr uint32_t kQuantizationVersion = 2;
 
 bool IsFloat(quant::Type type) { return quant::Traits(type).block_size == 1; }
 
-RowSource SourceOf(const format::GgufTensor& tensor) {
-  const quant::TypeTraits& traits = quant::Traits(tensor.type);
-  const int64_t k = tensor.dims[0];
-  return {tensor.elements / k, k, [&tensor, &traits, k](int64_t first, int64_t count, float* out) {
-            traits.decode(tensor.data.data() + static_cast<size_t>(first) * tensor.row_bytes(), out,
-                          count * k);
-          }};
+void CheckFinite(const std::string& name, const float* x, int64_t k, int64_t row) {
+  for (int64_t i = 0; i < k; ++i)
+    if (!std::isfinite(x[i]))
+      throw Error(Code::kBadInput,
+                  "tensor {}: {} in row {}, column {}: the weights are broken; --force takes them "
+                  "as they are",
+                  name, x[i], row, i);
 }
 
 std::span<const float> ImportanceOf(const QuantizeOptions& options,
@@ -34,23 +36,6 @@ std::span<const float> ImportanceOf(const QuantizeOptions& options,
                 "belongs to another model",
                 tensor.name, tensor.dims[0], importance.size());
   return importance;
-}
-
-void SetMetadata(const format::GgufFile& file, const QuantizeOptions& options,
-                 format::GgufWriter* writer) {
-  writer->CopyAll(file.metadata());
-  for (const char* key : {"split.no", "split.count", "split.tensors.count"}) writer->Remove(key);
-  writer->Set<uint32_t>("general.quantization_version", kQuantizationVersion);
-  writer->Set<uint32_t>("general.file_type", options.recipe->file_type);
-  if (options.importance) {
-    writer->SetString("quantize.imatrix.file", options.importance_file);
-    const std::vector<std::string>& datasets = options.importance->datasets();
-    if (!datasets.empty()) writer->SetString("quantize.imatrix.dataset", datasets.front());
-    writer->Set<uint32_t>("quantize.imatrix.entries_count",
-                          static_cast<uint32_t>(options.importance->size()));
-    writer->Set<uint32_t>("quantize.imatrix.chunks_count",
-                          static_cast<uint32_t>(options.importance->chunks()));
-  }
 }
 
 }  // namespace
@@ -97,33 +82,70 @@ std::vector<const TensorPlan*> FellBack(std::span<const TensorPlan> plan) {
   return list;
 }
 
+void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& options,
+                          format::GgufWriter* writer) {
+  writer->CopyAll(file.metadata());
+  for (const char* key : {"split.no", "split.count", "split.tensors.count"}) writer->Remove(key);
+  writer->Set<uint32_t>("general.quantization_version", kQuantizationVersion);
+  writer->Set<uint32_t>("general.file_type", options.recipe->file_type);
+  if (options.importance) {
+    writer->SetString("quantize.imatrix.file", options.importance_file);
+    const std::vector<std::string>& datasets = options.importance->datasets();
+    if (!datasets.empty()) writer->SetString("quantize.imatrix.dataset", datasets.front());
+    writer->Set<uint32_t>("quantize.imatrix.entries_count",
+                          static_cast<uint32_t>(options.importance->size()));
+    writer->Set<uint32_t>("quantize.imatrix.chunks_count",
+                          static_cast<uint32_t>(options.importance->chunks()));
+  }
+}
+
+void DeclareTensor(const TensorPlan& entry, format::GgufWriter* writer) {
+  const format::GgufTensor& tensor = *entry.tensor;
+  writer->Declare(tensor.name, entry.type,
+                  {tensor.dims.data(), static_cast<size_t>(tensor.num_dims)});
+}
+
+RowSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& options) {
+  const int64_t k = tensor.dims[0];
+  return {tensor.elements / k, k, [&](int64_t first, int64_t count, float* out) {
+            const int64_t row = tensor.dims[0];
+            quant::Traits(tensor.type)
+                .decode(tensor.data.data() + static_cast<size_t>(first) * tensor.row_bytes(), out,
+                        count * row);
+            if (options.allows_non_finite) return;
+            for (int64_t r = 0; r < count; ++r)
+              CheckFinite(tensor.name, out + r * row, row, first + r);
+          }};
+}
+
+void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options, ThreadPool* pool,
+                  format::GgufWriter* writer) {
+  const format::GgufTensor& tensor = *entry.tensor;
+  if (entry.type == tensor.type && !IsFloat(tensor.type)) {
+    writer->Append(tensor.data);
+  } else {  // floats also where the type stays: they are looked at on the way
+    EncodeTensor(RowsOf(tensor, options), entry.type, ImportanceOf(options, tensor), pool,
+                 [&](std::span<const uint8_t> piece) { writer->Append(piece); });
+  }
+}
+
 void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan,
                   const QuantizeOptions& options, const std::string& path, ThreadPool* pool,
                   Progress* progress) {
   if (file.Reads(path))
     throw Error(Code::kUsage, "{} is what is read; name another file for the result", path);
   format::GgufWriter writer(path, file.alignment());
-  SetMetadata(file, options, &writer);
+  SetQuantizedMetadata(file, options, &writer);
   uint64_t total = 0, done = 0;
   for (const TensorPlan& entry : plan) {
-    const format::GgufTensor& tensor = *entry.tensor;
-    writer.Declare(tensor.name, entry.type,
-                   {tensor.dims.data(), static_cast<size_t>(tensor.num_dims)});
-    total += tensor.bytes();
+    DeclareTensor(entry, &writer);
+    total += entry.tensor->bytes();
   }
   if (progress) progress->Start("quantizing", ProgressUnit::kBytes, 0, total);
   for (const TensorPlan& entry : plan) {
-    const format::GgufTensor& tensor = *entry.tensor;
-    if (entry.type == tensor.type && !IsFloat(tensor.type)) {
-      writer.Append(tensor.data);
-    } else {  // floats also where the type stays: they are looked at on the way
-      const EncodeOptions encode = {tensor.name, entry.type, ImportanceOf(options, tensor),
-                                    options.allows_non_finite};
-      EncodeTensor(SourceOf(tensor), encode, pool,
-                   [&](std::span<const uint8_t> piece) { writer.Append(piece); });
-    }
-    file.Release(tensor);
-    done += tensor.bytes();
+    AppendTensor(entry, options, pool, &writer);
+    file.Release(*entry.tensor);
+    done += entry.tensor->bytes();
     if (progress) progress->Update(done);
   }
   if (progress) progress->Finish();

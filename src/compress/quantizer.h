@@ -6,12 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "compress/encode_tensor.h"
 #include "compress/recipe.h"
 #include "format/gguf.h"
 
 namespace slm {
 class Progress;
 class ThreadPool;
+namespace format {
+class GgufWriter;
+}
 }  // namespace slm
 
 namespace slm::compress {
@@ -50,5 +54,14 @@ std::vector<const TensorPlan*> FellBack(std::span<const TensorPlan> plan);
 void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan,
                   const QuantizeOptions& options, const std::string& path, ThreadPool* pool,
                   Progress* progress);
+
+// The steps of QuantizeFile, for who goes through the tensors in another order.
+void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& options,
+                          format::GgufWriter* writer);
+void DeclareTensor(const TensorPlan& entry, format::GgufWriter* writer);
+void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options, ThreadPool* pool,
+                  format::GgufWriter* writer);
+// The rows of a tensor; reading them throws as QuantizeFile does for NaN and infinity.
+RowSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& options);
 
 }  // namespace slm::compress

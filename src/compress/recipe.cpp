@@ -133,6 +133,11 @@ TypeOverride TypeOverride::Parse(const std::string& text) {
   }
 }
 
+int64_t LayerOfTensor(std::string_view name) {
+  std::string_view role;
+  return LayerOf(name, &role);
+}
+
 bool IsQuantized(std::string_view name, int num_dims) {
   return num_dims == 2 && name.ends_with(".weight") && !name.ends_with("_norm.weight");
 }

@@ -51,6 +51,9 @@ struct TypeChoice {
   quant::Type wanted;  // differs when rows do not divide by its block
 };
 
+// N of "blk.N.role.weight", -1 outside of layers.
+int64_t LayerOfTensor(std::string_view name);
+
 // Matrices are quantized; vectors, norms and what else is small stay as they are.
 bool IsQuantized(std::string_view name, int num_dims);
 

@@ -129,9 +129,9 @@ void Executor::FillPositions(std::span<const BatchItem> batch) {
   }
 }
 
-void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer) {
+void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer,
+                            const model::LayerWeights& w) {
   const model::Hparams& h = model_->hparams();
-  const model::LayerWeights& w = model_->weights().layers[static_cast<size_t>(layer)];
   const int64_t q_dim = h.heads * h.head_dim;
   Side side;
   float* q = wide_ + side.Take(q_dim);
@@ -194,9 +194,8 @@ void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer) {
   backend_->AddTo(out_, out_stride_, OrNull(w.post_attn_norm), h.eps, rows_, h.d_model, x_);
 }
 
-void Executor::RunFeedForward(int64_t layer) {
+void Executor::RunFeedForward(int64_t layer, const model::LayerWeights& w) {
   const model::Hparams& h = model_->hparams();
-  const model::LayerWeights& w = model_->weights().layers[static_cast<size_t>(layer)];
   Side side;
   float* gate = wide_ + side.Take(h.ffn);
   float* up = wide_ + side.Take(h.ffn);
@@ -231,6 +230,7 @@ void Executor::RunHead(std::span<const BatchItem> batch, const LogitSink& sink) 
       backend_->Norm(x_ + (row + count - wanted + done) * h.d_model, w.output_norm.data(), h.eps,
                      input);
       Observe(0, {is_tied ? Slot::kTokenEmbd : Slot::kOutput}, input);
+      if (!sink) continue;
       const ops::Product product = {&w.output, nullptr, logits_.data(), stride};
       backend_->MatMul(input, {&product, 1});
       for (int64_t r = 0; r < rows; ++r) {
@@ -253,19 +253,17 @@ bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
   }
   Resize(rows);
   const model::Hparams& h = model_->hparams();
-  const float scale = model_->family().scales_embedding
-                          ? static_cast<float>(std::sqrt(static_cast<double>(h.d_model)))
-                          : 1.0f;
   int64_t row = 0;
   for (const BatchItem& item : batch) {
-    backend_->Embed(model_->weights().token_embd, item.tokens, scale, x_ + row * h.d_model);
+    Embed(item.tokens, x_ + row * h.d_model);
     row += static_cast<int64_t>(item.tokens.size());
   }
   FillPositions(batch);
   for (int64_t layer = 0; layer < h.layers; ++layer) {
     if (is_cancelled && is_cancelled()) return false;
-    RunAttention(batch, layer);
-    RunFeedForward(layer);
+    const model::LayerWeights& weights = model_->weights().layers[static_cast<size_t>(layer)];
+    RunAttention(batch, layer, weights);
+    RunFeedForward(layer, weights);
   }
   for (const BatchItem& item : batch) {
     item.session->cache_.Advance(static_cast<int64_t>(item.tokens.size()));
@@ -274,6 +272,37 @@ bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
   }
   RunHead(batch, sink);
   return true;
+}
+
+void Executor::Embed(std::span<const int32_t> tokens, float* x) {
+  const float scale =
+      model_->family().scales_embedding
+          ? static_cast<float>(std::sqrt(static_cast<double>(model_->hparams().d_model)))
+          : 1.0f;
+  backend_->Embed(model_->weights().token_embd, tokens, scale, x);
+}
+
+void Executor::RunLayer(const BatchItem& item, int64_t layer, const model::LayerWeights& weights,
+                        float* x) {
+  SLM_CHECK(item.session->tokens().empty());
+  const auto rows = static_cast<int64_t>(item.tokens.size());
+  Check({&item, 1});
+  item.session->cache_.Reserve(rows);
+  Resize(rows);
+  const size_t bytes = static_cast<size_t>(rows * model_->hparams().d_model) * sizeof(float);
+  std::memcpy(x_, x, bytes);
+  FillPositions({&item, 1});
+  RunAttention({&item, 1}, layer, weights);
+  RunFeedForward(layer, weights);
+  std::memcpy(x, x_, bytes);
+}
+
+void Executor::RunOutput(const BatchItem& item, const float* x, const LogitSink& sink) {
+  const auto rows = static_cast<int64_t>(item.tokens.size());
+  Check({&item, 1});
+  Resize(rows);
+  std::memcpy(x_, x, static_cast<size_t>(rows * model_->hparams().d_model) * sizeof(float));
+  RunHead({&item, 1}, sink);
 }
 
 std::span<const float> Executor::Extend(Session* session, std::span<const int32_t> tokens,

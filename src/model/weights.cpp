@@ -19,14 +19,19 @@ std::string ShapeText(int64_t in, int64_t out, bool is_vector) {
 class Binder {
  public:
   Binder(const format::GgufFile& file, const Hparams& hparams, const Family& family,
-         ops::Backend* backend)
-      : file_(file), hparams_(hparams), family_(family), backend_(backend) {}
+         ops::Backend* backend, TensorLookup replaced = {})
+      : file_(file),
+        hparams_(hparams),
+        family_(family),
+        backend_(backend),
+        replaced_(std::move(replaced)) {}
 
   // The tensor of a slot, its shape checked, or nullptr when an optional one is missing.
   const GgufTensor* Find(Slot slot, int64_t layer) {
     const TensorRow& row = TensorTable()[static_cast<size_t>(slot)];
     const std::string name = TensorName(row, layer);
-    const GgufTensor* tensor = file_.Find(name);
+    const GgufTensor* tensor = replaced_ ? replaced_(name) : nullptr;
+    if (!tensor) tensor = file_.Find(name);
     const bool has_post = family_.norm_place == NormPlace::kPreAndPost;
     if (row.presence == Presence::kPost && !has_post) {
       if (tensor) Fail(name, fmt::format("{} has no such tensor", family_.arch));
@@ -136,7 +141,7 @@ class Binder {
 
   // Packed weights are copies: the pages they came from need not stay in memory.
   ops::Matrix Release(const GgufTensor& tensor, ops::Matrix matrix) const {
-    if (matrix.is_packed()) file_.Release(tensor);
+    if (matrix.is_packed() && file_.Find(tensor.name) == &tensor) file_.Release(tensor);
     return matrix;
   }
 
@@ -144,6 +149,7 @@ class Binder {
   const Hparams& hparams_;
   const Family& family_;
   ops::Backend* backend_;
+  TensorLookup replaced_;
   std::unordered_set<const GgufTensor*> bound_;
 };
 
@@ -170,6 +176,11 @@ Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const 
   if (progress) progress->Finish();
   binder.CheckAllBound();
   return w;
+}
+
+LayerWeights BindLayer(const format::GgufFile& file, const Hparams& hparams, const Family& family,
+                       ops::Backend* backend, int64_t layer, const TensorLookup& replaced) {
+  return Binder(file, hparams, family, backend, replaced).Layer(layer);
 }
 
 }  // namespace slm::model
