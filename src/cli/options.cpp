@@ -52,6 +52,14 @@ void AddChatTemplateFile(CLI::App* app, std::string* path) {
 
 void AddJson(CLI::App* app, bool* is_json) { app->add_flag("--json", *is_json, "Print JSON"); }
 
+void AddChunks(CLI::App* app, text::ChunkOptions* chunks) {
+  app->add_option("--chunks", chunks->count,
+                  "Chunks of the context's size to take of a text; -1: all")
+      ->capture_default_str();
+  app->add_option("--from-chunk", chunks->first, "Chunks of a text to pass over first")
+      ->capture_default_str();
+}
+
 void AddSamplerOptions(CLI::App* app, SamplerFlags* flags) {
   engine::SamplerOptions& o = flags->options;
   AddOption(app, "--temp,--temperature", o.temperature, "Temperature; 0: greedy");

@@ -9,6 +9,7 @@
 
 #include "cli/loaded_model.h"
 #include "engine/sampler.h"
+#include "text/text_chunks.h"
 
 namespace slm::cli {
 
@@ -26,6 +27,7 @@ void AddThreads(CLI::App* app, int* threads);                // -t
 void AddModelOptions(CLI::App* app, ModelOptions* options);  // -m -c -t -ctk -ctv
 void AddChatTemplateFile(CLI::App* app, std::string* path);
 void AddJson(CLI::App* app, bool* is_json);
+void AddChunks(CLI::App* app, text::ChunkOptions* chunks);  // --chunks, --from-chunk
 
 struct SamplerFlags {
   engine::SamplerOptions options;
