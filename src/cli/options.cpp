@@ -36,6 +36,10 @@ void AddThreads(CLI::App* app, int* threads) {
 
 void AddModelOptions(CLI::App* app, ModelOptions* options) {
   AddModel(app, &options->model);
+  AddRunOptions(app, options);
+}
+
+void AddRunOptions(CLI::App* app, ModelOptions* options) {
   AddOption(app, "-c,--ctx-size", options->context,
             "Context in tokens; 0: the model's, or what free memory allows")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
