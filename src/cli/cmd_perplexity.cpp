@@ -14,20 +14,22 @@ namespace {
 struct Flags {
   ModelOptions model;
   std::string file;
-  int64_t chunks = -1;
+  text::ChunkOptions chunks;
   bool is_json = false;
 };
 
 void Run(Flags flags) {
   // The context is that of a chunk, as in llama.cpp.
   if (flags.model.context == 0) flags.model.context = 512;
-  eval::CheckPerplexityOptions(flags.model.context, flags.chunks);
+  flags.chunks.size = flags.model.context;
+  text::CheckChunkOptions(flags.chunks);
   const std::string text = ReadTextFile(flags.file);
   LoadedModel loaded(flags.model);
+  const text::TextChunks chunks(loaded.tokenizer(), text, flags.chunks);
   engine::Session session = loaded.NewSession();
   ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
-  const eval::Perplexity result = eval::MeasurePerplexity(loaded.tokenizer(), &loaded.executor(),
-                                                          &session, text, flags.chunks, &progress);
+  const eval::Perplexity result =
+      eval::MeasurePerplexity(chunks, &loaded.executor(), &session, &progress);
   if (flags.is_json) {
     const nlohmann::ordered_json json = {{"perplexity", result.perplexity},
                                          {"stderr", result.standard_error},
@@ -47,8 +49,7 @@ void DeclarePerplexity(CLI::App* app) {
   AddModelOptions(app, &flags->model);
   app->get_option("--ctx-size")->description("Tokens of a chunk; 0: 512");
   app->add_option("-f,--file", flags->file, "Text to measure on")->required();
-  app->add_option("--chunks", flags->chunks, "Chunks of the context's size to measure; -1: all")
-      ->capture_default_str();
+  AddChunks(app, &flags->chunks);
   AddJson(app, &flags->is_json);
   app->parse_complete_callback([flags] { Run(*flags); });
 }

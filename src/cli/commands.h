@@ -21,8 +21,10 @@ std::span<const Command> AllCommands();
 
 void DeclareBench(CLI::App* app);
 void DeclareChat(CLI::App* app);
+void DeclareCompare(CLI::App* app);
 void DeclareDetokenize(CLI::App* app);
 void DeclareDoctor(CLI::App* app);
+void DeclareImatrix(CLI::App* app);
 void DeclareInspect(CLI::App* app);
 void DeclareLogits(CLI::App* app);
 void DeclareModels(CLI::App* app);

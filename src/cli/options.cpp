@@ -36,6 +36,10 @@ void AddThreads(CLI::App* app, int* threads) {
 
 void AddModelOptions(CLI::App* app, ModelOptions* options) {
   AddModel(app, &options->model);
+  AddRunOptions(app, options);
+}
+
+void AddRunOptions(CLI::App* app, ModelOptions* options) {
   AddOption(app, "-c,--ctx-size", options->context,
             "Context in tokens; 0: the model's, or what free memory allows")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
@@ -51,6 +55,14 @@ void AddChatTemplateFile(CLI::App* app, std::string* path) {
 }
 
 void AddJson(CLI::App* app, bool* is_json) { app->add_flag("--json", *is_json, "Print JSON"); }
+
+void AddChunks(CLI::App* app, text::ChunkOptions* chunks) {
+  app->add_option("--chunks", chunks->count,
+                  "Chunks of the context's size to take of a text; -1: all")
+      ->capture_default_str();
+  app->add_option("--from-chunk", chunks->first, "Chunks of a text to pass over first")
+      ->capture_default_str();
+}
 
 void AddSamplerOptions(CLI::App* app, SamplerFlags* flags) {
   engine::SamplerOptions& o = flags->options;

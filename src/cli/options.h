@@ -9,6 +9,7 @@
 
 #include "cli/loaded_model.h"
 #include "engine/sampler.h"
+#include "text/text_chunks.h"
 
 namespace slm::cli {
 
@@ -23,9 +24,11 @@ CLI::Option* AddOption(CLI::App* app, const std::string& flags, T& value, const 
 
 CLI::Option* AddModel(CLI::App* app, std::string* model);    // -m
 void AddThreads(CLI::App* app, int* threads);                // -t
-void AddModelOptions(CLI::App* app, ModelOptions* options);  // -m -c -t -ctk -ctv
+void AddRunOptions(CLI::App* app, ModelOptions* options);    // -c -t -ctk -ctv
+void AddModelOptions(CLI::App* app, ModelOptions* options);  // and -m
 void AddChatTemplateFile(CLI::App* app, std::string* path);
 void AddJson(CLI::App* app, bool* is_json);
+void AddChunks(CLI::App* app, text::ChunkOptions* chunks);  // --chunks, --from-chunk
 
 struct SamplerFlags {
   engine::SamplerOptions options;

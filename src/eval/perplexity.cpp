@@ -5,13 +5,11 @@
 #include <cmath>
 #include <vector>
 
-#include "base/error.h"
 #include "base/progress.h"
+#include "eval/chunk_reader.h"
 
 namespace slm::eval {
 namespace {
-
-constexpr int64_t kMinContext = 4;
 
 // -ln of the softmax at `target`.
 double Loss(std::span<const float> logits, int32_t target) {
@@ -23,62 +21,41 @@ double Loss(std::span<const float> logits, int32_t target) {
 
 }  // namespace
 
-void CheckPerplexityOptions(int64_t context, int64_t chunks) {
-  if (context < kMinContext)
-    throw Error(Code::kUsage, "perplexity needs a context of at least {} tokens, got {}",
-                kMinContext, context);
-  if (chunks != -1 && chunks < 1)
-    throw Error(Code::kUsage, "expected -1 (all) or at least 1 chunk, got {}", chunks);
-}
-
-Perplexity MeasurePerplexity(const text::Tokenizer& tokenizer, engine::Executor* executor,
-                             engine::Session* session, std::string_view text, int64_t chunks,
-                             Progress* progress) {
+Perplexity MeasurePerplexity(const text::TextChunks& chunks, engine::Executor* executor,
+                             engine::Session* session, Progress* progress) {
   const auto start = std::chrono::steady_clock::now();
-  const int64_t size = session->context();
-  CheckPerplexityOptions(size, chunks);
-  std::vector<int32_t> ids = tokenizer.Encode(text, {.add_special = true, .parse_special = false});
-  const int64_t available = static_cast<int64_t>(ids.size()) / size;
-  if (static_cast<int64_t>(ids.size()) < 2 * size)
-    throw Error(Code::kBadInput,
-                "the text has {} tokens; perplexity at a context of {} needs at least {}",
-                ids.size(), size, 2 * size);
-  if (chunks > available)
-    throw Error(Code::kBadInput, "the text has {} chunks of {} tokens, {} were asked for",
-                available, size, chunks);
-  if (chunks == -1) chunks = available;
-
-  const int64_t first = size / 2;  // of a chunk's positions that predict what counts
-  double sum = 0, squares = 0;
-  Perplexity result;
+  const auto vocab = static_cast<size_t>(session->model().hparams().vocab);
+  ThreadPool* pool = session->model().runtime()->pool();
+  ChunkReader reader(executor, session);
+  std::vector<double> losses;
   if (progress)
-    progress->Start("perplexity", ProgressUnit::kCount, 0, static_cast<uint64_t>(chunks));
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const std::span<int32_t> part(ids.data() + chunk * size, static_cast<size_t>(size));
-    const int32_t saved = part[0];
-    if (tokenizer.adds_bos()) part[0] = tokenizer.bos();
-    session->KeepPrefix({}, 0);
-    for (int64_t at = 0; at < size;) {
-      const int64_t count = std::min(engine::Executor::kMaxRows, size - at);
-      const int64_t wanted = std::max<int64_t>(0, at + count - std::max(at, first));
-      const engine::BatchItem item = {
-          session, part.subspan(static_cast<size_t>(at), static_cast<size_t>(count)), wanted};
-      executor->Forward({&item, 1}, [&](size_t, int64_t row, std::span<const float> logits) {
-        const int64_t next = at + count - wanted + row + 1;
-        if (next >= size) return;
-        const double loss = Loss(logits, part[static_cast<size_t>(next)]);
-        sum += loss;
-        squares += loss * loss;
-        ++result.tokens;
+    progress->Start("perplexity", ProgressUnit::kCount, 0, static_cast<uint64_t>(chunks.count()));
+  for (int64_t chunk = 0; chunk < chunks.count(); ++chunk) {
+    const std::vector<int32_t> input = chunks.Input(chunk);
+    for (const ChunkBlock& block : BlocksOf(chunks.size())) {
+      const std::span<const float> logits = reader.Read(input, block);
+      if (!block.is_scored) continue;
+      const size_t before = losses.size();
+      losses.resize(before + static_cast<size_t>(block.rows));
+      pool->ParallelFor(block.rows, [&](int64_t row, int) {
+        const auto r = static_cast<size_t>(row);
+        losses[before + r] = Loss(logits.subspan(r * vocab, vocab),
+                                  input[static_cast<size_t>(block.first + row + 1)]);
       });
-      at += count;
     }
-    part[0] = saved;
     if (progress) progress->Update(static_cast<uint64_t>(chunk + 1));
   }
   if (progress) progress->Finish();
-  const double n = static_cast<double>(result.tokens), mean = sum / n;
+
+  double sum = 0, squares = 0;
+  for (const double loss : losses) {
+    sum += loss;
+    squares += loss * loss;
+  }
+  const double n = static_cast<double>(losses.size()), mean = sum / n;
   const double variance = squares / n - mean * mean;
+  Perplexity result;
+  result.tokens = static_cast<int64_t>(losses.size());
   result.perplexity = std::exp(mean);
   result.standard_error = variance > 0 ? std::sqrt(variance / (n - 1)) * result.perplexity : 0;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -1,13 +1,10 @@
-// Perplexity as llama.cpp's tool measures it: the text in chunks of the context's size, each by
-// itself; BOS, where the model wants one, in the place of every chunk's first token; the second
-// half of each chunk counts.
+// Perplexity as llama.cpp's tool measures it, see text_chunks.h.
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "engine/executor.h"
-#include "text/tokenizer.h"
+#include "text/text_chunks.h"
 
 namespace slm {
 class Progress;
@@ -22,14 +19,8 @@ struct Perplexity {
   double seconds = 0;
 };
 
-// Throws kUsage unless a context can be halved into something to measure and `chunks` is -1 or
-// positive.
-void CheckPerplexityOptions(int64_t context, int64_t chunks);
-
-// `chunks` -1: all. Throws as CheckPerplexityOptions does; kBadInput when the text has fewer tokens
-// than two chunks, or is shorter than asked for.
-Perplexity MeasurePerplexity(const text::Tokenizer& tokenizer, engine::Executor* executor,
-                             engine::Session* session, std::string_view text, int64_t chunks,
-                             Progress* progress);
+// The session's context holds at least a chunk.
+Perplexity MeasurePerplexity(const text::TextChunks& chunks, engine::Executor* executor,
+                             engine::Session* session, Progress* progress);
 
 }  // namespace slm::eval

@@ -1,0 +1,36 @@
+#include "eval/chunk_reader.h"
+
+#include <algorithm>
+
+namespace slm::eval {
+namespace {
+
+constexpr int64_t kScoredRows = 64;  // of a block: bounds [rows, V]
+
+}  // namespace
+
+std::vector<ChunkBlock> BlocksOf(int64_t size) {
+  std::vector<ChunkBlock> blocks;
+  const auto add = [&](int64_t begin, int64_t end, int64_t most, bool is_scored) {
+    for (int64_t at = begin; at < end; at += most)
+      blocks.push_back({at, std::min(most, end - at), is_scored});
+  };
+  add(0, size / 2, engine::Executor::kMaxRows, false);
+  add(size / 2, size - 1, kScoredRows, true);
+  return blocks;
+}
+
+std::span<const float> ChunkReader::Read(std::span<const int32_t> input, const ChunkBlock& block) {
+  if (block.first == 0) session_->KeepPrefix({}, 0);
+  const engine::BatchItem item = {
+      session_, input.subspan(static_cast<size_t>(block.first), static_cast<size_t>(block.rows)),
+      block.is_scored ? block.rows : 0};
+  const auto vocab = static_cast<size_t>(session_->model().hparams().vocab);
+  logits_.resize(static_cast<size_t>(item.logit_rows) * vocab);
+  executor_->Forward({&item, 1}, [&](size_t, int64_t row, std::span<const float> logits) {
+    std::copy(logits.begin(), logits.end(), logits_.begin() + row * static_cast<int64_t>(vocab));
+  });
+  return logits_;
+}
+
+}  // namespace slm::eval

@@ -1,0 +1,106 @@
+#include "eval/compare.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/progress.h"
+
+namespace slm::eval {
+namespace {
+
+// logits: [rows, V]
+void SoftmaxRows(std::span<const float> logits, ThreadPool* pool, std::vector<LogProbs>* rows) {
+  const size_t vocab = logits.size() / rows->size();
+  pool->ParallelFor(static_cast<int64_t>(rows->size()), [&](int64_t row, int) {
+    const auto r = static_cast<size_t>(row);
+    (*rows)[r] = Softmax(logits.subspan(r * vocab, vocab));
+  });
+}
+
+bool IsFinite(const TokenDivergence& token) {
+  return std::isfinite(token.loss) && std::isfinite(token.base_loss) && std::isfinite(token.kld);
+}
+
+}  // namespace
+
+ModelBase::ModelBase(engine::Executor* executor, engine::Session* session, BaseLogitsWriter* saved)
+    : reader_(executor, session), pool_(session->model().runtime()->pool()), saved_(saved) {}
+
+std::span<const LogProbs> ModelBase::Read(int64_t, std::span<const int32_t> input,
+                                          const ChunkBlock& block) {
+  const std::span<const float> logits = reader_.Read(input, block);
+  if (!block.is_scored) return {};
+  rows_.resize(static_cast<size_t>(block.rows));
+  SoftmaxRows(logits, pool_, &rows_);
+  if (!saved_) return rows_;
+  codes_.resize(rows_.size());
+  pool_->ParallelFor(block.rows, [&](int64_t row, int) {
+    const auto r = static_cast<size_t>(row);
+    codes_[r] = EncodeRow(rows_[r].values);
+  });
+  for (const std::vector<uint16_t>& row : codes_) saved_->Append(row);
+  return rows_;
+}
+
+std::span<const LogProbs> StoredBase::Read(int64_t chunk, std::span<const int32_t> input,
+                                           const ChunkBlock& block) {
+  if (!block.is_scored) return {};
+  const auto vocab = static_cast<size_t>(stored_->vocab());
+  rows_.resize(static_cast<size_t>(block.rows));
+  values_.resize(rows_.size() * vocab);
+  const int64_t first = block.first - static_cast<int64_t>(input.size()) / 2;
+  pool_->ParallelFor(block.rows, [&](int64_t row, int) {
+    const auto r = static_cast<size_t>(row);
+    const std::span<float> values = std::span(values_).subspan(r * vocab, vocab);
+    stored_->ReadRow(chunk, first + row, values);
+    rows_[r] = StoredLogProbs(values);
+  });
+  return rows_;
+}
+
+std::vector<Divergence> Compare(const text::TextChunks& chunks, Base* base,
+                                std::span<const Candidate> candidates, const RowSink& sink,
+                                Progress* progress) {
+  if (progress)
+    progress->Start("comparing", ProgressUnit::kCount, 0, static_cast<uint64_t>(chunks.count()));
+  std::vector<ChunkReader> readers;
+  for (const Candidate& candidate : candidates)
+    readers.emplace_back(candidate.executor, candidate.session);
+  std::vector<std::vector<TokenDivergence>> tokens(candidates.size());
+  std::vector<LogProbs> rows;
+  for (int64_t chunk = 0; chunk < chunks.count(); ++chunk) {
+    const std::vector<int32_t> input = chunks.Input(chunk);
+    for (const ChunkBlock& block : BlocksOf(chunks.size())) {
+      const std::span<const LogProbs> base_rows = base->Read(chunk, input, block);
+      for (size_t c = 0; c < candidates.size(); ++c) {
+        const engine::Model& model = candidates[c].session->model();
+        const std::span<const float> logits = readers[c].Read(input, block);
+        if (!block.is_scored) continue;
+        rows.resize(base_rows.size());
+        ThreadPool* pool = model.runtime()->pool();
+        SoftmaxRows(logits, pool, &rows);
+        const size_t before = tokens[c].size();
+        tokens[c].resize(before + rows.size());
+        pool->ParallelFor(block.rows, [&](int64_t row, int) {
+          const auto r = static_cast<size_t>(row);
+          tokens[c][before + r] =
+              Diverge(base_rows[r], rows[r], input[static_cast<size_t>(block.first + row + 1)]);
+        });
+        for (size_t r = 0; r < rows.size(); ++r) {
+          if (!IsFinite(tokens[c][before + r]))
+            throw Error(Code::kBadInput,
+                        "{}: chunk {}, position {}: its logits or the base's are not finite",
+                        model.file().path(), chunk, block.first + static_cast<int64_t>(r));
+          if (sink) sink(c, base_rows[r], rows[r]);
+        }
+      }
+    }
+    if (progress) progress->Update(static_cast<uint64_t>(chunk + 1));
+  }
+  if (progress) progress->Finish();
+  std::vector<Divergence> result;
+  for (const std::vector<TokenDivergence>& of_one : tokens) result.push_back(Summarize(of_one));
+  return result;
+}
+
+}  // namespace slm::eval
