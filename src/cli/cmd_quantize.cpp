@@ -14,6 +14,7 @@
 #include "compress/feedback_quantizer.h"
 #include "compress/importance.h"
 #include "model/vocab.h"
+#include "text/text_chunks.h"
 
 namespace slm::cli {
 namespace {
@@ -34,30 +35,14 @@ struct Flags {
   bool is_forced = false, is_json = false;
 };
 
-// The calibration text as sequences of one batch each.
+// Chunks of the calibration text, spread over all of it: its parts differ.
 std::vector<std::vector<int32_t>> Sequences(const Flags& flags, const text::Tokenizer& tokenizer) {
-  constexpr int64_t kTokens = engine::Executor::kMaxRows;
-  std::vector<int32_t> ids;
-  for (const std::string& path : flags.texts) {
-    const std::vector<int32_t> more =
-        tokenizer.Encode(ReadTextFile(path), {.add_special = false, .parse_special = false});
-    ids.insert(ids.end(), more.begin(), more.end());
-  }
-  const int64_t body = kTokens - (tokenizer.adds_bos() ? 1 : 0);
-  const int64_t available = static_cast<int64_t>(ids.size()) / body;
-  if (available == 0)
-    throw Error(Code::kBadInput, "the calibration text has {} tokens; at least {} are needed",
-                ids.size(), body);
-  // Spread over all of the text: its parts differ.
-  const int64_t count = flags.chunks > 0 ? std::min(flags.chunks, available) : available;
+  std::string text;
+  for (const std::string& path : flags.texts) text += ReadTextFile(path);
+  const text::TextChunks chunks(tokenizer, text, {.size = engine::Executor::kMaxRows});
+  const int64_t count = flags.chunks > 0 ? std::min(flags.chunks, chunks.count()) : chunks.count();
   std::vector<std::vector<int32_t>> sequences;
-  for (int64_t i = 0; i < count; ++i) {
-    std::vector<int32_t> sequence;
-    if (tokenizer.adds_bos()) sequence.push_back(tokenizer.bos());
-    const auto from = ids.begin() + i * available / count * body;
-    sequence.insert(sequence.end(), from, from + body);
-    sequences.push_back(std::move(sequence));
-  }
+  for (int64_t i = 0; i < count; ++i) sequences.push_back(chunks.Input(i * chunks.count() / count));
   return sequences;
 }
 

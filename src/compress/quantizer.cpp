@@ -90,12 +90,12 @@ void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& o
   writer->Set<uint32_t>("general.file_type", options.recipe->file_type);
   if (options.importance) {
     writer->SetString("quantize.imatrix.file", options.importance_file);
-    const std::vector<std::string>& datasets = options.importance->datasets();
-    if (!datasets.empty()) writer->SetString("quantize.imatrix.dataset", datasets.front());
+    const Importance::Origin& origin = options.importance->origin();
+    if (!origin.datasets.empty())
+      writer->SetString("quantize.imatrix.dataset", origin.datasets.front());
     writer->Set<uint32_t>("quantize.imatrix.entries_count",
-                          static_cast<uint32_t>(options.importance->size()));
-    writer->Set<uint32_t>("quantize.imatrix.chunks_count",
-                          static_cast<uint32_t>(options.importance->chunks()));
+                          static_cast<uint32_t>(options.importance->sums().size()));
+    writer->Set<uint32_t>("quantize.imatrix.chunks_count", origin.chunks);
   }
 }
 
