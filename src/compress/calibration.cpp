@@ -64,7 +64,7 @@ Gram Calibration::MeasureOutput() {
   for (size_t i = 0; i < sequences_.size(); ++i) {
     const engine::BatchItem item = {&session_, sequences_[i],
                                     static_cast<int64_t>(sequences_[i].size())};
-    executor_.RunOutput(item, rows_[i].data(), nullptr);
+    executor_.RunOutput(item, model_->weights().output, rows_[i].data(), nullptr);
   }
   executor_.set_observer(nullptr);
   SLM_CHECK(grams.size() == 1);

@@ -213,9 +213,9 @@ void Executor::RunFeedForward(int64_t layer, const model::LayerWeights& w) {
   backend_->AddTo(out_, out_stride_, OrNull(w.post_ffn_norm), h.eps, rows_, h.d_model, x_);
 }
 
-void Executor::RunHead(std::span<const BatchItem> batch, const LogitSink& sink) {
+void Executor::RunHead(std::span<const BatchItem> batch, const ops::Matrix& output,
+                       const LogitSink& sink) {
   const model::Hparams& h = model_->hparams();
-  const model::Weights& w = model_->weights();
   const int64_t stride = Stride(h.vocab);
   const bool is_tied = model_->file().Find("output.weight") == nullptr;
   int64_t row = 0;
@@ -226,12 +226,12 @@ void Executor::RunHead(std::span<const BatchItem> batch, const LogitSink& sink) 
       const int64_t rows = std::min(kLogitRows, wanted - done);
       logits_.resize(static_cast<size_t>(
           std::max<int64_t>(rows * stride, static_cast<int64_t>(logits_.size()))));
-      const ops::Input input = MakeInput(rows, h.d_model, {&w.output});
-      backend_->Norm(x_ + (row + count - wanted + done) * h.d_model, w.output_norm.data(), h.eps,
-                     input);
+      const ops::Input input = MakeInput(rows, h.d_model, {&output});
+      backend_->Norm(x_ + (row + count - wanted + done) * h.d_model,
+                     model_->weights().output_norm.data(), h.eps, input);
       Observe(0, {is_tied ? Slot::kTokenEmbd : Slot::kOutput}, input);
       if (!sink) continue;
-      const ops::Product product = {&w.output, nullptr, logits_.data(), stride};
+      const ops::Product product = {&output, nullptr, logits_.data(), stride};
       backend_->MatMul(input, {&product, 1});
       for (int64_t r = 0; r < rows; ++r) {
         float* logits = logits_.data() + r * stride;
@@ -270,16 +270,20 @@ bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
     item.session->tokens_.insert(item.session->tokens_.end(), item.tokens.begin(),
                                  item.tokens.end());
   }
-  RunHead(batch, sink);
+  RunHead(batch, model_->weights().output, sink);
   return true;
 }
 
 void Executor::Embed(std::span<const int32_t> tokens, float* x) {
+  Embed(model_->weights().token_embd, tokens, x);
+}
+
+void Executor::Embed(const ops::PlainRows& table, std::span<const int32_t> tokens, float* x) {
   const float scale =
       model_->family().scales_embedding
           ? static_cast<float>(std::sqrt(static_cast<double>(model_->hparams().d_model)))
           : 1.0f;
-  backend_->Embed(model_->weights().token_embd, tokens, scale, x);
+  backend_->Embed(table, tokens, scale, x);
 }
 
 void Executor::RunLayer(const BatchItem& item, int64_t layer, const model::LayerWeights& weights,
@@ -297,12 +301,13 @@ void Executor::RunLayer(const BatchItem& item, int64_t layer, const model::Layer
   std::memcpy(x, x_, bytes);
 }
 
-void Executor::RunOutput(const BatchItem& item, const float* x, const LogitSink& sink) {
+void Executor::RunOutput(const BatchItem& item, const ops::Matrix& output, const float* x,
+                         const LogitSink& sink) {
   const auto rows = static_cast<int64_t>(item.tokens.size());
   Check({&item, 1});
   Resize(rows);
   std::memcpy(x_, x, static_cast<size_t>(rows * model_->hparams().d_model) * sizeof(float));
-  RunHead({&item, 1}, sink);
+  RunHead({&item, 1}, output, sink);
 }
 
 std::span<const float> Executor::Extend(Session* session, std::span<const int32_t> tokens,

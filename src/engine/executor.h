@@ -47,12 +47,14 @@ class Executor {
 
   // Forward in pieces, for who computes layer by layer: all sequences through one layer before the
   // next. `x` is [T, D], the residual rows of the item's tokens, which begin at position 0; T is at
-  // most kMaxRows. The session is scratch: empty before and after. `weights` may differ from the
-  // model's own. Throws as Forward does.
+  // most kMaxRows. The session is scratch: empty before and after. Tables and weights may differ
+  // from the model's own. Throws as Forward does.
   void Embed(std::span<const int32_t> tokens, float* x);
+  void Embed(const ops::PlainRows& table, std::span<const int32_t> tokens, float* x);
   void RunLayer(const BatchItem& item, int64_t layer, const model::LayerWeights& weights, float* x);
   // Logits of the last item.logit_rows rows. Without a sink only the observer sees their input.
-  void RunOutput(const BatchItem& item, const float* x, const LogitSink& sink);
+  void RunOutput(const BatchItem& item, const ops::Matrix& output, const float* x,
+                 const LogitSink& sink);
 
  private:
   void Check(std::span<const BatchItem> batch) const;
@@ -60,7 +62,7 @@ class Executor {
   void RunAttention(std::span<const BatchItem> batch, int64_t layer,
                     const model::LayerWeights& weights);
   void RunFeedForward(int64_t layer, const model::LayerWeights& weights);
-  void RunHead(std::span<const BatchItem> batch, const LogitSink& sink);
+  void RunHead(std::span<const BatchItem> batch, const ops::Matrix& output, const LogitSink& sink);
   void FillPositions(std::span<const BatchItem> batch);
   // Tells the observer of `input`, which those of `readers` read that the file has.
   void Observe(int64_t layer, std::initializer_list<model::Slot> readers, const ops::Input& input);
