@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +12,8 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "compress/auto_types.h"
+#include "compress/calibrate.h"
 #include "compress/feedback_quantizer.h"
 #include "compress/importance.h"
 #include "model/vocab.h"
@@ -29,21 +32,70 @@ struct Flags {
   std::string imatrix;
   std::vector<std::string> texts;
   int64_t chunks = 32;
-  std::string method = kRounding;
+  std::string method;  // empty: kRounding, kErrorFeedback for an automatic mix
+  std::string target_size;
+  double max_kld = 0;
   std::vector<std::string> tensor_types;
   int threads = 0;
   bool is_forced = false, is_json = false;
 };
 
+bool IsAuto(const Flags& flags) { return flags.type == "auto"; }
+
 // Chunks of the calibration text, spread over all of it: its parts differ.
-std::vector<std::vector<int32_t>> Sequences(const Flags& flags, const text::Tokenizer& tokenizer) {
+text::TextChunks Chunks(const Flags& flags, const text::Tokenizer& tokenizer) {
   std::string text;
   for (const std::string& path : flags.texts) text += ReadTextFile(path);
-  const text::TextChunks chunks(tokenizer, text, {.size = engine::Executor::kMaxRows});
-  const int64_t count = flags.chunks > 0 ? std::min(flags.chunks, chunks.count()) : chunks.count();
+  constexpr int64_t kSize = engine::Executor::kMaxRows;
+  const text::TextChunks all(tokenizer, text, {.size = kSize});
+  const int64_t count = flags.chunks > 0 ? std::min(flags.chunks, all.count()) : all.count();
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < count; ++i) {
+    const std::span<const int32_t> chunk = all.Ids(i * all.count() / count);
+    ids.insert(ids.end(), chunk.begin(), chunk.end());
+  }
+  return text::TextChunks(tokenizer, std::move(ids), kSize);
+}
+
+std::vector<std::vector<int32_t>> Sequences(const text::TextChunks& chunks) {
   std::vector<std::vector<int32_t>> sequences;
-  for (int64_t i = 0; i < count; ++i) sequences.push_back(chunks.Input(i * chunks.count() / count));
+  for (int64_t i = 0; i < chunks.count(); ++i) sequences.push_back(chunks.Input(i));
   return sequences;
+}
+
+// Beginnings of some chunks: predictions at the end of short texts are as good a measure as those
+// of long ones, and sooner computed.
+constexpr int64_t kProbes = 8, kProbeTokens = 128, kProbeScored = 32;
+
+std::vector<std::vector<int32_t>> ProbeSequences(const text::TextChunks& chunks) {
+  std::vector<std::vector<int32_t>> sequences;
+  const int64_t count = std::min(kProbes, chunks.count());
+  for (int64_t i = 0; i < count; ++i) {
+    sequences.push_back(chunks.Input(i * chunks.count() / count));
+    sequences.back().resize(kProbeTokens);
+  }
+  return sequences;
+}
+
+// "700M", "1.5G", "700MB", or bytes; powers of 1000 as file sizes are shown.
+uint64_t ParseSize(const std::string& text) {
+  size_t end = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &end);
+  } catch (const std::exception&) {
+    end = 0;
+  }
+  std::string unit = text.substr(end);
+  if (unit.ends_with('B') || unit.ends_with('b')) unit.pop_back();
+  const double scale = unit.empty()                 ? 1
+                       : unit == "k" || unit == "K" ? 1e3
+                       : unit == "M"                ? 1e6
+                       : unit == "G"                ? 1e9
+                                                    : 0;
+  if (end == 0 || scale == 0 || !(value > 0) || value * scale > 1e15)
+    throw Error(Code::kUsage, "expected a size as 700M or 1.5G, got \"{}\"", text);
+  return static_cast<uint64_t>(value * scale);
 }
 
 std::string TypeName(quant::Type type) { return quant::Traits(type).name; }
@@ -98,6 +150,41 @@ ordered_json Report(const Flags& flags, std::span<const compress::TensorPlan> pl
           {"tensors", tensors}};
 }
 
+// "blk.3.ffn_down.weight": "ffn_down"
+std::string RoleOf(const std::string& name) {
+  std::string role = name.starts_with("blk.") ? name.substr(name.find('.', 4) + 1) : name;
+  if (role.ends_with(".weight")) role.resize(role.size() - 7);
+  return role;
+}
+
+// Why the types are as they are: by role, what the tensors cost when they alone are made worse.
+void PrintReasons(const ordered_json& r) {
+  struct Row {
+    int count = 0;
+    double probe_kld = 0;
+    std::map<std::string, int> types;
+  };
+  std::map<std::string, Row> rows;
+  for (const ordered_json& tensor : r.at("tensors")) {
+    if (!tensor.contains("probe_kld")) continue;
+    Row& row = rows[RoleOf(tensor.at("name"))];
+    ++row.count;
+    row.probe_kld += tensor.at("probe_kld").get<double>();
+    ++row.types[tensor.at("type").get<std::string>()];
+  }
+  std::printf(
+      "mean KL divergence: expected %.5f, measured %.5f nats on parts of the calibration "
+      "text\n%-12s %5s %16s  types\n",
+      r.at("expected_kld").get<double>(), r.at("measured_kld").get<double>(), "role", "count",
+      "all as Q4_0");
+  for (const auto& [role, row] : rows) {
+    std::string types;
+    for (const auto& [type, count] : row.types)
+      types += (types.empty() ? "" : ", ") + fmt::format("{} x {}", count, type);
+    std::printf("%-12s %5d %16.5f  %s\n", role.c_str(), row.count, row.probe_kld, types.c_str());
+  }
+}
+
 void Print(const ordered_json& r) {
   std::printf("%s: %s from %s, %.2f bits per weight, %.1f s\n",
               r.at("file").get<std::string>().c_str(), FormatBytes(r.at("bytes")).c_str(),
@@ -105,57 +192,177 @@ void Print(const ordered_json& r) {
               r.at("seconds").get<double>());
   for (const auto& [type, bytes] : r.at("bytes_by_type").items())
     std::printf("  %-7s %10s\n", type.c_str(), FormatBytes(bytes).c_str());
+  if (r.contains("expected_kld")) PrintReasons(r);
 }
 
-void Run(const Flags& flags) {
-  compress::QuantizeOptions options;
-  options.recipe = &compress::FindRecipe(flags.type);
-  options.allows_non_finite = flags.is_forced;
-  for (const std::string& text : flags.tensor_types)
-    options.overrides.push_back(compress::TypeOverride::Parse(text));
-  std::optional<compress::Importance> importance;
-  if (!flags.imatrix.empty()) {
-    importance = compress::Importance::Read(flags.imatrix);
-    options.importance = &*importance;
-    options.importance_file = flags.imatrix;
+class Job {
+ public:
+  explicit Job(const Flags& flags)
+      : flags_(flags), progress_(STDERR_FILENO, ProgressBar::Rest::kNothing) {
+    if (!IsAuto(flags)) options_.recipe = &compress::FindRecipe(flags.type);
+    if (flags_.method.empty()) flags_.method = IsAuto(flags) ? kErrorFeedback : kRounding;
+    if (IsAuto(flags) != (!flags.target_size.empty() || flags.max_kld > 0) ||
+        (!flags.target_size.empty() && flags.max_kld > 0))
+      throw Error(Code::kUsage, "the type auto goes with one of --target-size and --max-kld");
+    if (!flags.target_size.empty()) limit_.file_bytes = ParseSize(flags.target_size);
+    if (flags.max_kld > 0) limit_.kld = flags.max_kld;
+    if ((IsAuto(flags) || HasFeedback()) && flags.texts.empty())
+      throw Error(Code::kUsage, "{} measures on a calibration text: -f FILE",
+                  IsAuto(flags) ? "auto" : "--method error-feedback");
+    options_.allows_non_finite = flags.is_forced;
+    for (const std::string& text : flags.tensor_types)
+      options_.overrides.push_back(compress::TypeOverride::Parse(text));
+    if (!flags.imatrix.empty()) {
+      importance_ = compress::Importance::Read(flags.imatrix);
+      options_.importance = &*importance_;
+      options_.importance_file = flags.imatrix;
+    }
   }
-  const bool has_feedback = flags.method == kErrorFeedback;
-  if (has_feedback && flags.texts.empty())
-    throw Error(Code::kUsage, "--method {} measures on a calibration text: -f FILE",
-                kErrorFeedback);
 
-  const auto start = std::chrono::steady_clock::now();
-  const std::string in = ResolveModelPath(flags.in);
-  ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
-  std::vector<compress::TensorPlan> plan;
-  const auto make_plan = [&](const format::GgufFile& file) {
-    plan = compress::PlanQuantization(file, options);
-    SayNotices(plan);
-  };
-  const auto report = [&] {
+  void Run() {
+    const auto start = std::chrono::steady_clock::now();
+    const std::string in = ResolveModelPath(flags_.in);
+    if (IsAuto(flags_) || HasFeedback()) {
+      runtime_.emplace(flags_.threads);
+      model_ = engine::Model::Load(in, &*runtime_, &progress_);
+      chunks_.emplace(Chunks(flags_, model::MakeTokenizer(model_->file())));
+      if (IsAuto(flags_)) {
+        RunAuto();
+      } else {
+        plan_ = compress::PlanQuantization(model_->file(), options_);
+        SayNotices(plan_);
+        Write(flags_.out);
+      }
+    } else {
+      file_.emplace(format::GgufFile::Open(in));
+      pool_.emplace(flags_.threads > 0 ? flags_.threads : DefaultThreads());
+      plan_ = compress::PlanQuantization(*file_, options_);
+      SayNotices(plan_);
+      Write(flags_.out);
+    }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    const ordered_json json = Report(flags, plan, seconds.count());
-    if (flags.is_json)
+    ordered_json json = Report(flags_, plan_, seconds.count());
+    if (IsAuto(flags_)) AddReasons(&json);
+    if (flags_.is_json)
       std::printf("%s\n", json.dump().c_str());
     else
       Print(json);
-  };
-  if (has_feedback) {
-    engine::Runtime runtime(flags.threads);
-    const auto model = engine::Model::Load(in, &runtime, &progress);
-    make_plan(model->file());
-    compress::QuantizeWithFeedback(model, plan, options,
-                                   Sequences(flags, model::MakeTokenizer(model->file())), flags.out,
-                                   &progress);
-    report();
-  } else {
-    const auto file = format::GgufFile::Open(in);
-    ThreadPool pool(flags.threads > 0 ? flags.threads : DefaultThreads());
-    make_plan(file);
-    compress::QuantizeFile(file, plan, options, flags.out, &pool, &progress);
-    report();
   }
-}
+
+ private:
+  bool HasFeedback() const { return flags_.method == kErrorFeedback; }
+
+  void Write(const std::string& path) {
+    if (HasFeedback())
+      compress::QuantizeWithFeedback(model_, plan_, options_, Sequences(*chunks_), path,
+                                     &progress_);
+    else if (model_)
+      compress::QuantizeFile(model_->file(), plan_, options_, path, runtime_->pool(), &progress_);
+    else
+      compress::QuantizeFile(*file_, plan_, options_, path, &*pool_, &progress_);
+  }
+
+  void RunAuto() {
+    if (!importance_) {
+      compress::ImportanceCollector collector(runtime_->pool());
+      engine::Executor executor(model_);
+      engine::Session session(model_, {.context = chunks_->size()});
+      compress::Calibrate(*chunks_, true, &executor, &session, &collector, &progress_);
+      importance_ =
+          collector.Finish(flags_.in, {flags_.texts, static_cast<uint32_t>(chunks_->count()),
+                                       static_cast<uint32_t>(chunks_->size())});
+      options_.importance = &*importance_;
+    }
+    compress::Probe probe(model_, ProbeSequences(*chunks_), kProbeScored);
+    sensitivities_ = compress::MeasureSensitivities(model_, *importance_, &probe, &progress_);
+    const auto choose = [&](const compress::AutoLimit& limit) {
+      compress::AutoTypes types =
+          compress::ChooseTypes(model_->file(), sensitivities_, options_.overrides, limit);
+      plan_ = std::move(types.plan);
+      expected_kld_ = types.expected_kld;
+      options_.recipe = types.nearest;
+    };
+    const auto measure = [&](const std::string& path) {
+      measured_kld_ = probe.MeasureModel(engine::Model::Load(path, &*runtime_, &progress_));
+    };
+    if (limit_.file_bytes) {
+      choose(limit_);
+      Write(flags_.out);
+      measure(flags_.out);
+      return;
+    }
+    // Expectations are sums over tensors by themselves; what comes out is measured, and the
+    // expectation that is asked for corrected by it.
+    constexpr int kRounds = 4;
+    const std::string candidate = flags_.out + ".candidate";
+    compress::AutoLimit limit = limit_;
+    std::vector<compress::TensorPlan> best;
+    double best_expected = 0, best_measured = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      choose(limit);
+      Write(candidate);
+      measure(candidate);
+      const bool fits = measured_kld_ <= *limit_.kld;
+      if (fits && (best.empty() || Bytes(plan_) < Bytes(best))) {
+        std::filesystem::rename(candidate, flags_.out);
+        best = plan_;
+        best_expected = expected_kld_;
+        best_measured = measured_kld_;
+      } else {
+        std::filesystem::remove(candidate);
+      }
+      if (fits && measured_kld_ > 0.8 * *limit_.kld) break;
+      if (measured_kld_ <= 0) break;
+      limit.kld = expected_kld_ * 0.93 * *limit_.kld / measured_kld_;
+    }
+    if (best.empty())
+      throw Error(Code::kFailed, "a divergence of {} was asked for, and {:.5f} was reached",
+                  *limit_.kld, measured_kld_);
+    plan_ = std::move(best);
+    expected_kld_ = best_expected;
+    measured_kld_ = best_measured;
+  }
+
+  static uint64_t Bytes(std::span<const compress::TensorPlan> plan) {
+    uint64_t bytes = 0;
+    for (const compress::TensorPlan& entry : plan) bytes += entry.bytes();
+    return bytes;
+  }
+
+  // What each tensor was found to cost, beside the type it got.
+  void AddReasons(ordered_json* json) const {
+    (*json)["expected_kld"] = expected_kld_;
+    (*json)["measured_kld"] = measured_kld_;
+    (*json)["calibration"] = flags_.texts;
+    std::map<std::string, const compress::TensorSensitivity*> by_name;
+    for (const compress::TensorSensitivity& s : sensitivities_) by_name[s.tensor->name] = &s;
+    for (ordered_json& tensor : (*json)["tensors"]) {
+      const auto found = by_name.find(tensor["name"].get<std::string>());
+      if (found == by_name.end()) continue;
+      tensor["probe_kld"] = found->second->probe_kld;
+      ordered_json options = ordered_json::object();
+      for (const compress::TypeOption& option : found->second->options)
+        options[TypeName(option.type)] = option.cost;
+      tensor["expected_kld_by_type"] = options;
+    }
+  }
+
+  Flags flags_;
+  ProgressBar progress_;
+  compress::QuantizeOptions options_;
+  compress::AutoLimit limit_;
+  std::optional<compress::Importance> importance_;
+  std::optional<format::GgufFile> file_;  // without a model
+  std::optional<ThreadPool> pool_;
+  std::optional<engine::Runtime> runtime_;
+  std::shared_ptr<const engine::Model> model_;
+  std::optional<text::TextChunks> chunks_;
+  std::vector<compress::TensorPlan> plan_;
+  std::vector<compress::TensorSensitivity> sensitivities_;
+  double expected_kld_ = 0, measured_kld_ = 0;
+};
+
+void Run(const Flags& flags) { Job(flags).Run(); }
 
 }  // namespace
 
@@ -166,17 +373,23 @@ void DeclareQuantize(CLI::App* app) {
     types += (types.empty() ? "" : ", ") + std::string(recipe.name);
   app->add_option("in", flags->in, "GGUF file or model name")->required();
   app->add_option("out", flags->out, "The file to write")->required();
-  app->add_option("type", flags->type, types)->required();
+  app->add_option("type", flags->type, "auto, or " + types)->required();
   app->add_option("--imatrix", flags->imatrix, "Importance matrix, from slm imatrix or llama.cpp");
   app->add_option("-f,--file", flags->texts, "Calibration text; may be repeated");
   app->add_option("--chunks", flags->chunks,
                   "Pieces of 512 tokens of the calibration text, spread over it; -1: all")
       ->capture_default_str();
   app->add_option("--method", flags->method,
-                  "rounding, or error-feedback: what rounding loses in one column the next ones "
+                  "rounding (default), or error-feedback (default with auto): what rounding loses "
+                  "in one column the next ones "
                   "make up for, measured on -f")
-      ->check(CLI::IsMember({kRounding, kErrorFeedback}))
-      ->capture_default_str();
+      ->check(CLI::IsMember({kRounding, kErrorFeedback}));
+  app->add_option("--target-size", flags->target_size,
+                  "With auto: the size of the file, as in 700M; types are chosen to lose least");
+  app->add_option("--max-kld", flags->max_kld,
+                  "With auto: the mean KL divergence from the float model; the smallest file that "
+                  "keeps it")
+      ->check(CLI::PositiveNumber);
   app->add_option(
       "--tensor-type", flags->tensor_types,
       "REGEX=TYPE for tensors whose name it finds something in, e.g. "

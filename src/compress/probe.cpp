@@ -62,23 +62,41 @@ void Probe::RunLayer(int64_t layer, const model::LayerWeights& weights, Rows* ro
     executor_.RunLayer({&session_, sequences_[i], 0}, layer, weights, (*rows)[i].data());
 }
 
+double Probe::DivergenceAt(size_t index, std::span<const float> logits) const {
+  const std::vector<float>& p = base_[index];
+  double cross = 0, total = 0;  // sum of p * logit; of p, which rounding keeps from being 1
+  for (size_t id = 0; id < p.size(); ++id) {
+    cross += static_cast<double>(p[id]) * static_cast<double>(logits[id]);
+    total += static_cast<double>(p[id]);
+  }
+  return negative_entropy_[index] - (cross - total * LogSum(logits));
+}
+
 double Probe::Divergence(const ops::Matrix& output, const Rows& rows) {
   double sum = 0;
-  size_t position = 0;
-  for (size_t i = 0; i < sequences_.size(); ++i) {
-    const auto add = [&](size_t, int64_t, std::span<const float> logits) {
-      const std::vector<float>& p = base_[position];
-      double cross = 0, total = 0;  // sum of p * logit; of p, which rounding keeps from being 1
-      for (size_t id = 0; id < p.size(); ++id) {
-        cross += static_cast<double>(p[id]) * static_cast<double>(logits[id]);
-        total += static_cast<double>(p[id]);
-      }
-      sum += negative_entropy_[position] - (cross - total * LogSum(logits));
-      ++position;
-    };
-    executor_.RunOutput({&session_, sequences_[i], scored_}, output, rows[i].data(), add);
+  size_t index = 0;
+  for (size_t i = 0; i < sequences_.size(); ++i)
+    executor_.RunOutput({&session_, sequences_[i], scored_}, output, rows[i].data(),
+                        [&](size_t, int64_t, std::span<const float> logits) {
+                          sum += DivergenceAt(index++, logits);
+                        });
+  return sum / static_cast<double>(index);
+}
+
+double Probe::MeasureModel(const std::shared_ptr<const engine::Model>& other) {
+  SLM_CHECK(other->hparams().vocab == model_->hparams().vocab);
+  engine::Session session(other, {.context = engine::Executor::kMaxRows});
+  engine::Executor executor(other);
+  double sum = 0;
+  size_t index = 0;
+  for (const std::vector<int32_t>& tokens : sequences_) {
+    session.KeepPrefix({}, 0);
+    const engine::BatchItem item = {&session, tokens, scored_};
+    executor.Forward({&item, 1}, [&](size_t, int64_t, std::span<const float> logits) {
+      sum += DivergenceAt(index++, logits);
+    });
   }
-  return sum / static_cast<double>(position);
+  return sum / static_cast<double>(index);
 }
 
 double Probe::Measure(const model::LayerWeights& weights) {

@@ -28,12 +28,17 @@ class Probe {
   // layer.
   double MeasureEnds(const ops::PlainRows* embedding, const ops::Matrix* output);
 
+  // Of another model with the same vocabulary.
+  double MeasureModel(const std::shared_ptr<const engine::Model>& other);
+
  private:
   using Rows = std::vector<std::vector<float>>;  // of each sequence, [T, D]
 
   void Embed(const ops::PlainRows& table, Rows* rows);
   void RunLayer(int64_t layer, const model::LayerWeights& weights, Rows* rows);
   double Divergence(const ops::Matrix& output, const Rows& rows);
+  // From the base at scored position `index`.
+  double DivergenceAt(size_t index, std::span<const float> logits) const;
 
   std::shared_ptr<const engine::Model> model_;
   std::vector<std::vector<int32_t>> sequences_;

@@ -31,7 +31,7 @@ struct TensorPlan {
 };
 
 struct QuantizeOptions {
-  const Recipe* recipe = nullptr;
+  const Recipe* recipe = nullptr;  // an automatic mix is noted under the one that is nearest
   std::vector<TypeOverride> overrides;
   const Importance* importance = nullptr;  // null: all columns count alike
   std::string importance_file;             // noted in the new file
