@@ -58,13 +58,13 @@ def quantize(source, out, file_type, threads=2, importance=None, tensor_types=()
             x = np.ascontiguousarray(x, np.float32)
             keep.append(x)
             entry.name, entry.data, entry.size = name.encode(), x.ctypes.data, x.size
-        params.imatrix = ctypes.cast(entries, ctypes.c_void_p)
+        params.imatrix = ctypes.cast(entries, type(params.imatrix))
         keep.append(entries)
     if tensor_types:
         overrides = (TensorOverride * (len(tensor_types) + 1))()
         for override, (pattern, name) in zip(overrides, tensor_types):
             override.pattern, override.type = pattern.encode(), int(GGMLQuantizationType[name.upper()])
-        params.tt_overrides = ctypes.cast(overrides, ctypes.c_void_p)
+        params.tt_overrides = ctypes.cast(overrides, type(params.tt_overrides))
         keep.append(overrides)
     start = time.perf_counter()
     if ll.llama_model_quantize(str(source).encode(), str(out).encode(), ctypes.byref(params)):
