@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/program.h"
@@ -223,6 +224,90 @@ TEST(Commands, PullOfAFile) {
   EXPECT_EQ(RunProgram({"pull", folder / "notes"}, "", environment).code, 3);
 }
 
+TEST(Commands, Compare) {
+  const TempFolder folder;
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += std::to_string(i * 7919) + " ";
+  WriteFile(folder / "text", text);
+  const std::string base = WriteTinyModel({.arch = "gemma3"});
+  const json list = Json({"compare", "--base", base, Model(), base, "-f", folder / "text", "-c",
+                          "128", "--chunks", "3", "--save-logits", folder / "base.logits"});
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0]["file"], Model());
+  EXPECT_EQ(list[0]["tokens"], 3 * 63);
+  EXPECT_EQ(list[0]["bytes"], std::filesystem::file_size(Model()));
+  EXPECT_GT(list[0]["mean_kld"].get<double>(), 0);
+  EXPECT_GT(list[0]["kld"]["max"].get<double>(), list[0]["kld"]["median"].get<double>());
+  EXPECT_GT(list[0]["prefill_tokens_per_second"].get<double>(), 0);
+  EXPECT_GT(list[0]["decode_tokens_per_second"].get<double>(), 0);
+  EXPECT_EQ(list[1]["mean_kld"], 0);
+  EXPECT_EQ(list[1]["same_top"], 1);
+  const json p =
+      Json({"perplexity", "-m", Model(), "-f", folder / "text", "-c", "128", "--chunks", "3"});
+  EXPECT_NEAR(list[0]["ppl"].get<double>(), p["perplexity"].get<double>(), 1e-6);
+
+  // The stored base gives the same, all but its own rounding.
+  const json stored = Json({"compare", "--base-logits", folder / "base.logits", Model(),
+                            "--no-speed", "--logits-file", folder / "both.npy"});
+  EXPECT_EQ(stored[0]["ppl"], list[0]["ppl"]);
+  EXPECT_NEAR(stored[0]["mean_kld"].get<double>(), list[0]["mean_kld"].get<double>(), 1e-4);
+  EXPECT_FALSE(stored[0].contains("prefill_tokens_per_second"));
+  const std::string npy = ReadFile(folder / "both.npy");
+  EXPECT_EQ(npy.size(), 128 + 3u * 63 * 2 * kTinyVocab * 4);
+  EXPECT_NE(npy.find("'shape': (189, 2, 260, )"), std::string::npos) << npy.substr(0, 128);
+
+  const ProgramResult table =
+      RunProgram({"compare", "--base", base, Model(), "-f", folder / "text", "-c", "128"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  for (const char* words : {"Mean    KLD:", "Same top p:", "Mean PPL(Q)/PPL(base)", "99.9%   KLD"})
+    EXPECT_NE(table.out.find(words), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find(" base "), std::string::npos) << table.out;
+}
+
+TEST(Commands, CompareRefuses) {
+  const TempFolder folder;
+  WriteFile(folder / "text", std::string(600, 'a'));
+  WriteFile(folder / "logits", "_logits_ and no more");
+  const auto code = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"compare", "--no-speed"});
+    const ProgramResult r = RunProgram(args);
+    EXPECT_EQ(r.out, "");
+    return r.code;
+  };
+  const std::string text = folder / "text";
+  EXPECT_EQ(code({Model(), "-f", text}), 2);  // no base
+  EXPECT_EQ(code({"--base", Model(), "--base-logits", folder / "logits", Model()}), 2);
+  EXPECT_EQ(code({"--base", Model(), Model()}), 2);     // no text
+  EXPECT_EQ(code({"--base", Model(), "-f", text}), 2);  // nothing to compare
+  EXPECT_EQ(code({"--base-logits", folder / "logits", Model(), "-f", text}), 2);
+  EXPECT_EQ(code({"--base", Model(), Model(), "-f", text, "-c", "3"}), 2);
+  EXPECT_EQ(code({"--base", Model(), Model(), "-f", text, "--chunks", "3"}), 3);  // of 512
+  EXPECT_EQ(code({"--base-logits", folder / "logits", Model()}), 3);
+  EXPECT_EQ(code({"--base-logits", folder / "absent", Model()}), 1);
+  EXPECT_EQ(code({"--base", Model(), Model(), Model(), "-f", text, "-c", "64", "--logits-file",
+                  folder / "both"}),
+            2);
+  EXPECT_FALSE(std::filesystem::exists(folder / "both"));
+}
+
+TEST(Commands, Imatrix) {
+  const TempFolder folder;
+  WriteFile(folder / "a", std::string(700, 'a'));
+  WriteFile(folder / "b", std::string(500, 'b'));
+  const json r = Json({"imatrix", "-m", Model(), "-f", folder / "a", "-f", folder / "b", "-o",
+                       folder / "out.gguf", "-c", "128"});
+  EXPECT_EQ(r["chunks"], 5 + 3);
+  EXPECT_EQ(r["chunk_size"], 128);
+  const json file = Json({"inspect", folder / "out.gguf"});
+  EXPECT_EQ(file["tensors"].size(), 2 * r["tensors"].get<size_t>());
+  EXPECT_EQ(file["metadata"]["general.type"], "imatrix");
+  EXPECT_EQ(file["metadata"]["imatrix.chunk_count"], 8);
+  EXPECT_EQ(RunProgram({"imatrix", "-m", Model(), "-f", folder / "a", "-o", folder / "x"}).code,
+            3);  // less than two chunks of 512
+  EXPECT_FALSE(std::filesystem::exists(folder / "x"));
+  EXPECT_EQ(RunProgram({"imatrix", "-m", Model(), "-f", folder / "a"}).code, 2);
+}
+
 TEST(Commands, NumbersThatMakeNoSense) {
   const ProgramResult bench = RunProgram({"bench", "-m", Model(), "-p", "64", "-c", "32"});
   EXPECT_EQ(bench.code, 2);
@@ -270,8 +355,8 @@ TEST(Commands, UsageErrors) {
   EXPECT_EQ(RunProgram({"run", "-m", Model(), "-p", "x", "-t", "-1"}).code, 2);
   EXPECT_EQ(RunProgram({"doctor"}, "", {"SLM_ISA=nonsense"}).code, 2);
   for (const char* command :
-       {"run", "chat", "serve", "pull", "models", "inspect", "bench", "perplexity", "logits",
-        "tokenize", "detokenize", "template", "doctor"}) {
+       {"run", "chat", "serve", "pull", "models", "inspect", "bench", "perplexity", "compare",
+        "imatrix", "logits", "tokenize", "detokenize", "template", "doctor"}) {
     const ProgramResult help = RunProgram({command, "--help"});
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_NE(help.out.find("--help"), std::string::npos) << command;

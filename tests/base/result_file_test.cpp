@@ -1,0 +1,63 @@
+#include "base/result_file.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "support/data.h"
+#include "support/temp_folder.h"
+
+namespace slm {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(ResultFileTest, AppearsWhenFinished) {
+  const testing::TempFolder folder;
+  testing::WriteFile(folder / "result", "before");
+  {
+    ResultFile file(folder / "result");
+    file.Write("ab", 2);
+    file.Write("c", 1);
+    EXPECT_EQ(testing::ReadFile(folder / "result"), "before");
+    file.Finish();
+  }
+  EXPECT_EQ(testing::ReadFile(folder / "result"), "abc");
+  EXPECT_FALSE(fs::exists(folder / "result.tmp"));
+}
+
+TEST(ResultFileTest, GivenUpItLeavesNothing) {
+  const testing::TempFolder folder;
+  { ResultFile(folder / "result").Write("a", 1); }
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  EXPECT_THROW(ResultFile(folder / "absent/result"), Error);
+}
+
+TEST(ResultFileTest, AFullDiskIsAnErrorWithoutAFile) {
+  const testing::TempFolder folder;
+  rlimit before = {};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {1 << 16, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  std::string message;
+  try {
+    ResultFile file(folder / "result");
+    const std::string block(4096, 'x');
+    for (int i = 0; i < 100; ++i) file.Write(block.data(), block.size());
+    file.Finish();
+  } catch (const Error& error) {
+    message = error.what();
+    EXPECT_EQ(error.code(), Code::kFailed);
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  signal(SIGXFSZ, handler);
+  EXPECT_NE(message.find("result.tmp: cannot write"), std::string::npos) << message;
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+}  // namespace
+}  // namespace slm
