@@ -5,8 +5,8 @@
 #include <immintrin.h>
 
 #include "base/half.h"
+#include "base/target.h"
 #include "kernels/tables.h"
-#include "kernels/target.h"
 
 namespace slm::kernels {
 

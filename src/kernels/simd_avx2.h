@@ -1,4 +1,4 @@
-// V16 as two 256-bit registers. simd_scalar.h says what each function does.
+// V16 as two 256-bit registers. base/simd_scalar.h says what each function does.
 
 struct V16 {
   __m256 low, high;

@@ -1,4 +1,4 @@
-// V16 as one 512-bit register. simd_scalar.h says what each function does.
+// V16 as one 512-bit register. base/simd_scalar.h says what each function does.
 
 struct V16 {
   __m512 x;

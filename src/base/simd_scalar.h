@@ -1,5 +1,5 @@
 // V16 for any CPU: 16 float lanes as an array. This version is the specification of the others.
-// Included inside a target region and a namespace; see float_inl.h.
+// Included inside a target region and a namespace; see kernels/float_inl.h.
 
 struct V16 {
   float lane[16];
