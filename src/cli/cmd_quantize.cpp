@@ -257,9 +257,11 @@ class Job {
       compress::QuantizeWithFeedback(model_, plan_, options_, Sequences(*chunks_), path,
                                      &progress_);
     else if (model_)
-      compress::QuantizeFile(model_->file(), plan_, options_, path, runtime_->pool(), &progress_);
+      compress::QuantizeFile(model_->file(), plan_, options_, path, runtime_->kernels(),
+                             runtime_->pool(), &progress_);
     else
-      compress::QuantizeFile(*file_, plan_, options_, path, &*pool_, &progress_);
+      compress::QuantizeFile(*file_, plan_, options_, path, kernels::Kernels(), &*pool_,
+                             &progress_);
   }
 
   void RunAuto() {

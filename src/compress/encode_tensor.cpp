@@ -15,7 +15,9 @@ constexpr int64_t kPieceElements = 1 << 22;  // what is handed on at once
 }  // namespace
 
 void EncodeTensor(const RowSource& source, quant::Type type, std::span<const float> importance,
-                  ThreadPool* pool, const std::function<void(std::span<const uint8_t>)>& sink) {
+                  const kernels::KernelTable& kernels, ThreadPool* pool,
+                  const std::function<void(std::span<const uint8_t>)>& sink) {
+  const auto encode = kernels.encode[static_cast<size_t>(type)];
   const quant::TypeTraits& traits = quant::Traits(type);
   const int64_t k = source.k;
   SLM_CHECK(k % traits.block_size == 0);
@@ -32,13 +34,13 @@ void EncodeTensor(const RowSource& source, quant::Type type, std::span<const flo
       const int64_t begin = task * per_task, rows = std::min(per_task, count - begin);
       floats.resize(static_cast<size_t>(rows * k));
       source.read(first + begin, rows, floats.data());
-      for (int64_t r = 0; r < rows; ++r) {
-        const float* x = floats.data() + r * k;
-        uint8_t* to = piece.data() + static_cast<size_t>(begin + r) * row_bytes;
-        if (importance.empty())
-          traits.encode(x, to, k);
-        else
-          traits.encode_weighted(x, importance.data(), to, k);
+      uint8_t* to = piece.data() + static_cast<size_t>(begin) * row_bytes;
+      if (importance.empty()) {
+        encode(floats.data(), nullptr, to, rows * k);
+      } else {
+        for (int64_t r = 0; r < rows; ++r)
+          encode(floats.data() + r * k, importance.data(), to + static_cast<size_t>(r) * row_bytes,
+                 k);
       }
     });
     sink(piece);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 
+#include "kernels/table.h"
 #include "quant/type.h"
 
 namespace slm {
@@ -23,6 +24,7 @@ struct RowSource {
 // Hands the rows, encoded, to `sink` in their order, piece by piece. `importance` is [k], of every
 // column; empty: all alike.
 void EncodeTensor(const RowSource& source, quant::Type type, std::span<const float> importance,
-                  ThreadPool* pool, const std::function<void(std::span<const uint8_t>)>& sink);
+                  const kernels::KernelTable& kernels, ThreadPool* pool,
+                  const std::function<void(std::span<const uint8_t>)>& sink);
 
 }  // namespace slm::compress

@@ -28,6 +28,7 @@ class FeedbackEncoder {
 
   const FeedbackFactor& factor_;
   quant::Type type_;
+  const kernels::KernelTable& kernels_;
   ThreadPool* pool_;
   std::vector<std::vector<float>> rows_;  // of U^T, group by group: what matrices_ may read
   std::vector<ops::Matrix> matrices_;     // feedback into a group of columns from all before it

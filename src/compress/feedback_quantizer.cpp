@@ -133,7 +133,7 @@ class FeedbackQuantizer {
               format::GgufWriter* writer) {
     const auto found = encoded->find(entry.tensor->name);
     if (found == encoded->end()) {
-      AppendTensor(entry, options_, runtime_.pool(), writer);
+      AppendTensor(entry, options_, runtime_.kernels(), runtime_.pool(), writer);
     } else {
       writer->Append(found->second);
       encoded->erase(found);

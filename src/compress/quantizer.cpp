@@ -118,20 +118,21 @@ RowSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& option
           }};
 }
 
-void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options, ThreadPool* pool,
+void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options,
+                  const kernels::KernelTable& kernels, ThreadPool* pool,
                   format::GgufWriter* writer) {
   const format::GgufTensor& tensor = *entry.tensor;
   if (entry.type == tensor.type && !IsFloat(tensor.type)) {
     writer->Append(tensor.data);
   } else {  // floats also where the type stays: they are looked at on the way
-    EncodeTensor(RowsOf(tensor, options), entry.type, ImportanceOf(options, tensor), pool,
+    EncodeTensor(RowsOf(tensor, options), entry.type, ImportanceOf(options, tensor), kernels, pool,
                  [&](std::span<const uint8_t> piece) { writer->Append(piece); });
   }
 }
 
 void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan,
-                  const QuantizeOptions& options, const std::string& path, ThreadPool* pool,
-                  Progress* progress) {
+                  const QuantizeOptions& options, const std::string& path,
+                  const kernels::KernelTable& kernels, ThreadPool* pool, Progress* progress) {
   if (file.Reads(path))
     throw Error(Code::kUsage, "{} is what is read; name another file for the result", path);
   format::GgufWriter writer(path, file.alignment());
@@ -143,7 +144,7 @@ void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan
   }
   if (progress) progress->Start("quantizing", ProgressUnit::kBytes, 0, total);
   for (const TensorPlan& entry : plan) {
-    AppendTensor(entry, options, pool, &writer);
+    AppendTensor(entry, options, kernels, pool, &writer);
     file.Release(*entry.tensor);
     done += entry.tensor->bytes();
     if (progress) progress->Update(done);

@@ -52,14 +52,15 @@ std::vector<const TensorPlan*> FellBack(std::span<const TensorPlan> plan);
 // Writes `path`. Throws kBadInput naming a tensor with NaN or infinity, kUsage when `path` is one
 // of the files read, kFailed when the disk is full.
 void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan,
-                  const QuantizeOptions& options, const std::string& path, ThreadPool* pool,
-                  Progress* progress);
+                  const QuantizeOptions& options, const std::string& path,
+                  const kernels::KernelTable& kernels, ThreadPool* pool, Progress* progress);
 
 // The steps of QuantizeFile, for who goes through the tensors in another order.
 void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& options,
                           format::GgufWriter* writer);
 void DeclareTensor(const TensorPlan& entry, format::GgufWriter* writer);
-void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options, ThreadPool* pool,
+void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options,
+                  const kernels::KernelTable& kernels, ThreadPool* pool,
                   format::GgufWriter* writer);
 // The rows of a tensor; reading them throws as QuantizeFile does for NaN and infinity.
 RowSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& options);

@@ -20,7 +20,11 @@ class Measurer {
  public:
   Measurer(const std::shared_ptr<const engine::Model>& model, const Importance& importance,
            Probe* probe)
-      : model_(*model), pool_(model->runtime()->pool()), importance_(importance), probe_(*probe) {}
+      : model_(*model),
+        kernels_(model->runtime()->kernels()),
+        pool_(model->runtime()->pool()),
+        importance_(importance),
+        probe_(*probe) {}
 
   TensorSensitivity Measure(const GgufTensor& tensor) {
     TensorSensitivity result = {&tensor, ProbeKld(tensor), {}};
@@ -58,8 +62,8 @@ class Measurer {
       rounded.resize(static_cast<size_t>(k));
       bytes.resize(static_cast<size_t>(k / traits.block_size) * traits.block_bytes);
       Decode(tensor, i * rows / count, 1, row.data());
-      traits.encode_weighted(row.data(), importance.empty() ? nullptr : importance.data(),
-                             bytes.data(), k);
+      kernels_.encode[static_cast<size_t>(type)](
+          row.data(), importance.empty() ? nullptr : importance.data(), bytes.data(), k);
       traits.decode(bytes.data(), rounded.data(), k);
       double sum = 0;
       for (size_t j = 0; j < row.size(); ++j) {
@@ -80,7 +84,7 @@ class Measurer {
     const RowSource source = {
         tensor.elements / tensor.dims[0], tensor.dims[0],
         [&](int64_t first, int64_t count, float* out) { Decode(tensor, first, count, out); }};
-    EncodeTensor(source, kProbeType, importance_.Find(tensor.name), pool_,
+    EncodeTensor(source, kProbeType, importance_.Find(tensor.name), kernels_, pool_,
                  [&](std::span<const uint8_t> piece) {
                    bytes.insert(bytes.end(), piece.begin(), piece.end());
                  });
@@ -103,6 +107,7 @@ class Measurer {
   }
 
   const engine::Model& model_;
+  const kernels::KernelTable& kernels_;
   ThreadPool* pool_;
   const Importance& importance_;
   Probe& probe_;

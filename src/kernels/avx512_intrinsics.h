@@ -2,7 +2,7 @@
 // file a second time with SLM_EMULATED_AVX512, in plain C++, for machines without AVX-512.
 #pragma once
 
-#include "kernels/target.h"
+#include "base/target.h"
 
 #if defined(SLM_EMULATED_AVX512)
 #include "support/avx512_emulation.h"

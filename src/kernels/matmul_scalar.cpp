@@ -1,13 +1,13 @@
 // The specification: integers exact inside a block, one float accumulator per output, blocks in
 // ascending order.
 #include "base/half.h"
+#include "base/target.h"
 #include "kernels/tables.h"
-#include "kernels/target.h"
 
 namespace slm::kernels {
 namespace scalar {
 
-#include "kernels/simd_scalar.h"
+#include "base/simd_scalar.h"
 //
 #include "kernels/float_inl.h"
 

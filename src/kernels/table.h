@@ -116,6 +116,10 @@ struct KernelTable {
   void (*attention_merge)(const float* out, float max, float sum, int64_t head_dim, float* all_out,
                           float* all_max, float* all_sum);
 
+  // By quant::Type: TypeTraits::encode_weighted, in the same bits. Whole blocks of 16 rows of a
+  // type without super-blocks, or as many, are encoded at once: fewer cost the same.
+  void (*encode[32])(const float* src, const float* importance, uint8_t* dst, int64_t n);
+
   // What this CPU can do at best, for `bench`: multiply-adds of 8-bit integers from registers,
   // their count returned, and reading `bytes` (a multiple of 512), their sum returned.
   int64_t (*probe_int8)(int64_t rounds);

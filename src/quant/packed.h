@@ -105,8 +105,8 @@ constexpr int ValueOf(const Grid& grid, uint8_t code) {
 // `block` is one block as it lies in the file.
 void ToIntegers(Type type, const uint8_t* block, IntegerBlock* out);
 
-// The inverse: every field in the range that the type can hold.
-void FromIntegers(Type type, const IntegerBlock& x, uint8_t* block);
+// The way back; scales, mins and codes are within what the type holds.
+void FromIntegers(Type type, const IntegerBlock& in, uint8_t* block);
 
 // Bytes of one panel with k elements a row (k a multiple of the type's block). The float types keep
 // their elements, interleaved as [k][16].

@@ -129,7 +129,7 @@ TEST(ErrorFeedback, LosesLessThanRoundingAndSaysHowMuch) {
     };
     const double loss = FeedbackEncoder(factor, traits.type, kernels::Kernels(), &pool)
                             .Encode(source, append(&bytes));
-    EncodeTensor(source, traits.type, {}, &pool, append(&plain_bytes));
+    EncodeTensor(source, traits.type, {}, kernels::Kernels(), &pool, append(&plain_bytes));
     ASSERT_EQ(bytes.size(), plain_bytes.size());
     std::vector<float> rounded(weights.size()), plain(weights.size());
     traits.decode(bytes.data(), rounded.data(), n * k);

@@ -8,14 +8,14 @@
 #include <string>
 
 #include "base/half.h"
-#include "kernels/target.h"
+#include "base/target.h"
 #include "support/tables.h"
 
 namespace slm::kernels {
 namespace exp_test {
 
 // The specification's own Exp: a table does not give it alone.
-#include "kernels/simd_scalar.h"
+#include "base/simd_scalar.h"
 //
 #include "kernels/float_inl.h"
 

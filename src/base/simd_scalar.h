@@ -1,5 +1,5 @@
 // V16 for any CPU: 16 float lanes as an array. This version is the specification of the others.
-// Included inside a target region and a namespace; see float_inl.h.
+// Included inside a target region and a namespace; see kernels/float_inl.h.
 
 struct V16 {
   float lane[16];
@@ -110,6 +110,23 @@ SLM_INLINE V16 TimesPowerOf2(V16 a, V16 n) {
 SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {
   SLM_LANES if (i < begin || i >= end) a.lane[i] = other;
   return a;
+}
+// a < b ? x : y; y when either is NaN.
+SLM_INLINE V16 IfLess(V16 a, V16 b, V16 x, V16 y) {
+  SLM_LANES x.lane[i] = a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i];
+  return x;
+}
+// table[index], of 16 entries; index is whole and within.
+SLM_INLINE V16 Lookup(const float* table, V16 index) {
+  SLM_LANES index.lane[i] = table[static_cast<int>(index.lane[i])];
+  return index;
+}
+// Lane i and lane i ^ kDistance change places; kDistance is 1, 2, 4 or 8.
+template <int kDistance>
+SLM_INLINE V16 SwapLanes(V16 a) {
+  V16 r;
+  SLM_LANES r.lane[i] = a.lane[i ^ kDistance];
+  return r;
 }
 // Always halves: lane i with lane i + 8, then 4, 2, 1.
 SLM_INLINE float ReduceAdd(V16 a) {
