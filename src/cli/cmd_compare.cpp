@@ -91,7 +91,10 @@ class Comparison {
   explicit Comparison(const Flags& flags) : flags_(flags), runtime_(flags.options.threads) {
     session_options_ = {flags.options.context, ParseKvType(flags.options.k_type),
                         ParseKvType(flags.options.v_type)};
-    for (const std::string& file : flags.files) paths_.push_back(ResolveModelPath(file));
+    for (const std::string& file : flags.files) {
+      paths_.push_back(ResolveModelPath(file));
+      bytes_.push_back(format::GgufFile::Open(paths_.back()).file_bytes());
+    }
   }
 
   void Run() {
@@ -106,15 +109,19 @@ class Comparison {
 
  private:
   void OpenBase() {
-    if (flags_.base_logits.empty()) {
-      base_name_ = ResolveModelPath(flags_.base);
+    const bool is_stored = !flags_.base_logits.empty();
+    base_name_ = is_stored ? flags_.base_logits : ResolveModelPath(flags_.base);
+    std::vector<std::string> inputs = paths_;
+    inputs.insert(inputs.end(), {base_name_, flags_.text});
+    for (const std::string& output : {flags_.save_logits, flags_.logits_file})
+      CheckIsNoInput(output, inputs);
+    if (!is_stored) {
       const std::string text = ReadTextFile(flags_.text);
       base_.emplace(base_name_, &runtime_, &progress_);
       chunks_.emplace(base_->tokenizer(), text, flags_.chunks);
       vocab_ = base_->model().hparams().vocab;
       if (!flags_.save_logits.empty()) saved_.emplace(flags_.save_logits, *chunks_, vocab_);
     } else {
-      base_name_ = flags_.base_logits;
       stored_.emplace(eval::BaseLogits::Open(base_name_));
       vocab_ = stored_->vocab();
       if (session_options_.context != 0 && session_options_.context != stored_->chunk_size())
@@ -126,10 +133,7 @@ class Comparison {
 
   void LoadGroup(size_t* next) {
     group_.clear();
-    const auto fits = [&] {
-      const uint64_t bytes = format::GgufFile::Open(paths_[*next]).file_bytes();
-      return bytes < GetMemoryInfo().available_bytes / 2;
-    };
+    const auto fits = [&] { return bytes_[*next] < GetMemoryInfo().available_bytes / 2; };
     while (*next < paths_.size() && (group_.empty() || fits())) {
       group_.push_back(std::make_unique<ComparedModel>(paths_[*next], &runtime_, &progress_));
       const ComparedModel& model = *group_.back();
@@ -202,6 +206,7 @@ class Comparison {
   engine::Runtime runtime_;
   engine::SessionOptions session_options_;
   std::vector<std::string> paths_;
+  std::vector<uint64_t> bytes_;
   ProgressBar progress_{STDERR_FILENO, ProgressBar::Rest::kNothing};
 
   std::string base_name_;

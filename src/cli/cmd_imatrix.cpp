@@ -24,6 +24,9 @@ void Run(Flags flags) {
   if (flags.model.context == 0) flags.model.context = 512;
   flags.chunks.size = flags.model.context;
   text::CheckChunkOptions(flags.chunks);
+  std::vector<std::string> inputs = flags.files;
+  inputs.push_back(ResolveModelPath(flags.model.model));
+  CheckIsNoInput(flags.out, inputs);
   std::vector<std::string> texts;
   for (const std::string& file : flags.files) texts.push_back(ReadTextFile(file));
   LoadedModel loaded(flags.model);

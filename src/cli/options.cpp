@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <random>
 
@@ -113,6 +114,14 @@ void AddPrompt(CLI::App* app, PromptFlags* flags) {
   app->add_option("-p,--prompt", flags->prompt, "Prompt; - reads standard input")
       ->each([flags](const std::string&) { flags->is_set = true; });
   app->add_option("-f,--file", flags->file, "File to read the prompt from; - for standard input");
+}
+
+void CheckIsNoInput(const std::string& output, const std::vector<std::string>& inputs) {
+  std::error_code ignored;
+  for (const std::string& input : inputs)
+    if (std::filesystem::equivalent(output, input, ignored))
+      throw Error(Code::kUsage, "{}: expected another file to write than the input {}", output,
+                  input);
 }
 
 std::string ReadTextFile(const std::string& path) {

@@ -47,6 +47,9 @@ struct PromptFlags {
 };
 void AddPrompt(CLI::App* app, PromptFlags* flags);
 
+// Throws kUsage when the file `output`, which is about to be written, is one of `inputs`.
+void CheckIsNoInput(const std::string& output, const std::vector<std::string>& inputs);
+
 std::string ReadTextFile(const std::string& path);  // "-": standard input
 
 // "1,2,3"

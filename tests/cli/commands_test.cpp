@@ -288,6 +288,18 @@ TEST(Commands, CompareRefuses) {
                   folder / "both"}),
             2);
   EXPECT_FALSE(std::filesystem::exists(folder / "both"));
+  // An output onto an input, by any name.
+  std::filesystem::copy(Model(), folder / "model");
+  std::filesystem::create_symlink(folder / "model", folder / "link");
+  for (const char* flag : {"--save-logits", "--logits-file"})
+    EXPECT_EQ(
+        code({"--base", Model(), folder / "model", "-f", text, "-c", "64", flag, folder / "link"}),
+        2);
+  EXPECT_EQ(
+      RunProgram({"imatrix", "-m", folder / "model", "-f", text, "-c", "64", "-o", folder / "link"})
+          .code,
+      2);
+  EXPECT_EQ(ReadFile(folder / "model"), ReadFile(Model()));
 }
 
 TEST(Commands, Imatrix) {
