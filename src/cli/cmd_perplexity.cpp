@@ -42,7 +42,7 @@ void Run(Flags flags) {
 
 }  // namespace
 
-void DeclarePerplexity(CLI::App* app) {
+Work DeclarePerplexity(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   app->get_option("--ctx-size")->description("Tokens of a chunk; 0: 512");
@@ -50,7 +50,7 @@ void DeclarePerplexity(CLI::App* app) {
   app->add_option("--chunks", flags->chunks, "Chunks of the context's size to measure; -1: all")
       ->capture_default_str();
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli
