@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -85,11 +86,11 @@ void Print(const ordered_json& r) {
   for (const auto& [key, value] : r.at("metadata").items()) {
     std::string text = value.dump(-1, ' ', false, replace);
     if (text.size() > 120) text = text.substr(0, 117) + "...";
-    std::printf("%-48s %s\n", key.c_str(), text.c_str());
+    std::printf("%-48s %s\n", Printable(key).c_str(), Printable(text).c_str());
   }
   std::printf("\n");
   for (const auto& t : r.at("tensors"))
-    std::printf("%-36s %-7s %-18s %10s\n", t.at("name").get<std::string>().c_str(),
+    std::printf("%-36s %-7s %-18s %10s\n", Printable(t.at("name").get<std::string>()).c_str(),
                 t.at("type").get<std::string>().c_str(), t.at("shape").dump().c_str(),
                 FormatBytes(t.at("bytes")).c_str());
   std::printf("\nby type:");
