@@ -1,5 +1,6 @@
 // Every command by its exact form: what scripts read, exit codes, messages.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -249,6 +250,8 @@ TEST(Commands, FilesThatCannotBeRead) {
             "slm: " + folder.path() + ": cannot read: Is a directory\n");
   EXPECT_EQ(error({"tokenize", "-m", Model(), "-f", folder / "absent"}),
             "slm: " + (folder / "absent") + ": cannot open: No such file or directory\n");
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);  // nobody writes to it
+  EXPECT_EQ(RunProgram({"inspect", folder / "pipe"}).code, 3);
   EXPECT_NE(error({"tokenize", "-m", folder / "absent", "-p", "x"}).find("no such file"),
             std::string::npos);
   EXPECT_NE(RunProgram({"--help"}).out.find("Exit codes: 0 ok, 1 failed"), std::string::npos);
