@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "base/printable.h"
+
 namespace slm {
 
 // The numbers are the exit codes of the program.
@@ -21,10 +23,11 @@ enum class Code {
 class Error : public std::runtime_error {
  public:
   // The message says what, where (file, tensor, offset), expected, got, and the fix if there is
-  // one.
+  // one. What a file or a request put into it is shown as it may be.
   template <class... Args>
   Error(Code code, fmt::format_string<Args...> format, Args&&... args)
-      : std::runtime_error(fmt::format(format, std::forward<Args>(args)...)), code_(code) {}
+      : std::runtime_error(Printable(fmt::format(format, std::forward<Args>(args)...))),
+        code_(code) {}
 
   Code code() const { return code_; }
 

@@ -14,7 +14,8 @@
 namespace slm {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Non-blocking: a pipe that nobody writes to is refused, not waited for.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw Error(Code::kFailed, "{}: cannot open: {}", path, std::strerror(errno));
   struct stat info = {};
   const bool known = fstat(fd, &info) == 0;

@@ -62,7 +62,7 @@ void Run(Flags flags) {
 
 }  // namespace
 
-void DeclareBench(CLI::App* app) {
+Work DeclareBench(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   const auto count = CLI::Range(int64_t{0}, int64_t{1} << 20);
@@ -79,7 +79,7 @@ void DeclareBench(CLI::App* app) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

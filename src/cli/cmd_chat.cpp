@@ -190,7 +190,7 @@ class Chat {
 
 }  // namespace
 
-void DeclareChat(CLI::App* app) {
+Work DeclareChat(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   AddChatTemplateFile(app, &flags->model.chat_template_file);
@@ -199,7 +199,7 @@ void DeclareChat(CLI::App* app) {
             "Tokens of an answer at most; -1: until the model stops")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 24));
   AddSamplerOptions(app, &flags->sampler);
-  app->parse_complete_callback([flags] { Chat(*flags).Run(); });
+  return [flags] { Chat(*flags).Run(); };
 }
 
 }  // namespace slm::cli

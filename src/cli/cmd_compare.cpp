@@ -242,7 +242,7 @@ void Run(Flags flags) {
 
 }  // namespace
 
-void DeclareCompare(CLI::App* app) {
+Work DeclareCompare(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   app->add_option("files", flags->files, "Models to hold against the base");
   app->add_option("--base", flags->base, "The model that they are held against");
@@ -259,7 +259,7 @@ void DeclareCompare(CLI::App* app) {
                   "Write the logits of base and model as floats, a NumPy array [tokens, 2, V]");
   app->add_flag("--no-speed", flags->has_no_speed, "Do not measure prefill and decode");
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

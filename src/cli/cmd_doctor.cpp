@@ -68,10 +68,10 @@ void Run(bool is_json) {
 
 }  // namespace
 
-void DeclareDoctor(CLI::App* app) {
+Work DeclareDoctor(CLI::App* app) {
   auto is_json = std::make_shared<bool>(false);
   AddJson(app, is_json.get());
-  app->parse_complete_callback([is_json] { Run(*is_json); });
+  return [is_json] { Run(*is_json); };
 }
 
 }  // namespace slm::cli

@@ -59,7 +59,7 @@ void Run(Flags flags) {
 
 }  // namespace
 
-void DeclareImatrix(CLI::App* app) {
+Work DeclareImatrix(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   app->get_option("--ctx-size")->description("Tokens of a chunk; 0: 512");
@@ -69,7 +69,7 @@ void DeclareImatrix(CLI::App* app) {
   app->add_flag("--process-output", flags->with_output,
                 "Also the output matrix; with a tied one, token_embd");
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -49,13 +50,13 @@ ordered_json Tensors(const format::GgufFile& file) {
 
 // What only a model of a known family has; its absence is no reason to show nothing of a file.
 void AddModelFacts(const format::GgufFile& file, const Flags& flags, ordered_json* report) {
+  const kernels::KvType k_type = ParseKvType(flags.k_type), v_type = ParseKvType(flags.v_type);
   try {
     const auto& family =
         model::FindFamily(file.metadata().GetString("general.architecture"), file.path());
     const model::Hparams h = model::ReadHparams(file, family);
     const int64_t context = flags.context > 0 ? flags.context : h.context;
-    const uint64_t kv =
-        engine::KvCache::BytesFor(h, ParseKvType(flags.k_type), ParseKvType(flags.v_type), context);
+    const uint64_t kv = engine::KvCache::BytesFor(h, k_type, v_type, context);
     (*report)["memory"] = {{"context", context},
                            {"weights_bytes", file.file_bytes()},
                            {"kv_bytes", kv},
@@ -85,11 +86,11 @@ void Print(const ordered_json& r) {
   for (const auto& [key, value] : r.at("metadata").items()) {
     std::string text = value.dump(-1, ' ', false, replace);
     if (text.size() > 120) text = text.substr(0, 117) + "...";
-    std::printf("%-48s %s\n", key.c_str(), text.c_str());
+    std::printf("%-48s %s\n", Printable(key).c_str(), Printable(text).c_str());
   }
   std::printf("\n");
   for (const auto& t : r.at("tensors"))
-    std::printf("%-36s %-7s %-18s %10s\n", t.at("name").get<std::string>().c_str(),
+    std::printf("%-36s %-7s %-18s %10s\n", Printable(t.at("name").get<std::string>()).c_str(),
                 t.at("type").get<std::string>().c_str(), t.at("shape").dump().c_str(),
                 FormatBytes(t.at("bytes")).c_str());
   std::printf("\nby type:");
@@ -143,7 +144,7 @@ void Run(const Flags& flags) {
 
 }  // namespace
 
-void DeclareInspect(CLI::App* app) {
+Work DeclareInspect(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   CLI::Option* file =
       app->add_option("file", flags->file, "GGUF file or model name (default: that of -m)");
@@ -154,7 +155,7 @@ void DeclareInspect(CLI::App* app) {
   app->add_option("--cache-type-k", flags->k_type, "-ctk: f32, f16 or q8_0");
   app->add_option("--cache-type-v", flags->v_type, "-ctv: f32, f16 or q8_0");
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

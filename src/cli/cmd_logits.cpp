@@ -60,7 +60,7 @@ void Run(const Flags& flags) {
 
 }  // namespace
 
-void DeclareLogits(CLI::App* app) {
+Work DeclareLogits(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   AddChatTemplateFile(app, &flags->model.chat_template_file);
@@ -73,7 +73,7 @@ void DeclareLogits(CLI::App* app) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 31))
       ->capture_default_str();
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

@@ -59,11 +59,11 @@ void List(const Flags& flags) {
 
 }  // namespace
 
-void DeclareModels(CLI::App* app) {
+Work DeclareModels(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   app->add_option("--rm", flags->remove, "Remove this model");
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { flags->remove.empty() ? List(*flags) : Remove(*flags); });
+  return [flags] { flags->remove.empty() ? List(*flags) : Remove(*flags); };
 }
 
 }  // namespace slm::cli

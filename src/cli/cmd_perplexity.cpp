@@ -44,14 +44,14 @@ void Run(Flags flags) {
 
 }  // namespace
 
-void DeclarePerplexity(CLI::App* app) {
+Work DeclarePerplexity(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   app->get_option("--ctx-size")->description("Tokens of a chunk; 0: 512");
   app->add_option("-f,--file", flags->file, "Text to measure on")->required();
   AddChunks(app, &flags->chunks);
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

@@ -42,7 +42,7 @@ void Run(Flags flags) {
 
 }  // namespace
 
-void DeclarePull(CLI::App* app) {
+Work DeclarePull(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   hub::PullOptions& o = flags->options;
   app->add_option("source", o.source,
@@ -53,7 +53,7 @@ void DeclarePull(CLI::App* app) {
       ->capture_default_str();
   app->add_flag("--force", o.is_forced, "Download again what a URL gave before");
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

@@ -368,7 +368,7 @@ void Run(const Flags& flags) { Job(flags).Run(); }
 
 }  // namespace
 
-void DeclareQuantize(CLI::App* app) {
+Work DeclareQuantize(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   std::string types;
   for (const compress::Recipe& recipe : compress::AllRecipes())
@@ -399,7 +399,7 @@ void DeclareQuantize(CLI::App* app) {
   app->add_flag("--force", flags->is_forced, "Take weights that are NaN or infinite");
   AddThreads(app, &flags->threads);
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

@@ -73,7 +73,7 @@ void Run(const Flags& flags) {
 
 }  // namespace
 
-void DeclareRun(CLI::App* app) {
+Work DeclareRun(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   AddChatTemplateFile(app, &flags->model.chat_template_file);
@@ -86,7 +86,7 @@ void DeclareRun(CLI::App* app) {
   app->add_flag("--raw", flags->is_raw, "No chat template: continue the text of the prompt")
       ->excludes(system);
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

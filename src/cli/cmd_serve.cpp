@@ -32,13 +32,13 @@ void Run(Flags flags) {
 
 }  // namespace
 
-void DeclareServe(CLI::App* app) {
+Work DeclareServe(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   AddChatTemplateFile(app, &flags->model.chat_template_file);
   AddOption(app, "--host", flags->server.host, "Address to listen on");
   AddOption(app, "--port", flags->server.port, "Port to listen on; 0: any free one");
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

@@ -41,7 +41,7 @@ void Run(const Flags& flags) {
 
 }  // namespace
 
-void DeclareTemplate(CLI::App* app) {
+Work DeclareTemplate(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModel(app, &flags->model);
   AddChatTemplateFile(app, &flags->template_file);
@@ -50,7 +50,7 @@ void DeclareTemplate(CLI::App* app) {
   app->add_flag("--add-generation-prompt", flags->has_generation_prompt,
                 "End with the start of an answer");
   app->add_option("--kwargs", flags->kwargs, "JSON object of further variables");
-  app->parse_complete_callback([flags] { Run(*flags); });
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace slm::cli

@@ -55,7 +55,7 @@ void Detokenize(const DetokenizeFlags& flags) {
 
 }  // namespace
 
-void DeclareTokenize(CLI::App* app) {
+Work DeclareTokenize(CLI::App* app) {
   auto flags = std::make_shared<TokenizeFlags>();
   AddModel(app, &flags->model);
   AddPrompt(app, &flags->prompt);
@@ -63,16 +63,16 @@ void DeclareTokenize(CLI::App* app) {
   app->add_flag("--no-parse-special", flags->no_parse_special,
                 "Take control tokens in the text as plain text");
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Tokenize(*flags); });
+  return [flags] { Tokenize(*flags); };
 }
 
-void DeclareDetokenize(CLI::App* app) {
+Work DeclareDetokenize(CLI::App* app) {
   auto flags = std::make_shared<DetokenizeFlags>();
   AddModel(app, &flags->model);
   app->add_option("--ids", flags->ids, "Token ids: 1,2,3")->required();
   app->add_flag("--special", flags->has_special, "Print control tokens too");
   AddJson(app, &flags->is_json);
-  app->parse_complete_callback([flags] { Detokenize(*flags); });
+  return [flags] { Detokenize(*flags); };
 }
 
 }  // namespace slm::cli

@@ -1,6 +1,7 @@
 // Every command of the program: one row here, one cmd_<name>.cpp.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -10,30 +11,32 @@ class App;
 
 namespace slm::cli {
 
+using Work = std::function<void()>;
+
 struct Command {
   std::string_view name;
   std::string_view summary;
-  // Declares flags on `app` and sets its callback, which does the work.
-  void (*declare)(CLI::App* app);
+  // Declares flags on `app`; gives what is to be done when all of the command line was understood.
+  Work (*declare)(CLI::App* app);
 };
 
 std::span<const Command> AllCommands();
 
-void DeclareBench(CLI::App* app);
-void DeclareChat(CLI::App* app);
-void DeclareCompare(CLI::App* app);
-void DeclareDetokenize(CLI::App* app);
-void DeclareDoctor(CLI::App* app);
-void DeclareImatrix(CLI::App* app);
-void DeclareInspect(CLI::App* app);
-void DeclareLogits(CLI::App* app);
-void DeclareModels(CLI::App* app);
-void DeclarePerplexity(CLI::App* app);
-void DeclarePull(CLI::App* app);
-void DeclareQuantize(CLI::App* app);
-void DeclareRun(CLI::App* app);
-void DeclareServe(CLI::App* app);
-void DeclareTemplate(CLI::App* app);
-void DeclareTokenize(CLI::App* app);
+Work DeclareBench(CLI::App* app);
+Work DeclareChat(CLI::App* app);
+Work DeclareCompare(CLI::App* app);
+Work DeclareDetokenize(CLI::App* app);
+Work DeclareDoctor(CLI::App* app);
+Work DeclareImatrix(CLI::App* app);
+Work DeclareInspect(CLI::App* app);
+Work DeclareLogits(CLI::App* app);
+Work DeclareModels(CLI::App* app);
+Work DeclarePerplexity(CLI::App* app);
+Work DeclarePull(CLI::App* app);
+Work DeclareQuantize(CLI::App* app);
+Work DeclareRun(CLI::App* app);
+Work DeclareServe(CLI::App* app);
+Work DeclareTemplate(CLI::App* app);
+Work DeclareTokenize(CLI::App* app);
 
 }  // namespace slm::cli

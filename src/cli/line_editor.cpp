@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
@@ -35,6 +36,19 @@ constexpr int kPollMs = 100;
 constexpr wchar_t kShownBreak = L'\x23ce';
 constexpr std::string_view kShownBreakBytes = "\xe2\x8f\x8e";
 
+volatile std::sig_atomic_t was_stopped = 0;
+
+void OnContinue(int) { was_stopped = 1; }
+
+// After a Ctrl-Z and `fg` the terminal is as the shell has left it: raw again, and the line shown.
+void Resume(EditLine* edit, bool has_paste) {
+  was_stopped = 0;
+  if (has_paste) std::fputs(kPasteOn, stdout);
+  el_set(edit, EL_PREP_TERM, 0);  // or it would be taken to be raw still
+  el_set(edit, EL_PREP_TERM, 1);
+  el_set(edit, EL_REFRESH);
+}
+
 std::string Replaced(std::string text, std::string_view from, std::string_view to) {
   for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
     text.replace(at, from.size(), to);
@@ -56,21 +70,24 @@ std::string HistoryFile() {
   return problem ? "" : folder / "slm/chat_history";
 }
 
-// libedit asks for the prompt by callback; EL_CLIENTDATA carries it.
-char* PromptOf(EditLine* edit) {
-  void* prompt = nullptr;
-  el_get(edit, EL_CLIENTDATA, &prompt);
-  return static_cast<std::string*>(prompt)->data();
+// EL_CLIENTDATA carries it into the callbacks of libedit.
+LineEditor::Terminal* TerminalOf(EditLine* edit) {
+  void* terminal = nullptr;
+  el_get(edit, EL_CLIENTDATA, &terminal);
+  return static_cast<LineEditor::Terminal*>(terminal);
 }
 
+char* PromptOf(EditLine* edit) { return TerminalOf(edit)->prompt.data(); }
+
 // libedit's own reader goes on after the first Ctrl-C.
-int ReadCharacter(EditLine*, wchar_t* character) {
+int ReadCharacter(EditLine* edit, wchar_t* character) {
   std::mbstate_t state = {};
   for (;;) {
     if (InterruptGuard::IsInterrupted()) {
       errno = EINTR;
       return -1;
     }
+    if (was_stopped) Resume(edit, TerminalOf(edit)->has_paste);
     // A Ctrl-C that comes just before a read() would leave it waiting; here it is seen soon.
     pollfd input = {STDIN_FILENO, POLLIN, 0};
     if (poll(&input, 1, kPollMs) <= 0) continue;
@@ -112,7 +129,7 @@ LineEditor::LineEditor() {
   terminal_->history_file = HistoryFile();
   if (!terminal_->history_file.empty())
     history(terminal_->history, &event, H_LOAD, terminal_->history_file.c_str());
-  el_set(terminal_->edit, EL_CLIENTDATA, &terminal_->prompt);
+  el_set(terminal_->edit, EL_CLIENTDATA, terminal_.get());
   el_set(terminal_->edit, EL_PROMPT, PromptOf);
   el_set(terminal_->edit, EL_EDITOR, "emacs");
   el_wset(terminal_->edit, EL_GETCFN, ReadCharacter);
@@ -122,6 +139,7 @@ LineEditor::LineEditor() {
   el_set(terminal_->edit, EL_BIND, kPasteBegin, "insert-paste", nullptr);
   const char* kind = std::getenv("TERM");
   terminal_->has_paste = kind && std::string_view(kind) != "dumb";
+  std::signal(SIGCONT, OnContinue);
 }
 
 LineEditor::~LineEditor() {
@@ -135,6 +153,7 @@ LineEditor::~LineEditor() {
 
 LineEditor::Event LineEditor::Read(const std::string& prompt, std::string* line) {
   InterruptGuard::Clear();
+  was_stopped = 0;  // it was while the answer came
   if (!terminal_) {
     if (!std::getline(std::cin, *line)) return Event::kEnd;
     return Event::kLine;

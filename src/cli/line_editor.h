@@ -20,8 +20,9 @@ class LineEditor {
   Event Read(const std::string& prompt, std::string* line);
   void Remember(const std::string& line);
 
+  struct Terminal;  // what libedit and its callbacks share
+
  private:
-  struct Terminal;
   std::unique_ptr<Terminal> terminal_;  // null when standard input is no terminal
 };
 

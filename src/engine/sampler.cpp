@@ -110,11 +110,15 @@ void CheckOptions(const SamplerOptions& o) {
 
 int32_t Sampler::Sample(std::span<const float> logits, std::span<const int32_t> history) const {
   std::vector<Candidate> candidates(logits.size());
+  size_t numbers = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
     // A broken model may give NaN: it never wins.
     const auto logit = static_cast<double>(logits[i]);
     candidates[i] = {static_cast<int32_t>(i), std::isnan(logit) ? -INFINITY : logit};
+    numbers += std::isnan(logit) ? 0 : 1;
   }
+  if (numbers == 0)
+    throw Error(Code::kBadInput, "none of the model's logits is a number: its file is damaged");
   for (const auto& [id, bias] : options_.logit_bias)
     if (id >= 0 && static_cast<size_t>(id) < candidates.size())
       candidates[static_cast<size_t>(id)].logit += static_cast<double>(bias);

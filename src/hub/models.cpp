@@ -31,7 +31,10 @@ void AddFacts(ModelEntry* entry) {
   entry->is_complete = HasAllParts(entry->paths);
   for (const std::string& path : entry->paths) {
     struct stat info = {};
-    if (stat(path.c_str(), &info) != 0) continue;
+    if (stat(path.c_str(), &info) != 0) {
+      entry->is_complete = false;  // a local file that has been moved
+      continue;
+    }
     entry->bytes += static_cast<uint64_t>(info.st_size);
     entry->last_used_s = std::max<int64_t>(entry->last_used_s, info.st_atime);
   }
@@ -103,13 +106,13 @@ void ListLocal(const Store& store, std::vector<ModelEntry>* all) {
     for (const std::string& name : ListFolder(folder)) {
       std::error_code problem;
       const std::string target = fs::read_symlink(folder + "/" + name, problem);
-      if (problem || !FileSize(target)) continue;
+      if (problem) continue;
       std::vector<std::string> files = {BaseName(target)};
       if (const auto split = ParseModelFileName(target); split && split->parts > 1) {
         files.clear();
         for (int part = 1; part <= split->parts; ++part) {
           const std::string path = SplitPartName(*split, part);
-          if (FileSize(path)) files.push_back(BaseName(path));
+          if (FileSize(path) || part == 1) files.push_back(BaseName(path));
         }
       }
       ModelEntry entry = MakeEntry(fs::path(target).parent_path(), files);
@@ -223,11 +226,17 @@ std::string ResolveModel(const std::string& name, const Settings& settings) {
     if (const auto files = ListFiles(folder); !files.empty()) path = folder + "/" + files[0];
   } else {
     const ModelEntry entry = FindModel(name, settings);
+    const bool is_local = entry.source.starts_with("file://");
+    if (is_local && !FileSize(entry.path))
+      throw Error(Code::kFailed,
+                  "{}: not where it was, at {}; run: slm pull with its new place, or: slm models "
+                  "--rm {}",
+                  entry.name, Shown(entry.path), entry.name);
     if (!entry.is_complete)
       throw Error(Code::kFailed, "{}: parts of it are missing; run: slm pull {}", entry.name,
                   entry.source.starts_with("hf:") ? entry.source + "/" + entry.file : entry.source);
     path = entry.path;
-    if (entry.source.starts_with("file://")) return path;  // not ours to touch
+    if (is_local) return path;  // not ours to touch
   }
   if (path.empty())
     throw Error(Code::kFailed, "{}: not in the local store; run: slm pull {}", Shown(name),

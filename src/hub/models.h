@@ -18,7 +18,7 @@ struct ModelEntry {
   std::string quant;               // from the file name, or empty
   std::string revision;            // the commit; empty for local files
   bool is_current = true;          // false: a branch has moved on from this commit
-  bool is_complete = true;         // false: parts of a split are missing
+  bool is_complete = true;         // false: parts of a split, or a local file, are missing
   uint64_t bytes = 0;
   int64_t last_used_s = 0;  // Unix time
 };

@@ -97,6 +97,20 @@ TEST(Chat, InterruptStopsTheAnswerAndNotTheProgram) {
   EXPECT_EQ(chat.Wait(), 0) << chat.screen();
 }
 
+TEST(Chat, GoesOnAfterAStop) {
+  const TempFolder folder;
+  TerminalProgram chat(ChatArgs("1"));
+  ASSERT_TRUE(chat.Expect("> ")) << chat.screen();
+  chat.Type("/save " + folder.path());
+  ASSERT_TRUE(chat.Expect(folder.path())) << chat.screen();
+  chat.StopAndContinue();
+  ASSERT_TRUE(chat.Expect("> /save " + folder.path())) << chat.screen();  // shown again
+  chat.Type("/x.json\r");
+  ASSERT_TRUE(chat.Expect("saved 0 messages to " + (folder / "x.json"))) << chat.screen();
+  chat.Type("\x04");
+  EXPECT_EQ(chat.Wait(), 0) << chat.screen();
+}
+
 TEST(Chat, RemembersWhatWasTyped) {
   const TempFolder folder;
   for (const char* keys : {"first question\r", "\x10\x10\r"}) {  // Ctrl-P goes back past /save

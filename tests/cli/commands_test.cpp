@@ -1,5 +1,6 @@
 // Every command by its exact form: what scripts read, exit codes, messages.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -346,6 +347,8 @@ TEST(Commands, FilesThatCannotBeRead) {
             "slm: " + folder.path() + ": cannot read: Is a directory\n");
   EXPECT_EQ(error({"tokenize", "-m", Model(), "-f", folder / "absent"}),
             "slm: " + (folder / "absent") + ": cannot open: No such file or directory\n");
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);  // nobody writes to it
+  EXPECT_EQ(RunProgram({"inspect", folder / "pipe"}).code, 3);
   EXPECT_NE(error({"tokenize", "-m", folder / "absent", "-p", "x"}).find("no such file"),
             std::string::npos);
   EXPECT_NE(RunProgram({"--help"}).out.find("Exit codes: 0 ok, 1 failed"), std::string::npos);
@@ -357,6 +360,7 @@ TEST(Commands, UsageErrors) {
   EXPECT_EQ(RunProgram({"logits", "-m", Model(), "--ids", "1", "-f", "x"}).code, 2);
   EXPECT_EQ(RunProgram({"logits", "-m", Model(), "--ids", "1", "--top", "-1"}).code, 2);
   EXPECT_EQ(RunProgram({"inspect", Model(), "-m", Model()}).code, 2);
+  EXPECT_EQ(RunProgram({"inspect", Model(), "-ctk", "q4_0"}).code, 2);
   EXPECT_EQ(RunProgram({}).code, 2);
   EXPECT_EQ(RunProgram({"nonsense"}).code, 2);
   EXPECT_EQ(RunProgram({"run", "--nonsense"}).code, 2);
@@ -374,6 +378,30 @@ TEST(Commands, UsageErrors) {
     EXPECT_NE(help.out.find("--help"), std::string::npos) << command;
   }
   EXPECT_EQ(RunProgram({"--version"}).out.substr(0, 4), "slm ");
+}
+
+TEST(Commands, WhatIsNotUnderstoodIsSaidBeforeAnythingIsDone) {
+  const std::vector<std::string> base = {"run", "-m", Model(), "-p", "x", "-n", "1"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args = base;
+    args.insert(args.end(), more.begin(), more.end());
+    return RunProgram(args);
+  };
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"--nonsense"},
+                                               {"word"},
+                                               {"-ngl", "99"},
+                                               {"-cnv"},
+                                               {"-hf", "a/b"}}) {
+    const ProgramResult r = with(more);
+    EXPECT_EQ(r.code, 2) << more[0];
+    EXPECT_EQ(r.out, "") << more[0];
+    EXPECT_NE(r.err.find(more[0]), std::string::npos) << r.err;
+  }
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"-t1"}, {"-s-1"}, {"--system", "-ngl"}, {"-ctk", "f32"}})
+    EXPECT_EQ(with(more).code, 0) << more[0];
+  EXPECT_EQ(RunProgram({"run", "-m", Model(), "-p", "-why", "-n", "1"}).code, 0);
+  EXPECT_NE(RunProgram({"frobnicate"}).err.find("frobnicate"), std::string::npos);
 }
 
 TEST(Commands, EnvironmentTwinsAreReadWhereTheyBelong) {

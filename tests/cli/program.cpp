@@ -4,6 +4,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -69,6 +70,17 @@ TerminalProgram::~TerminalProgram() {
 
 void TerminalProgram::Type(const std::string& keys) {
   if (write(fd_, keys.data(), keys.size()) < 0) std::perror("write to the terminal");
+}
+
+void TerminalProgram::StopAndContinue() {
+  kill(pid_, SIGSTOP);
+  int status = 0;
+  waitpid(pid_, &status, WUNTRACED);
+  termios modes;
+  tcgetattr(fd_, &modes);
+  modes.c_lflag |= ICANON | ECHO;
+  tcsetattr(fd_, TCSANOW, &modes);
+  kill(pid_, SIGCONT);
 }
 
 bool TerminalProgram::ReadSome(int timeout_ms) {

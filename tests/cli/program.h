@@ -27,6 +27,9 @@ class TerminalProgram {
   TerminalProgram& operator=(const TerminalProgram&) = delete;
 
   void Type(const std::string& keys);
+  // Stops the program and lets it go on, as Ctrl-Z and `fg` of a shell, which wants lines
+  // meanwhile.
+  void StopAndContinue();
   // Reads until `text` has appeared after what was expected before; false when the program ends or
   // is silent for 20 s.
   bool Expect(const std::string& text);

@@ -59,6 +59,7 @@ TEST(Sampler, GreedyTakesTheBestAndTheLowestIdAmongEquals) {
   EXPECT_EQ(sampler.Sample(std::vector<float>{1, 3, 3, 3}, {}), 1);
   const float nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(sampler.Sample(std::vector<float>{nan, -5, nan}, {}), 1);
+  EXPECT_THROW(sampler.Sample(std::vector<float>{nan, nan}, {}), Error);
 }
 
 TEST(Sampler, DrawsFromTheSoftmax) {

@@ -157,6 +157,23 @@ TEST_F(UrlTest, LocalFilesStayWhereTheyAre) {
   const auto models = ListModels(Options("").settings);
   ASSERT_EQ(models.size(), 1u);
   EXPECT_EQ(models[0].path, folder_ / "mine/own-Q4_0.gguf");
+  EXPECT_TRUE(models[0].is_complete);
+  // Moved: still listed, and its use says where it was.
+  fs::rename(folder_ / "mine/own-Q4_0.gguf", folder_ / "mine/x");
+  ASSERT_EQ(ListModels(Options("").settings).size(), 1u);
+  EXPECT_FALSE(ListModels(Options("").settings)[0].is_complete);
+  try {
+    ResolveModel("own-Q4_0", Options("").settings);
+    ADD_FAILURE() << "was found";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("mine/own-Q4_0.gguf"), std::string::npos);
+  }
+  RemoveModel("own-Q4_0", Options("").settings);
+  EXPECT_TRUE(ListModels(Options("").settings).empty());
+  fs::rename(folder_ / "mine/x", folder_ / "mine/own-Q4_0.gguf");
+  PullOptions again = Options("");
+  again.source = folder_ / "mine/own-Q4_0.gguf";
+  Pull(again);
   RemoveModel("own-Q4_0", Options("").settings);
   EXPECT_TRUE(fs::exists(folder_ / "mine/own-Q4_0.gguf"));
   EXPECT_TRUE(ListModels(Options("").settings).empty());
