@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "convert/checkpoint.h"
 #include "convert/checkpoint_tensors.h"
+#include "convert/general_metadata.h"
 #include "convert/hparams_from_config.h"
 #include "convert/vocab_files.h"
 
@@ -68,8 +69,9 @@ std::vector<std::string> ConvertToGguf(const ConvertOptions& options, const Gguf
   }
 
   format::GgufWriter writer(options.output);
-  writer.SetString("general.architecture", checkpoint.family->arch);
-  writer.SetString("general.type", "model");
+  int64_t parameters = 0;
+  for (const format::TensorSource& source : tensors.sources) parameters += source.elements();
+  WriteGeneralMetadata(checkpoint, parameters, &writer);
   WriteHparams(checkpoint, hparams, &writer, &notices);
   writer.Set<uint32_t>("general.file_type", target.file_type);
   writer.Set<uint32_t>("general.quantization_version", kQuantizationVersion);
