@@ -25,6 +25,7 @@ std::span<const Command> AllCommands();
 Work DeclareBench(CLI::App* app);
 Work DeclareChat(CLI::App* app);
 Work DeclareCompare(CLI::App* app);
+Work DeclareConvert(CLI::App* app);
 Work DeclareDetokenize(CLI::App* app);
 Work DeclareDoctor(CLI::App* app);
 Work DeclareImatrix(CLI::App* app);
