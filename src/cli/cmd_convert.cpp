@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "compress/quantizer.h"
 #include "convert/convert.h"
 
 namespace slm::cli {
@@ -20,10 +21,10 @@ struct Flags {
 };
 
 convert::GgufTarget FindTarget(const std::string& name) {
-  const quant::TypeTraits* traits = quant::FindTypeByName(name);
-  if (!traits || (traits->block_size > 1 && traits->type != quant::Type::kQ8_0))
-    throw Error(Code::kUsage, "--type {}: expected f32, f16, bf16 or q8_0", name);
-  return convert::PlainTarget(traits->type);
+  const compress::Recipe& recipe = compress::FindRecipe(name);
+  return {recipe.file_type, [&recipe](std::span<const format::TensorSource> sources) {
+            return compress::RecipeTargets(recipe, sources, kernels::Kernels());
+          }};
 }
 
 void Run(const Flags& flags) {
@@ -45,7 +46,7 @@ Work DeclareConvert(CLI::App* app) {
   app->add_option("input", flags->input, "Folder with a checkpoint of Hugging Face or Mistral")
       ->required();
   app->add_option("-o,--output", flags->output, "GGUF file to write")->required();
-  app->add_option("--type", flags->type, "Type of the matrices: f32, f16, bf16 or q8_0")
+  app->add_option("--type", flags->type, "f32, f16, bf16, q8_0 or any other of slm quantize")
       ->capture_default_str();
   app->add_flag("--no-vocab", flags->no_vocab, "Convert a folder without a tokenizer");
   app->add_flag("--force", flags->force, "Convert weights that are NaN or infinite, too");

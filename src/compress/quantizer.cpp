@@ -1,9 +1,9 @@
 #include "compress/quantizer.h"
 
 #include <cmath>
+#include <cstring>
 
 #include "base/error.h"
-#include "base/progress.h"
 #include "base/thread_pool.h"
 #include "compress/encode_tensor.h"
 #include "compress/importance.h"
@@ -130,26 +130,72 @@ void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options,
   }
 }
 
+namespace {
+
+format::TensorTarget TargetOf(quant::Type type, int64_t k, std::span<const float> importance,
+                              const kernels::KernelTable& kernels) {
+  if (IsFloat(type)) return {type};
+  const auto encode = kernels.encode[static_cast<size_t>(type)];
+  const quant::TypeTraits& traits = quant::Traits(type);
+  const size_t row_bytes = static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
+  return {type, [=](const float* rows, int64_t, int64_t count, uint8_t* blocks) {
+            if (importance.empty()) return encode(rows, nullptr, blocks, count * k);
+            for (int64_t r = 0; r < count; ++r)
+              encode(rows + r * k, importance.data(), blocks + static_cast<size_t>(r) * row_bytes,
+                     k);
+          }};
+}
+
+}  // namespace
+
+std::vector<format::TensorTarget> RecipeTargets(const Recipe& recipe,
+                                                std::span<const format::TensorSource> sources,
+                                                const kernels::KernelTable& kernels) {
+  const ModelFacts facts = ReadModelFacts(sources);
+  std::vector<format::TensorTarget> targets;
+  for (const format::TensorSource& source : sources) {
+    const int64_t k = source.dims[0];
+    quant::Type type = quant::Type::kF32;
+    if (IsQuantized(source.name, static_cast<int>(source.dims.size())))
+      type = ChooseType(recipe, facts, {}, source.name, k).type;
+    targets.push_back(TargetOf(type, k, {}, kernels));
+  }
+  return targets;
+}
+
 void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan,
                   const QuantizeOptions& options, const std::string& path,
                   const kernels::KernelTable& kernels, ThreadPool* pool, Progress* progress) {
   if (file.Reads(path))
     throw Error(Code::kUsage, "{} is what is read; name another file for the result", path);
+  std::vector<format::TensorSource> sources;
+  std::vector<format::TensorTarget> targets;
+  for (const TensorPlan& entry : plan) {
+    const format::GgufTensor& tensor = *entry.tensor;
+    format::TensorSource source = {tensor.name,
+                                   {tensor.dims.begin(), tensor.dims.begin() + tensor.num_dims}};
+    // Row by row in ascending order: what was read need not stay in memory.
+    source.release = [&file, &tensor](int64_t end) {
+      if (end == tensor.elements / tensor.dims[0]) file.Release(tensor);
+    };
+    if (entry.type == tensor.type && !IsFloat(tensor.type)) {
+      source.read = [](int64_t, int64_t, float*) {};
+      targets.push_back(
+          {entry.type, [&tensor](const float*, int64_t first, int64_t count, uint8_t* blocks) {
+             const size_t row = tensor.row_bytes();
+             std::memcpy(blocks, tensor.data.data() + static_cast<size_t>(first) * row,
+                         static_cast<size_t>(count) * row);
+           }});
+    } else {
+      source.read = RowsOf(tensor, options).read;
+      targets.push_back(
+          TargetOf(entry.type, tensor.dims[0], ImportanceOf(options, tensor), kernels));
+    }
+    sources.push_back(std::move(source));
+  }
   format::GgufWriter writer(path, file.alignment());
   SetQuantizedMetadata(file, options, &writer);
-  uint64_t total = 0, done = 0;
-  for (const TensorPlan& entry : plan) {
-    DeclareTensor(entry, &writer);
-    total += entry.tensor->bytes();
-  }
-  if (progress) progress->Start("quantizing", ProgressUnit::kBytes, 0, total);
-  for (const TensorPlan& entry : plan) {
-    AppendTensor(entry, options, kernels, pool, &writer);
-    file.Release(*entry.tensor);
-    done += entry.tensor->bytes();
-    if (progress) progress->Update(done);
-  }
-  if (progress) progress->Finish();
+  format::StreamTensors(sources, targets, &writer, pool, progress);
   writer.Finish();
 }
 

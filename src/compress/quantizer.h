@@ -55,6 +55,11 @@ void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan
                   const QuantizeOptions& options, const std::string& path,
                   const kernels::KernelTable& kernels, ThreadPool* pool, Progress* progress);
 
+// What a recipe makes of tensors on their way into a file.
+std::vector<format::TensorTarget> RecipeTargets(const Recipe& recipe,
+                                                std::span<const format::TensorSource> sources,
+                                                const kernels::KernelTable& kernels);
+
 // The steps of QuantizeFile, for who goes through the tensors in another order.
 void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& options,
                           format::GgufWriter* writer);

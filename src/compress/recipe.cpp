@@ -118,6 +118,24 @@ ModelFacts ReadModelFacts(const format::GgufFile& file) {
   return facts;
 }
 
+ModelFacts ReadModelFacts(std::span<const format::TensorSource> sources) {
+  ModelFacts facts;
+  int64_t q = 0, kv = 0, qkv = 0;  // rows of the first layer's
+  for (const format::TensorSource& source : sources) {
+    std::string_view role;
+    const int64_t layer = LayerOf(source.name, &role);
+    facts.layers = std::max(facts.layers, layer + 1);
+    if (role == "output.weight") facts.has_output = true;
+    if (layer != 0) continue;
+    if (role == "attn_output.weight") q = source.dims[0];
+    if (role == "attn_k.weight") kv = source.rows();
+    if (role == "attn_qkv.weight") qkv = source.rows();
+  }
+  if (qkv > q) kv = (qkv - q) / 2;
+  if (kv > 0) facts.heads_per_kv_head = q / kv;
+  return facts;
+}
+
 TypeOverride TypeOverride::Parse(const std::string& text) {
   const size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0)

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "format/gguf.h"
+#include "format/tensor_stream.h"
 #include "quant/type.h"
 
 namespace slm::compress {
@@ -37,6 +38,9 @@ struct ModelFacts {
 
 // Throws kBadInput when the metadata lacks what is needed.
 ModelFacts ReadModelFacts(const format::GgufFile& file);
+
+// The same from names and shapes alone, for tensors on their way into a file.
+ModelFacts ReadModelFacts(std::span<const format::TensorSource> sources);
 
 // A type for the tensors whose name the expression finds something in.
 struct TypeOverride {
