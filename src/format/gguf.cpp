@@ -130,8 +130,8 @@ const GgufTensor& GgufFile::Get(std::string_view name) const {
   return *tensor;
 }
 
-void GgufFile::Release(const GgufTensor& tensor) const {
-  if (!maps_.empty()) maps_[static_cast<size_t>(tensor.part)].Release(tensor.data);
+void GgufFile::Release(const GgufTensor& tensor, std::span<const uint8_t> part) const {
+  if (!maps_.empty()) maps_[static_cast<size_t>(tensor.part)].Release(part);
 }
 
 }  // namespace slm::format

@@ -69,7 +69,8 @@ class GgufFile {
   const GgufTensor& Get(std::string_view name) const;
 
   // Gives the tensor's pages back to the system; they are read from the file again on next use.
-  void Release(const GgufTensor& tensor) const;
+  void Release(const GgufTensor& tensor) const { Release(tensor, tensor.data); }
+  void Release(const GgufTensor& tensor, std::span<const uint8_t> part) const;  // of its data
 
  private:
   GgufFile() = default;
