@@ -1,0 +1,28 @@
+// The parsers of a safetensors header and of the index of a sharded checkpoint; Safetensors joins
+// the files.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/safetensors.h"
+
+namespace slm::format {
+
+// nullptr for a name that the format does not have.
+const SafetensorsType* FindSafetensorsType(std::string_view name);
+
+// In the order of the data. Throws Error kBadInput; `path` is for messages.
+std::vector<SafetensorsTensor> ParseSafetensors(const std::string& path,
+                                                std::span<const uint8_t> bytes);
+
+// Tensor name to shard, a plain file name, from the text of `*.safetensors.index.json`. Throws as
+// ParseSafetensors does.
+std::map<std::string, std::string> ParseSafetensorsIndex(const std::string& path,
+                                                         std::string_view text);
+
+}  // namespace slm::format
