@@ -10,6 +10,7 @@ std::span<const Command> AllCommands() {
       {"pull", "Get a model into the local store", DeclarePull},
       {"models", "List or remove local models", DeclareModels},
       {"inspect", "Show what a model file holds and what it needs", DeclareInspect},
+      {"convert", "Convert a model to another format", DeclareConvert},
       {"bench", "Measure prefill and decode, and the share of this machine they reach",
        DeclareBench},
       {"perplexity", "Measure perplexity on a text, by llama.cpp's protocol", DeclarePerplexity},

@@ -21,6 +21,7 @@ std::span<const Command> AllCommands();
 
 void DeclareBench(CLI::App* app);
 void DeclareChat(CLI::App* app);
+void DeclareConvert(CLI::App* app);
 void DeclareDetokenize(CLI::App* app);
 void DeclareDoctor(CLI::App* app);
 void DeclareInspect(CLI::App* app);

@@ -72,34 +72,65 @@ constexpr string_view kQwen2Types[] = {"qwen2"};
 constexpr string_view kQwen3Classes[] = {"Qwen3ForCausalLM"};
 constexpr string_view kQwen3Types[] = {"qwen3"};
 
+// In the order of the table, which is that of the data.
+constexpr model::Slot kApart[] = {kAttnQ, kAttnK, kAttnV, kFfnGate};
+constexpr model::Slot kApartWithBiases[] = {kAttnQ,     kAttnK,     kAttnV,  kAttnQBias,
+                                            kAttnKBias, kAttnVBias, kFfnGate};
+constexpr model::Slot kApartWithNorms[] = {kAttnQ,     kAttnK,     kAttnV,
+                                           kAttnQNorm, kAttnKNorm, kFfnGate};
+constexpr model::Slot kFused[] = {kAttnQkv};
+
 constexpr HfFamily kFamilies[] = {
     {.arch = "gemma2",
      .classes = kGemma2Classes,
      .model_types = kGemma2Types,
      .names = kGemmaNames,
      .adds_one_to_norms = true,
-     .ties_by_default = true},
+     .ties_by_default = true,
+     .layer_slots = kApart,
+     .window = HfWindow::kByLayer,
+     .needs_bfloat = true},
     {.arch = "gemma3",
      .classes = kGemma3Classes,
      .model_types = kGemma3Types,
      .names = kGemmaNames,
      .adds_one_to_norms = true,
-     .ties_by_default = true},
-    {.arch = "llama", .classes = kLlamaClasses, .model_types = kLlamaTypes, .permutes_qk = true},
+     .ties_by_default = true,
+     .layer_slots = kApartWithNorms,
+     .window = HfWindow::kByLayer,
+     .rope = HfRope::kLocal,
+     .needs_bfloat = true},
+    {.arch = "llama",
+     .classes = kLlamaClasses,
+     .model_types = kLlamaTypes,
+     .permutes_qk = true,
+     .layer_slots = kApart},
     {.arch = "mistral3",
      .classes = kMistral3Classes,
      .model_types = kMistral3Types,
-     .permutes_qk = true},
+     .permutes_qk = true,
+     .layer_slots = kApart,
+     .window = HfWindow::kForAll,
+     .rope = HfRope::kParameters},
     {.arch = "phi3",
      .classes = kPhi3Classes,
      .model_types = kPhi3Types,
      .names = kPhi3Names,
-     .writes_head_dim = false},
+     .writes_head_dim = false,
+     .layer_slots = kFused,
+     .window = HfWindow::kForAll,
+     .rope = HfRope::kPartial},
     {.arch = "qwen2",
      .classes = kQwen2Classes,
      .model_types = kQwen2Types,
-     .writes_head_dim = false},
-    {.arch = "qwen3", .classes = kQwen3Classes, .model_types = kQwen3Types},
+     .writes_head_dim = false,
+     .layer_slots = kApartWithBiases,
+     .window = HfWindow::kQwen},
+    {.arch = "qwen3",
+     .classes = kQwen3Classes,
+     .model_types = kQwen3Types,
+     .layer_slots = kApartWithNorms,
+     .window = HfWindow::kQwen},
 };
 
 const char* FindName(std::span<const HfName> names, model::Slot slot) {

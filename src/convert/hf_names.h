@@ -22,6 +22,16 @@ struct HfName {
   const char* name;
 };
 
+// How config.json writes a window of attention. kNone: the class knows none; kForAll: one number
+// for all layers; kByLayer: with a list of what each layer has; kQwen: as kByLayer, behind a
+// switch.
+enum class HfWindow { kNone, kForAll, kByLayer, kQwen };
+
+// Where config.json has the numbers of rope. kFlat: rope_theta and rope_scaling; kPartial: with the
+// share that is rotated, factors only as long rope; kLocal: with the base of window layers;
+// kParameters: rope_parameters, with the growth of queries.
+enum class HfRope { kFlat, kPartial, kLocal, kParameters };
+
 struct HfFamily {
   std::string_view arch;  // model::Family's
 
@@ -42,6 +52,13 @@ struct HfFamily {
   bool writes_head_dim = true;
   // tie_word_embeddings where config.json leaves it to the class.
   bool ties_by_default = false;
+
+  // The tensors that the class has in every layer beside those that all have.
+  std::span<const model::Slot> layer_slots = {};
+  HfWindow window = HfWindow::kNone;
+  HfRope rope = HfRope::kFlat;
+  // Activations leave half precision, so that config.json asks for bfloat16.
+  bool needs_bfloat = false;
 };
 
 std::span<const HfFamily> AllHfFamilies();
@@ -66,6 +83,12 @@ std::optional<std::string> HfTensorName(const HfFamily& family, Form form, model
 constexpr int64_t HfRowOfGgufRow(int64_t row, int64_t head_dim) {
   const int64_t head = row / head_dim, i = row % head_dim;
   return head * head_dim + i % 2 * (head_dim / 2) + i / 2;
+}
+
+// And back.
+constexpr int64_t GgufRowOfHfRow(int64_t row, int64_t head_dim) {
+  const int64_t head = row / head_dim, i = row % head_dim;
+  return head * head_dim + i % (head_dim / 2) * 2 + i / (head_dim / 2);
 }
 
 }  // namespace slm::convert
