@@ -130,7 +130,7 @@ class Checker:
             self.compare_ids(f"ranks {golden}", golden, self.convert(gguf), self.bos_of(gguf))
 
     def bos_of(self, gguf):
-        return json.loads(self.slm("tokenize", "-m", gguf, "-p", "", "--json"))["ids"]
+        return json.loads(self.slm("tokenize", "-m", gguf, "-p", "", "--json"))["tokens"]
 
     def compare_chats(self, name, gguf, tokenizer):
         equal = 0
