@@ -1,31 +1,69 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/cpu.h"
 #include "base/error.h"
+#include "base/progress.h"
+#include "base/thread_pool.h"
 #include "cli/commands.h"
 #include "cli/convert_to_hf.h"
 #include "cli/options.h"
+#include "convert/convert.h"
 
 namespace slm::cli {
 namespace {
 
 struct Flags {
-  std::string input, output, to;
+  std::string input, output, type = "f16", to = "gguf";
   ToHfFlags to_hf;
+  bool no_vocab = false, force = false, is_json = false;
   int threads = 0;
-  bool is_json = false;
 };
 
+convert::GgufTarget FindTarget(const std::string& name) {
+  const quant::TypeTraits* traits = quant::FindTypeByName(name);
+  if (!traits || (traits->block_size > 1 && traits->type != quant::Type::kQ8_0))
+    throw Error(Code::kUsage, "--type {}: expected f32, f16, bf16 or q8_0", name);
+  return convert::PlainTarget(traits->type);
+}
+
 void Run(const Flags& flags) {
-  if (flags.to != "hf") throw Error(Code::kUsage, "--to \"{}\": expected hf", flags.to);
-  ConvertToHf(ResolveModelPath(flags.input), flags.output, flags.to_hf, flags.threads,
-              flags.is_json);
+  if (flags.to == "hf") {
+    ConvertToHf(ResolveModelPath(flags.input), flags.output, flags.to_hf, flags.threads,
+                flags.force, flags.is_json);
+    return;
+  }
+  const convert::GgufTarget target = FindTarget(flags.type);
+  ThreadPool pool(flags.threads > 0 ? flags.threads : DefaultThreads());
+  ProgressBar progress(STDERR_FILENO);
+  const auto notices = convert::ConvertToGguf({.folder = flags.input,
+                                               .output = flags.output,
+                                               .has_vocab = !flags.no_vocab,
+                                               .allows_non_finite = flags.force},
+                                              target, &pool, &progress);
+  for (const std::string& notice : notices) std::fprintf(stderr, "slm: %s\n", notice.c_str());
+  if (flags.is_json)
+    std::printf("%s\n", nlohmann::ordered_json{{"path", flags.output}}.dump().c_str());
 }
 
 }  // namespace
 
 void DeclareConvert(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
-  app->add_option("input", flags->input, "GGUF file")->required();
-  app->add_option("-o,--output", flags->output, "Folder to write")->required();
-  app->add_option("--to", flags->to, "hf: a folder for transformers and vLLM")->required();
+  app->add_option("input", flags->input,
+                  "Folder with a checkpoint of Hugging Face or Mistral; with --to hf, a GGUF file")
+      ->required();
+  app->add_option("-o,--output", flags->output, "GGUF file to write; with --to hf, a folder")
+      ->required();
+  app->add_option("--to", flags->to, "gguf, or hf: a folder for transformers and vLLM")
+      ->check(CLI::IsMember({"gguf", "hf"}))
+      ->capture_default_str();
+  app->add_option("--type", flags->type, "Type of the matrices: f32, f16, bf16 or q8_0")
+      ->capture_default_str();
+  app->add_flag("--no-vocab", flags->no_vocab, "Convert a folder without a tokenizer");
+  app->add_flag("--force", flags->force, "Convert weights that are NaN or infinite, too");
   AddToHfFlags(app, &flags->to_hf);
   AddThreads(app, &flags->threads);
   AddJson(app, &flags->is_json);

@@ -14,15 +14,17 @@ void AddToHfFlags(CLI::App* app, ToHfFlags* flags) {
   app->add_option("--bits", flags->bits,
                   "With --to hf: 32 (float32), 16 (bfloat16) or 4 (compressed-tensors); default: "
                   "32 for a file in float32, else 16")
-      ->check(CLI::IsMember({32, 16, 4}));
+      ->check(CLI::IsMember({32, 16, 4}))
+      ->needs(app->get_option("--to"));
   app->add_option("--group-size", flags->group_size,
                   "With --bits 4: weights that share a scale, 32 or 128")
       ->check(CLI::IsMember({32, 128}))
+      ->needs(app->get_option("--bits"))
       ->capture_default_str();
 }
 
 void ConvertToHf(const std::string& input, const std::string& folder, const ToHfFlags& flags,
-                 int threads, bool is_json) {
+                 int threads, bool allows_non_finite, bool is_json) {
   ProgressBar progress;
   convert::HfExportOptions options;
   options.input = input;
@@ -30,6 +32,7 @@ void ConvertToHf(const std::string& input, const std::string& folder, const ToHf
   options.bits = flags.bits;
   options.group_size = flags.group_size;
   options.threads = threads;
+  options.allows_non_finite = allows_non_finite;
   options.progress = &progress;
   options.notice = [&](const std::string& text) {
     progress.Clear();

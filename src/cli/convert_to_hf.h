@@ -12,9 +12,9 @@ struct ToHfFlags {
   int64_t group_size = 32;
 };
 
-void AddToHfFlags(CLI::App* app, ToHfFlags* flags);  // --bits, --group-size
+void AddToHfFlags(CLI::App* app, ToHfFlags* flags);  // --bits, --group-size; --to is there
 
 void ConvertToHf(const std::string& input, const std::string& folder, const ToHfFlags& flags,
-                 int threads, bool is_json);
+                 int threads, bool allows_non_finite, bool is_json);
 
 }  // namespace slm::cli

@@ -161,10 +161,18 @@ class Exporter {
     finder.CheckAllFound();
   }
 
+  // Of the tensors that some families have and others have not.
+  bool IsOfClass(model::Slot slot) const {
+    using enum model::Slot;
+    const bool is_apart = slot == kAttnQ || slot == kAttnK || slot == kAttnV || slot == kFfnGate;
+    const auto& also = hf_.also_required;
+    return (is_apart && !hf_.fuses) || (slot == kAttnQkv && hf_.fuses) ||
+           std::find(also.begin(), also.end(), slot) != also.end();
+  }
+
   void AddPlan(const model::TensorRow& row, int64_t layer, model::TensorFinder* finder) {
     const GgufTensor* tensor = finder->Find(row.slot, layer);
-    const auto& slots = hf_.layer_slots;
-    const bool is_of_class = std::find(slots.begin(), slots.end(), row.slot) != slots.end();
+    const bool is_of_class = IsOfClass(row.slot);
     const std::string name = model::TensorName(row, layer);
     if (!tensor) {
       if (is_of_class) finder->Fail(name, fmt::format("missing; {} needs it", hf_.classes[0]));
@@ -287,7 +295,8 @@ class Exporter {
       floats[i] -= plan.subtrahend;
       not_a_number += floats[i] * 0;
     }
-    if (not_a_number != 0) fail("a weight that is infinite or NaN");
+    const bool may_be_any = options_.allows_non_finite && plan.storage != Storage::kPacked;
+    if (not_a_number != 0 && !may_be_any) fail("a weight that is infinite or NaN");
     const auto halves = [&](auto convert) {
       for (int64_t i = 0; i < plan.row; ++i) {
         const uint16_t bits = convert(floats[i]);

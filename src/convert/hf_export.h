@@ -21,6 +21,7 @@ struct HfExportOptions {
   // where the file has matrices in float32, else 16.
   int bits = 0;
   int64_t group_size = 32;                         // of 4 bits: 32 or 128
+  bool allows_non_finite = false;                  // NaN and infinity in weights, but not in 4 bits
   int threads = 0;                                 // 0: those that computing should use
   Progress* progress = nullptr;                    // may be null
   std::function<void(const std::string&)> notice;  // what a user should know

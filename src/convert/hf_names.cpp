@@ -72,13 +72,8 @@ constexpr string_view kQwen2Types[] = {"qwen2"};
 constexpr string_view kQwen3Classes[] = {"Qwen3ForCausalLM"};
 constexpr string_view kQwen3Types[] = {"qwen3"};
 
-// In the order of the table, which is that of the data.
-constexpr model::Slot kApart[] = {kAttnQ, kAttnK, kAttnV, kFfnGate};
-constexpr model::Slot kApartWithBiases[] = {kAttnQ,     kAttnK,     kAttnV,  kAttnQBias,
-                                            kAttnKBias, kAttnVBias, kFfnGate};
-constexpr model::Slot kApartWithNorms[] = {kAttnQ,     kAttnK,     kAttnV,
-                                           kAttnQNorm, kAttnKNorm, kFfnGate};
-constexpr model::Slot kFused[] = {kAttnQkv};
+constexpr model::Slot kBiases[] = {kAttnQBias, kAttnKBias, kAttnVBias};
+constexpr model::Slot kHeadNorms[] = {kAttnQNorm, kAttnKNorm};
 
 constexpr HfFamily kFamilies[] = {
     {.arch = "gemma2",
@@ -86,8 +81,11 @@ constexpr HfFamily kFamilies[] = {
      .model_types = kGemma2Types,
      .names = kGemmaNames,
      .adds_one_to_norms = true,
-     .ties_by_default = true,
-     .layer_slots = kApart,
+     .defaults = R"({"tie_word_embeddings": true, "head_dim": 256, "rms_norm_eps": 1e-6,
+                     "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0,
+                     "sliding_window": 4096})",
+     .writes_rope_base = false,
+     .writes_window = true,
      .window = HfWindow::kByLayer,
      .needs_bfloat = true},
     {.arch = "gemma3",
@@ -95,8 +93,12 @@ constexpr HfFamily kFamilies[] = {
      .model_types = kGemma3Types,
      .names = kGemmaNames,
      .adds_one_to_norms = true,
-     .ties_by_default = true,
-     .layer_slots = kApartWithNorms,
+     .also_required = kHeadNorms,
+     .defaults = R"({"tie_word_embeddings": true, "num_attention_heads": 8,
+                     "num_key_value_heads": 4, "head_dim": 256, "rms_norm_eps": 1e-6,
+                     "max_position_embeddings": 131072, "vocab_size": 262208,
+                     "rope_theta": 1000000.0, "rope_local_base_freq": 10000.0})",
+     .writes_window = true,
      .window = HfWindow::kByLayer,
      .rope = HfRope::kLocal,
      .needs_bfloat = true},
@@ -104,32 +106,38 @@ constexpr HfFamily kFamilies[] = {
      .classes = kLlamaClasses,
      .model_types = kLlamaTypes,
      .permutes_qk = true,
-     .layer_slots = kApart},
+     .defaults = R"({"rope_theta": 10000.0})",
+     .writes_rope_dim = true},
     {.arch = "mistral3",
      .classes = kMistral3Classes,
      .model_types = kMistral3Types,
      .permutes_qk = true,
-     .layer_slots = kApart,
+     .writes_rope_dim = true,
      .window = HfWindow::kForAll,
      .rope = HfRope::kParameters},
     {.arch = "phi3",
      .classes = kPhi3Classes,
      .model_types = kPhi3Types,
      .names = kPhi3Names,
+     .fuses = true,
+     .defaults = R"({"rope_theta": 10000.0, "original_max_position_embeddings": 4096})",
      .writes_head_dim = false,
-     .layer_slots = kFused,
+     .writes_rope_dim = true,
+     .writes_window = true,
      .window = HfWindow::kForAll,
      .rope = HfRope::kPartial},
     {.arch = "qwen2",
      .classes = kQwen2Classes,
      .model_types = kQwen2Types,
+     .also_required = kBiases,
+     .defaults = R"({"rope_theta": 10000.0})",
      .writes_head_dim = false,
-     .layer_slots = kApartWithBiases,
      .window = HfWindow::kQwen},
     {.arch = "qwen3",
      .classes = kQwen3Classes,
      .model_types = kQwen3Types,
-     .layer_slots = kApartWithNorms,
+     .also_required = kHeadNorms,
+     .defaults = R"({"rope_theta": 10000.0, "head_dim": 128})",
      .window = HfWindow::kQwen},
 };
 

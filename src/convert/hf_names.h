@@ -48,17 +48,25 @@ struct HfFamily {
   bool permutes_qk = false;
   // The checkpoint has w where the model computes with 1 + w; GGUF has the sum.
   bool adds_one_to_norms = false;
-  // attention.key_length is written even where config.json leaves head_dim to the class.
-  bool writes_head_dim = true;
-  // tie_word_embeddings where config.json leaves it to the class.
-  bool ties_by_default = false;
+  // One matrix for q, k and v and one for gate and up, in this order, in the checkpoint and in
+  // GGUF.
+  bool fuses = false;
+  // Tensors that every layer has beside those that all families have.
+  std::span<const model::Slot> also_required = {};
 
-  // The tensors that the class has in every layer beside those that all have.
-  std::span<const model::Slot> layer_slots = {};
+  // What config.json leaves to the class: a JSON object, or nullptr.
+  const char* defaults = nullptr;
+
+  // Which metadata llama.cpp's converter writes for the family.
+  bool writes_head_dim = true;   // attention.key_length, even if config.json leaves it to the class
+  bool writes_rope_base = true;  // rope.freq_base
+  bool writes_rope_dim = false;  // rope.dimension_count
+  bool writes_window = false;    // attention.sliding_window
+
+  // What config.json says on the way back.
   HfWindow window = HfWindow::kNone;
   HfRope rope = HfRope::kFlat;
-  // Activations leave half precision, so that config.json asks for bfloat16.
-  bool needs_bfloat = false;
+  bool needs_bfloat = false;  // activations leave half precision
 };
 
 std::span<const HfFamily> AllHfFamilies();

@@ -1,0 +1,72 @@
+#include "convert/convert.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "convert/checkpoint.h"
+#include "convert/checkpoint_tensors.h"
+#include "convert/hparams_from_config.h"
+
+namespace slm::convert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint32_t kQuantizationVersion = 2;  // GGML_QUANT_VERSION
+
+void CheckOutput(const Checkpoint& checkpoint, const std::string& output) {
+  std::error_code ignored;
+  if (fs::is_directory(output, ignored))
+    throw Error(Code::kUsage, "{}: expected the name of a file, got a folder", output);
+  for (const std::string& path : checkpoint.tensors.shard_paths()) {
+    if (fs::equivalent(path, output, ignored) || fs::equivalent(path, output + ".tmp", ignored))
+      throw Error(Code::kUsage, "{}: is one of the files to convert", output);
+  }
+}
+
+bool IsVector(const format::TensorSource& source) {
+  return source.dims.size() < 2 || source.name.ends_with("_norm.weight");
+}
+
+}  // namespace
+
+GgufTarget PlainTarget(quant::Type type) {
+  GgufTarget target;
+  target.file_type = type == quant::Type::kF32    ? 0
+                     : type == quant::Type::kF16  ? 1
+                     : type == quant::Type::kQ8_0 ? 7
+                                                  : 32;
+  target.choose = [type](std::span<const format::TensorSource> sources) {
+    std::vector<format::TensorTarget> targets;
+    for (const format::TensorSource& source : sources) {
+      const bool fits = source.dims[0] % quant::Traits(type).block_size == 0;
+      targets.push_back({.type = IsVector(source) ? quant::Type::kF32
+                                 : fits           ? type
+                                                  : quant::Type::kF16});
+    }
+    return targets;
+  };
+  return target;
+}
+
+std::vector<std::string> ConvertToGguf(const ConvertOptions& options, const GgufTarget& target,
+                                       ThreadPool* pool, Progress* progress) {
+  Checkpoint checkpoint = OpenCheckpoint(options.folder);
+  CheckOutput(checkpoint, options.output);
+  const model::Hparams hparams = HparamsOf(checkpoint);
+  const CheckpointTensors tensors = ListTensors(checkpoint, hparams, options.allows_non_finite);
+  std::vector<std::string> notices = checkpoint.notices;
+  notices.insert(notices.end(), tensors.notices.begin(), tensors.notices.end());
+
+  format::GgufWriter writer(options.output);
+  writer.SetString("general.architecture", checkpoint.family->arch);
+  writer.SetString("general.type", "model");
+  WriteHparams(checkpoint, hparams, &writer, &notices);
+  writer.Set<uint32_t>("general.file_type", target.file_type);
+  writer.Set<uint32_t>("general.quantization_version", kQuantizationVersion);
+  StreamTensors(tensors.sources, target.choose(tensors.sources), &writer, pool, progress);
+  writer.Finish();
+  return notices;
+}
+
+}  // namespace slm::convert
