@@ -32,7 +32,7 @@ bool PackFloats(const float* row, int64_t n, int64_t group_size, uint8_t* codes,
   for (const float* group = row; group < row + n; group += group_size) {
     float largest = 0;
     for (int64_t i = 0; i < group_size; ++i)
-      if (!(std::abs(group[i]) <= std::abs(largest))) largest = group[i];
+      if (!(std::abs(group[i]) <= std::abs(largest)) && !std::isnan(largest)) largest = group[i];
     const float scale = largest / -8;
     *scales = FloatToHalf(scale);
     if (!std::isfinite(HalfToFloat(*scales++))) return false;
