@@ -1,12 +1,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
 #include "cli/commands.h"
+#include "cli/convert_to_hf.h"
 #include "cli/options.h"
 #include "compress/quantizer.h"
 #include "convert/convert.h"
@@ -15,8 +17,9 @@ namespace slm::cli {
 namespace {
 
 struct Flags {
-  std::string input, output, type = "f16";
-  bool no_vocab = false, force = false;
+  std::string input, output, type = "f16", to = "gguf";
+  ToHfFlags to_hf;
+  bool no_vocab = false, force = false, is_json = false;
   int threads = 0;
 };
 
@@ -28,6 +31,11 @@ convert::GgufTarget FindTarget(const std::string& name) {
 }
 
 void Run(const Flags& flags) {
+  if (flags.to == "hf") {
+    ConvertToHf(ResolveModelPath(flags.input), flags.output, flags.to_hf, flags.threads,
+                flags.force, flags.is_json);
+    return;
+  }
   const convert::GgufTarget target = FindTarget(flags.type);
   ThreadPool pool(flags.threads > 0 ? flags.threads : DefaultThreads());
   ProgressBar progress(STDERR_FILENO);
@@ -37,20 +45,29 @@ void Run(const Flags& flags) {
                                                .allows_non_finite = flags.force},
                                               target, &pool, &progress);
   for (const std::string& notice : notices) std::fprintf(stderr, "slm: %s\n", notice.c_str());
+  if (flags.is_json)
+    std::printf("%s\n", nlohmann::ordered_json{{"path", flags.output}}.dump().c_str());
 }
 
 }  // namespace
 
 Work DeclareConvert(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
-  app->add_option("input", flags->input, "Folder with a checkpoint of Hugging Face or Mistral")
+  app->add_option("input", flags->input,
+                  "Folder with a checkpoint of Hugging Face or Mistral; with --to hf, a GGUF file")
       ->required();
-  app->add_option("-o,--output", flags->output, "GGUF file to write")->required();
+  app->add_option("-o,--output", flags->output, "GGUF file to write; with --to hf, a folder")
+      ->required();
+  app->add_option("--to", flags->to, "gguf, or hf: a folder for transformers and vLLM")
+      ->check(CLI::IsMember({"gguf", "hf"}))
+      ->capture_default_str();
   app->add_option("--type", flags->type, "f32, f16, bf16, q8_0 or any other of slm quantize")
       ->capture_default_str();
   app->add_flag("--no-vocab", flags->no_vocab, "Convert a folder without a tokenizer");
   app->add_flag("--force", flags->force, "Convert weights that are NaN or infinite, too");
+  AddToHfFlags(app, &flags->to_hf);
   AddThreads(app, &flags->threads);
+  AddJson(app, &flags->is_json);
   return [flags] { Run(*flags); };
 }
 

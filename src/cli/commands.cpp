@@ -9,7 +9,7 @@ std::span<const Command> AllCommands() {
       {"serve", "Serve the OpenAI chat API", DeclareServe},
       {"pull", "Get a model into the local store", DeclarePull},
       {"models", "List or remove local models", DeclareModels},
-      {"convert", "Turn a checkpoint into a GGUF file", DeclareConvert},
+      {"convert", "Turn a checkpoint into a GGUF file, and back", DeclareConvert},
       {"inspect", "Show what a model file holds and what it needs", DeclareInspect},
       {"quantize", "Make a model smaller", DeclareQuantize},
       {"bench", "Measure prefill and decode, and the share of this machine they reach",

@@ -174,9 +174,8 @@ void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan
     const format::GgufTensor& tensor = *entry.tensor;
     format::TensorSource source = {tensor.name,
                                    {tensor.dims.begin(), tensor.dims.begin() + tensor.num_dims}};
-    // Row by row in ascending order: what was read need not stay in memory.
     source.release = [&file, &tensor](int64_t end) {
-      if (end == tensor.elements / tensor.dims[0]) file.Release(tensor);
+      file.Release(tensor, tensor.data.first(static_cast<size_t>(end) * tensor.row_bytes()));
     };
     if (entry.type == tensor.type && !IsFloat(tensor.type)) {
       source.read = [](int64_t, int64_t, float*) {};

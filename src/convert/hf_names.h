@@ -22,6 +22,16 @@ struct HfName {
   const char* name;
 };
 
+// How config.json writes a window of attention. kNone: the class knows none; kForAll: one number
+// for all layers; kByLayer: with a list of what each layer has; kQwen: as kByLayer, behind a
+// switch.
+enum class HfWindow { kNone, kForAll, kByLayer, kQwen };
+
+// Where config.json has the numbers of rope. kFlat: rope_theta and rope_scaling; kPartial: with the
+// share that is rotated, factors only as long rope; kLocal: with the base of window layers;
+// kParameters: rope_parameters, with the growth of queries.
+enum class HfRope { kFlat, kPartial, kLocal, kParameters };
+
 struct HfFamily {
   std::string_view arch;  // model::Family's
 
@@ -52,6 +62,11 @@ struct HfFamily {
   bool writes_rope_base = true;  // rope.freq_base
   bool writes_rope_dim = false;  // rope.dimension_count
   bool writes_window = false;    // attention.sliding_window
+
+  // What config.json says on the way back.
+  HfWindow window = HfWindow::kNone;
+  HfRope rope = HfRope::kFlat;
+  bool needs_bfloat = false;  // activations leave half precision
 };
 
 std::span<const HfFamily> AllHfFamilies();
@@ -76,6 +91,12 @@ std::optional<std::string> HfTensorName(const HfFamily& family, Form form, model
 constexpr int64_t HfRowOfGgufRow(int64_t row, int64_t head_dim) {
   const int64_t head = row / head_dim, i = row % head_dim;
   return head * head_dim + i % 2 * (head_dim / 2) + i / 2;
+}
+
+// And back.
+constexpr int64_t GgufRowOfHfRow(int64_t row, int64_t head_dim) {
+  const int64_t head = row / head_dim, i = row % head_dim;
+  return head * head_dim + i % (head_dim / 2) * 2 + i / (head_dim / 2);
 }
 
 }  // namespace slm::convert

@@ -140,8 +140,8 @@ bool GgufFile::Reads(const std::string& path) const {
   });
 }
 
-void GgufFile::Release(const GgufTensor& tensor) const {
-  if (!maps_.empty()) maps_[static_cast<size_t>(tensor.part)].Release(tensor.data);
+void GgufFile::Release(const GgufTensor& tensor, std::span<const uint8_t> part) const {
+  if (!maps_.empty()) maps_[static_cast<size_t>(tensor.part)].Release(part);
 }
 
 }  // namespace slm::format

@@ -72,7 +72,8 @@ class GgufFile {
   bool Reads(const std::string& path) const;
 
   // Gives the tensor's pages back to the system; they are read from the file again on next use.
-  void Release(const GgufTensor& tensor) const;
+  void Release(const GgufTensor& tensor) const { Release(tensor, tensor.data); }
+  void Release(const GgufTensor& tensor, std::span<const uint8_t> part) const;  // of its data
 
  private:
   GgufFile() = default;

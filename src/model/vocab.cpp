@@ -14,6 +14,8 @@ int32_t FindId(const format::GgufFile& file, const std::string& name) {
   return static_cast<int32_t>(*id);
 }
 
+}  // namespace
+
 text::Vocab ReadVocab(const format::GgufFile& file) {
   const format::GgufMetadata& in = file.metadata();
   text::Vocab v;
@@ -37,8 +39,6 @@ text::Vocab ReadVocab(const format::GgufFile& file) {
   v.remove_extra_whitespaces = in.FindBool("tokenizer.ggml.remove_extra_whitespaces");
   return v;
 }
-
-}  // namespace
 
 text::Tokenizer MakeTokenizer(const format::GgufFile& file) {
   const text::Vocab vocab = ReadVocab(file);

@@ -1,20 +1,14 @@
 #include "model/weights.h"
 
 #include <algorithm>
-#include <unordered_set>
 
-#include "base/error.h"
 #include "base/progress.h"
-#include "model/tensor_table.h"
+#include "model/tensor_finder.h"
 
 namespace slm::model {
 namespace {
 
 using format::GgufTensor;
-
-std::string ShapeText(int64_t in, int64_t out, bool is_vector) {
-  return is_vector ? fmt::format("[{}]", in) : fmt::format("[{}, {}]", in, out);
-}
 
 class Binder {
  public:
@@ -22,46 +16,11 @@ class Binder {
          ops::Backend* backend, TensorLookup replaced = {})
       : file_(file),
         hparams_(hparams),
-        family_(family),
-        backend_(backend),
-        replaced_(std::move(replaced)) {}
+        finder_(file, hparams, family, std::move(replaced)),
+        backend_(backend) {}
 
-  // The tensor of a slot, its shape checked, or nullptr when an optional one is missing.
-  const GgufTensor* Find(Slot slot, int64_t layer) {
-    const TensorRow& row = TensorTable()[static_cast<size_t>(slot)];
-    const std::string name = TensorName(row, layer);
-    const GgufTensor* tensor = replaced_ ? replaced_(name) : nullptr;
-    if (!tensor) tensor = file_.Find(name);
-    const bool has_post = family_.norm_place == NormPlace::kPreAndPost;
-    if (row.presence == Presence::kPost && !has_post) {
-      if (tensor) Fail(name, fmt::format("{} has no such tensor", family_.arch));
-      return nullptr;
-    }
-    if (!tensor) {
-      if (row.presence == Presence::kOptional) return nullptr;
-      Fail(name, "missing");
-    }
-    const int64_t in = SizeOf(row.in, hparams_);
-    int64_t out = SizeOf(row.out, hparams_);
-    if (row.out == Dim::kUp && IsUpFused(layer)) out *= 2;
-    const bool is_vector = row.out == Dim::kNone;
-    const bool fits = tensor->dims[0] == in && tensor->dims[1] == out && tensor->dims[2] == 1 &&
-                      tensor->dims[3] == 1;
-    if (!fits)
-      Fail(name,
-           fmt::format("expected shape {}, got [{}, {}, {}, {}]", ShapeText(in, out, is_vector),
-                       tensor->dims[0], tensor->dims[1], tensor->dims[2], tensor->dims[3]));
-    bound_.insert(tensor);
-    return tensor;
-  }
-
-  // A tensor that nothing reads would change the answers, were it computed with.
-  void CheckAllBound() const {
-    for (const GgufTensor& tensor : file_.tensors())
-      if (!bound_.contains(&tensor))
-        throw Error(Code::kUnsupported, "{}: tensor {}: {} with it is not supported", file_.path(),
-                    tensor.name, family_.arch);
-  }
+  const GgufTensor* Find(Slot slot, int64_t layer) { return finder_.Find(slot, layer); }
+  void CheckAllFound() const { finder_.CheckAllFound(); }
 
   Vector ReadVector(Slot slot, int64_t layer, bool is_padded = true) {
     const GgufTensor* tensor = Find(slot, layer);
@@ -83,7 +42,8 @@ class Binder {
 
   ops::Matrix Required(Slot slot, int64_t layer) {
     const GgufTensor* tensor = Find(slot, layer);
-    if (!tensor) Fail(TensorName(TensorTable()[static_cast<size_t>(slot)], layer), "missing");
+    if (!tensor)
+      finder_.Fail(TensorName(TensorTable()[static_cast<size_t>(slot)], layer), "missing");
     return Whole(*tensor);
   }
 
@@ -113,7 +73,7 @@ class Binder {
       w.v_bias = ReadVector(Slot::kAttnVBias, layer);
     }
     w.output = Required(Slot::kAttnOutput, layer);
-    if (IsUpFused(layer)) {
+    if (finder_.IsUpFused(layer)) {
       const GgufTensor& fused = *Find(Slot::kFfnUp, layer);
       w.gate = backend_->MakeMatrix(Rows(fused, 0, hparams_.ffn));
       w.up = Release(fused, backend_->MakeMatrix(Rows(fused, hparams_.ffn, hparams_.ffn)));
@@ -126,12 +86,6 @@ class Binder {
   }
 
  private:
-  [[noreturn]] void Fail(const std::string& name, const std::string& problem) const {
-    throw Error(Code::kBadInput, "{}: tensor {}: {}", file_.path(), name, problem);
-  }
-
-  bool IsUpFused(int64_t layer) { return Find(Slot::kFfnGate, layer) == nullptr; }
-
   static Vector Slice(const Vector& v, int64_t first, int64_t count) {
     if (v.empty()) return {};
     Vector part(v.begin() + first, v.begin() + first + count);
@@ -147,10 +101,8 @@ class Binder {
 
   const format::GgufFile& file_;
   const Hparams& hparams_;
-  const Family& family_;
+  TensorFinder finder_;
   ops::Backend* backend_;
-  TensorLookup replaced_;
-  std::unordered_set<const GgufTensor*> bound_;
 };
 
 }  // namespace
@@ -174,7 +126,7 @@ Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const 
     if (progress) progress->Update(static_cast<uint64_t>(layer + 1));
   }
   if (progress) progress->Finish();
-  binder.CheckAllBound();
+  binder.CheckAllFound();
   return w;
 }
 

@@ -2,12 +2,11 @@
 // where fused, packed.
 #pragma once
 
-#include <functional>
-#include <string>
 #include <vector>
 
 #include "format/gguf.h"
 #include "model/hparams.h"
+#include "model/tensor_finder.h"
 #include "ops/backend.h"
 
 namespace slm {
@@ -40,9 +39,6 @@ struct Weights {
 // released once packed; the file must outlive the weights. `progress` counts layers.
 Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const Family& family,
                     ops::Backend* backend, Progress* progress = nullptr);
-
-// What stands in for tensors of the file, by name: nullptr for the file's own.
-using TensorLookup = std::function<const format::GgufTensor*(const std::string& name)>;
 
 // One layer by itself, with other tensors in the place of some. Throws as BindWeights does.
 LayerWeights BindLayer(const format::GgufFile& file, const Hparams& hparams, const Family& family,
