@@ -111,6 +111,23 @@ SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {
   SLM_LANES if (i < begin || i >= end) a.lane[i] = other;
   return a;
 }
+// a < b ? x : y; y when either is NaN.
+SLM_INLINE V16 IfLess(V16 a, V16 b, V16 x, V16 y) {
+  SLM_LANES x.lane[i] = a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i];
+  return x;
+}
+// table[index], of 16 entries; index is whole and within.
+SLM_INLINE V16 Lookup(const float* table, V16 index) {
+  SLM_LANES index.lane[i] = table[static_cast<int>(index.lane[i])];
+  return index;
+}
+// Lane i and lane i ^ kDistance change places; kDistance is 1, 2, 4 or 8.
+template <int kDistance>
+SLM_INLINE V16 SwapLanes(V16 a) {
+  V16 r;
+  SLM_LANES r.lane[i] = a.lane[i ^ kDistance];
+  return r;
+}
 // Always halves: lane i with lane i + 8, then 4, 2, 1.
 SLM_INLINE float ReduceAdd(V16 a) {
   for (int half = 8; half > 0; half /= 2)

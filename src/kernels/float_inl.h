@@ -381,6 +381,8 @@ static void InstallFloat(KernelTable* table) {
   const auto install = [&](Type type, void (*run)(const MatMulArgs&)) {
     table->matmul[static_cast<int>(type)] = {run, ActFormat::kF32, true};
   };
+  for (const quant::TypeTraits& type : quant::AllTypes())
+    table->encode[static_cast<int>(type.type)] = type.encode_weighted;
   install(Type::kF32, MatMulFloat<Type::kF32>);
   install(Type::kF16, MatMulFloat<Type::kF16>);
   install(Type::kBF16, MatMulFloat<Type::kBF16>);

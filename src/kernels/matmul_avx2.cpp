@@ -16,6 +16,8 @@ namespace avx2 {
 #include "kernels/simd_avx2.h"
 //
 #include "kernels/float_inl.h"
+//
+#include "quant/encode_inl.h"
 
 using quant::Grid;
 using quant::Type;
@@ -357,6 +359,7 @@ static void Install(KernelTable* table) {
   constexpr ActFormat kFormat =
       quant::GridOf(kType).block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
   table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, kFormat, true};
+  table->encode[static_cast<int>(kType)] = encoding::Encode<kType>;
 }
 
 }  // namespace avx2

@@ -20,6 +20,8 @@ namespace avx512 {
 #include "kernels/simd_avx512.h"
 //
 #include "kernels/float_inl.h"
+//
+#include "quant/encode_inl.h"
 
 using quant::Grid;
 using quant::Type;
@@ -315,6 +317,7 @@ static void Install(KernelTable* table) {
   constexpr ActFormat kFormat =
       quant::GridOf(kType).block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
   table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, kFormat, true};
+  table->encode[static_cast<int>(kType)] = encoding::Encode<kType>;
 }
 
 }  // namespace avx512

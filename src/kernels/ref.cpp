@@ -179,6 +179,8 @@ const KernelTable& RefTable() {
     t.store_kv = ScalarTable().store_kv;  // rounding to the cache type is exact by definition
     t.attention = Attention;
     t.attention_merge = AttentionMerge;
+    for (const quant::TypeTraits& type : quant::AllTypes())
+      t.encode[static_cast<int>(type.type)] = type.encode_weighted;
     t.probe_int8 = ScalarTable().probe_int8;
     t.probe_read = ScalarTable().probe_read;
     return t;

@@ -94,6 +94,29 @@ SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {
   const __m256 o = _mm256_set1_ps(other);
   return {SelectHalf(a.low, begin, end, o), SelectHalf(a.high, begin - 8, end - 8, o)};
 }
+SLM_INLINE V16 IfLess(V16 a, V16 b, V16 x, V16 y) {
+  return {_mm256_blendv_ps(y.low, x.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
+          _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
+}
+SLM_INLINE __m256 LookupHalf(const float* table, __m256 index) {
+  const __m256i i = _mm256_cvtps_epi32(index);
+  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i);
+  const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), i);
+  return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+}
+SLM_INLINE V16 Lookup(const float* table, V16 index) {
+  return {LookupHalf(table, index.low), LookupHalf(table, index.high)};
+}
+template <int kDistance>
+SLM_INLINE __m256 SwapInHalf(__m256 a) {
+  if constexpr (kDistance == 4) return _mm256_permute2f128_ps(a, a, 1);
+  return _mm256_permute_ps(a, kDistance == 2 ? 0x4e : 0xb1);
+}
+template <int kDistance>
+SLM_INLINE V16 SwapLanes(V16 a) {
+  if constexpr (kDistance == 8) return {a.high, a.low};
+  return {SwapInHalf<kDistance>(a.low), SwapInHalf<kDistance>(a.high)};
+}
 SLM_INLINE float ReduceAdd(V16 a) {
   const __m256 x = _mm256_add_ps(a.low, a.high);
   __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));

@@ -49,6 +49,18 @@ SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {
   const auto inside = static_cast<__mmask16>(LaneMask(end) & ~LaneMask(begin));
   return {_mm512_mask_blend_ps(inside, _mm512_set1_ps(other), a.x)};
 }
+SLM_INLINE V16 IfLess(V16 a, V16 b, V16 x, V16 y) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.x, b.x, _CMP_LT_OQ), y.x, x.x)};
+}
+SLM_INLINE V16 Lookup(const float* table, V16 index) {
+  return {_mm512_permutexvar_ps(_mm512_cvtps_epi32(index.x), _mm512_loadu_ps(table))};
+}
+template <int kDistance>
+SLM_INLINE V16 SwapLanes(V16 a) {
+  if constexpr (kDistance == 8) return {_mm512_shuffle_f32x4(a.x, a.x, 0x4e)};
+  if constexpr (kDistance == 4) return {_mm512_shuffle_f32x4(a.x, a.x, 0xb1)};
+  return {_mm512_permute_ps(a.x, kDistance == 2 ? 0x4e : 0xb1)};
+}
 SLM_INLINE float ReduceAdd(V16 a) {
   const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.x), 1));
   const __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a.x), high);

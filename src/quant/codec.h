@@ -1,7 +1,10 @@
-// The functions behind TypeTraits::decode and encode; callers go through the traits.
+// The functions behind TypeTraits::decode, encode and encode_weighted; callers go through the
+// traits.
 #pragma once
 
 #include <cstdint>
+
+#include "quant/type.h"
 
 namespace slm::quant {
 
@@ -29,5 +32,8 @@ void EncodeQ4_1(const float* src, uint8_t* dst, int64_t n);
 void EncodeQ5_0(const float* src, uint8_t* dst, int64_t n);
 void EncodeQ5_1(const float* src, uint8_t* dst, int64_t n);
 void EncodeQ8_0(const float* src, uint8_t* dst, int64_t n);
+
+template <Type kType>
+void EncodeWeighted(const float* src, const float* importance, uint8_t* dst, int64_t n);
 
 }  // namespace slm::quant

@@ -105,6 +105,9 @@ constexpr int ValueOf(const Grid& grid, uint8_t code) {
 // `block` is one block as it lies in the file.
 void ToIntegers(Type type, const uint8_t* block, IntegerBlock* out);
 
+// The way back; scales, mins and codes are within what the type holds.
+void FromIntegers(Type type, const IntegerBlock& in, uint8_t* block);
+
 // Bytes of one panel with k elements a row (k a multiple of the type's block). The float types keep
 // their elements, interleaved as [k][16].
 size_t PanelBytes(Type type, int64_t k);

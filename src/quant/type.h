@@ -42,6 +42,13 @@ struct TypeTraits {
   // The rounding of GGML's reference; nullptr where there is no encoder here. Values that are not
   // finite give some valid block, the same on every machine.
   void (*encode)(const float* src, uint8_t* dst, int64_t n);
+
+  // Rounding that minimises sum of importance * (x - decoded x)^2 (docs/quantization.md); never
+  // nullptr. `importance` holds n values >= 0, or is nullptr: equal ones, and for Q4_0, Q4_1, Q5_0,
+  // Q5_1 and Q8_0 the reference rounding of `encode`. A block whose importance is all zero has
+  // equal ones. What is not finite counts as 0, and the float types ignore importance. The table of
+  // src/kernels has the same function, faster.
+  void (*encode_weighted)(const float* src, const float* importance, uint8_t* dst, int64_t n);
 };
 
 // The traits of a type id from a file, or nullptr when slm does not support it.

@@ -28,6 +28,7 @@ using __mmask16 = uint16_t;
 
 #define _MM_FROUND_TO_NEAREST_INT 0x00
 #define _MM_FROUND_NO_EXC 0x08
+#define _CMP_LT_OQ 0x11
 
 namespace emulated {
 
@@ -258,6 +259,35 @@ inline __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
   for (int i = 0; i < 16; ++i)
     if (mask >> i & 1) std::memcpy(a.byte + 4 * i, b.byte + 4 * i, 4);
   return a;
+}
+
+inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int predicate) {
+  if (predicate != _CMP_LT_OQ) __builtin_trap();  // only "less than" is here
+  int mask = 0;
+  for (int i = 0; i < 16; ++i)
+    mask |= (emulated::Get<float>(a, i) < emulated::Get<float>(b, i)) << i;
+  return static_cast<__mmask16>(mask);
+}
+// Four bits of each index choose an element of a.
+inline __m512 _mm512_permutexvar_ps(__m512i index, __m512 a) {
+  __m512 r;
+  for (int i = 0; i < 16; ++i)
+    emulated::Put(&r, i, emulated::Get<float>(a, emulated::Get<int32_t>(index, i) & 15));
+  return r;
+}
+// Two bits of the control for each of four elements: within quarters, and of quarters, of which a
+// gives the lower two and b the upper two.
+inline __m512 _mm512_permute_ps(__m512 a, int control) {
+  __m512 r;
+  for (int i = 0; i < 16; ++i)
+    emulated::Put(&r, i, emulated::Get<float>(a, i / 4 * 4 + (control >> (2 * (i % 4)) & 3)));
+  return r;
+}
+inline __m512 _mm512_shuffle_f32x4(__m512 a, __m512 b, int control) {
+  __m512 r;
+  for (int q = 0; q < 4; ++q)
+    std::memcpy(r.byte + 16 * q, (q < 2 ? a : b).byte + 16 * (control >> (2 * q) & 3), 16);
+  return r;
 }
 
 // --- 512 bits: conversions
