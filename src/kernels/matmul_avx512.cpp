@@ -317,7 +317,7 @@ static void Install(KernelTable* table) {
   constexpr ActFormat kFormat =
       quant::GridOf(kType).block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
   table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, kFormat, true};
-  table->encode[static_cast<int>(kType)] = encoding::EncodeSearching<kType>;
+  table->encode[static_cast<int>(kType)] = encoding::Encode<kType>;
 }
 
 }  // namespace avx512

@@ -116,8 +116,8 @@ struct KernelTable {
   void (*attention_merge)(const float* out, float max, float sum, int64_t head_dim, float* all_out,
                           float* all_max, float* all_sum);
 
-  // By quant::Type: TypeTraits::encode_weighted, in the same bits. Whole blocks of 16 rows of a
-  // type without super-blocks, or as many, are encoded at once: fewer cost the same.
+  // By quant::Type: TypeTraits::encode_weighted, in the same bits. 16 sub-blocks are encoded at
+  // once (16 blocks of Q4_0, two of Q4_K, one of Q6_K); fewer cost the same.
   void (*encode[32])(const float* src, const float* importance, uint8_t* dst, int64_t n);
 
   // What this CPU can do at best, for `bench`: multiply-adds of 8-bit integers from registers,

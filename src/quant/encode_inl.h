@@ -8,39 +8,49 @@
 
 namespace encoding {
 
-template <quant::Type kType>
+// How much is searched. Candidates are apart by Levels::step, so far that they round differently,
+// from some levels inside the range to some beyond it.
+constexpr int kReaches = 12, kReachesInside = 7;  // for the extreme value, at either end
+constexpr int kKeyReaches = 4;                    // for the value that matters most, at either end
+constexpr int kRanges = 16, kRangesInside = 11;   // for the range of types with a min
+constexpr int kPolishes = 2;
+constexpr int kMultiples = 32;
+constexpr int kRounds = 2;
+
+// 0, -1, 1, -2, 2, ..
+constexpr float Neighbour(int i) { return static_cast<float>(i % 2 ? -(i + 1) / 2 : i / 2); }
+
+// What a type can hold, as far as the search goes.
 struct Levels {
-  static constexpr quant::Grid kGrid = quant::GridOf(kType);
-  static constexpr bool kHasMin = kGrid.has_min, kIsTable = kGrid.is_table;
-  static constexpr int kN = kGrid.sub_block;         // elements of a lane
-  static constexpr int kGroup = kGrid.block / kN;    // lanes that share d
-  static constexpr int kLow = kHasMin           ? 0  // of the values that d multiplies
-                              : kIsTable        ? -127
-                              : kGrid.bits == 8 ? -127
-                                                : -kGrid.zero;
-  static constexpr int kHigh = kIsTable          ? 113
-                               : kGrid.bits == 8 ? 127
-                                                 : (1 << kGrid.bits) - 1 + (kHasMin ? 0 : kLow);
-  static constexpr int kMaxScale = kGroup == 1                   ? 1
-                                   : kType == quant::Type::kQ2_K ? 15
-                                   : kType == quant::Type::kQ6_K ? 127
-                                   : kHasMin                     ? 63
-                                                                 : 31;
-  static constexpr int kMinScale = kGroup == 1 ? 1 : kHasMin ? 0 : -kMaxScale - 1;
-  // How many of kNeighbour are tried; the scale of a simple block is 1.
-  static constexpr int kNeighbours = kGroup == 1 ? 1 : 3;
+  int n;      // elements of a lane
+  int group;  // lanes that share d
+  bool has_min, is_table;
+  float low, high;             // of the values that scale multiplies
+  float min_scale, max_scale;  // whole; 1 where a block is one sub-block
+  float step;                  // from candidate to candidate
+  int tries;                   // whole scales that are tried at first
 };
 
-// How much is searched; docs/quantization.md says what more would bring.
-constexpr int kReaches = 12, kReachesInside = 6;  // per end of the grid
-constexpr float kReachStep = 0.15f;               // levels
-constexpr int kRanges = 20, kRangesInside = 12;
-constexpr float kRangeStep = 0.1f;  // levels
-constexpr int kPolishes = 3;
-constexpr int kMultiples = 64;
-constexpr int kRounds = 3;
-
-constexpr float kNeighbour[3] = {0, -1, 1};
+constexpr Levels LevelsOf(quant::Type type) {
+  const quant::Grid grid = quant::GridOf(type);
+  Levels l = {};
+  l.n = grid.sub_block;
+  l.group = grid.block / grid.sub_block;
+  l.has_min = grid.has_min;
+  l.is_table = grid.is_table;
+  const int codes = 1 << grid.bits;
+  l.low = static_cast<float>(grid.is_table || grid.bits == 8 ? -127 : -grid.zero);
+  l.high = static_cast<float>(grid.is_table ? 113 : grid.bits == 8 ? 127 : codes - 1 - grid.zero);
+  const int scales = type == quant::Type::kQ2_K ? 16 : type == quant::Type::kQ6_K ? 128 : 32;
+  l.max_scale = static_cast<float>(l.group == 1 ? 1 : scales == 32 && l.has_min ? 63 : scales - 1);
+  l.min_scale = l.group == 1 ? 1 : l.has_min ? 0 : -l.max_scale - 1;
+  constexpr float kSteps[] = {0, 0, 0, 0.4f, 0.5f, 0.7f, 1.0f, 0, 2.0f};  // by bits
+  constexpr float kStepsWithMin[] = {0, 0, 0.14f, 0, 0.25f, 0.45f};
+  constexpr float kTableStep = 7;  // values of IQ4 at the ends are some 20 apart
+  l.step = l.is_table ? kTableStep : l.has_min ? kStepsWithMin[grid.bits] : kSteps[grid.bits];
+  l.tries = l.group == 1 ? 1 : l.max_scale > 100 ? 13 : l.has_min ? 7 : 9;
+  return l;
+}
 
 // 16 sub-blocks of n <= 32 elements; element i of sub-block l is at [i][l]. Values are scaled by a
 // power of two per block, so that the largest is in [1, 2), and so is the importance.
@@ -64,22 +74,20 @@ SLM_INLINE V16 InverseOf(V16 scale) {
   return IfLess(Set(1e-20f), Abs(scale), Div(Set(1.0f), scale), Set(0.0f));
 }
 
-// Folds the lanes of a block; all of them get the result.
-template <int kGroup>
-SLM_INLINE V16 GroupAdd(V16 a) {
-  if constexpr (kGroup > 8) a = Add(a, SwapLanes<8>(a));
-  if constexpr (kGroup > 4) a = Add(a, SwapLanes<4>(a));
-  if constexpr (kGroup > 1) a = Add(a, SwapLanes<2>(a));
-  if constexpr (kGroup > 1) a = Add(a, SwapLanes<1>(a));
-  return a;
+// Folds the lanes of a block, of 1, 8 or 16; all of them get the result.
+SLM_INLINE V16 GroupAdd(V16 a, int group) {
+  if (group == 1) return a;
+  if (group == 16) a = Add(a, SwapLanes<8>(a));
+  a = Add(a, SwapLanes<4>(a));
+  a = Add(a, SwapLanes<2>(a));
+  return Add(a, SwapLanes<1>(a));
 }
-template <int kGroup>
-SLM_INLINE V16 GroupMax(V16 a) {
-  if constexpr (kGroup > 8) a = Max(a, SwapLanes<8>(a));
-  if constexpr (kGroup > 4) a = Max(a, SwapLanes<4>(a));
-  if constexpr (kGroup > 1) a = Max(a, SwapLanes<2>(a));
-  if constexpr (kGroup > 1) a = Max(a, SwapLanes<1>(a));
-  return a;
+SLM_INLINE V16 GroupMax(V16 a, int group) {
+  if (group == 1) return a;
+  if (group == 16) a = Max(a, SwapLanes<8>(a));
+  a = Max(a, SwapLanes<4>(a));
+  a = Max(a, SwapLanes<2>(a));
+  return Max(a, SwapLanes<1>(a));
 }
 
 // The power of two at or below each lane's x > 0, from 2^low on.
@@ -99,18 +107,17 @@ static V16 PowerBelow(V16 x, int low) {
 // `count` elements of src and of importance (all ones when nullptr); what is missing of 16
 // sub-blocks is zero. What is not finite counts as 0, and magnitudes end at 2^60. A block without
 // importance has equal ones.
-template <quant::Type kType>
-static void LoadSubBlocks(const float* src, const float* importance, int64_t count, SubBlocks* b) {
-  using L = Levels<kType>;
+static void LoadSubBlocks(const Levels& l, const float* src, const float* importance, int64_t count,
+                          SubBlocks* b) {
   const V16 zero = Set(0.0f), huge = Set(0x1p60f);
-  for (int l = 0; l < 16; ++l)
-    for (int i = 0; i < L::kN; ++i) {
-      const int64_t at = l * L::kN + i;
-      b->x[i][l] = at < count ? src[at] : 0.0f;
-      b->w[i][l] = importance && at < count ? importance[at] : 1.0f;
+  for (int lane = 0; lane < 16; ++lane)
+    for (int i = 0; i < l.n; ++i) {
+      const int64_t at = lane * l.n + i;
+      b->x[i][lane] = at < count ? src[at] : 0.0f;
+      b->w[i][lane] = importance && at < count ? importance[at] : 1.0f;
     }
   V16 largest = zero, heaviest = zero;
-  for (int i = 0; i < L::kN; ++i) {
+  for (int i = 0; i < l.n; ++i) {
     V16 x = Load(b->x[i]), w = Load(b->w[i]);
     x = IfLess(Abs(x), Set(__builtin_inff()), x, zero);
     x = Min(Max(x, Sub(zero, huge)), huge);
@@ -121,13 +128,13 @@ static void LoadSubBlocks(const float* src, const float* importance, int64_t cou
     Store(w, b->w[i]);
   }
   // Below 2^-40 there is nothing that d, a half, could scale to.
-  b->unit = PowerBelow(GroupMax<L::kGroup>(largest), -40);
+  b->unit = PowerBelow(GroupMax(largest, l.group), -40);
   b->inverse_unit = Div(Set(1.0f), b->unit);
-  heaviest = GroupMax<L::kGroup>(heaviest);
+  heaviest = GroupMax(heaviest, l.group);
   const V16 lightest = IfLess(Set(0x1p-60f), heaviest, Set(0x1p-20f), Set(1.0f));
   const V16 per_weight = Div(Set(1.0f), PowerBelow(heaviest, -60));
   b->weight = zero;
-  for (int i = 0; i < L::kN; ++i) {
+  for (int i = 0; i < l.n; ++i) {
     const V16 w = Max(Mul(Load(b->w[i]), per_weight), lightest);
     Store(Mul(Load(b->x[i]), b->inverse_unit), b->x[i]);
     Store(w, b->w[i]);
@@ -158,18 +165,11 @@ SLM_INLINE V16 Iq4Index(V16 t) {
   return index;
 }
 
-// The value nearest to t, and its code.
-template <quant::Type kType>
-SLM_INLINE V16 NearestValue(V16 t) {
-  if constexpr (Levels<kType>::kIsTable) return Lookup(kIq4Values, Iq4Index(t));
-  return RoundSmall(Clamp(t, Levels<kType>::kLow, Levels<kType>::kHigh));
-}
-template <quant::Type kType>
-SLM_INLINE V16 NearestCode(V16 t) {
-  if constexpr (Levels<kType>::kIsTable) return Iq4Index(t);
-  const V16 value = NearestValue<kType>(t);
-  if constexpr (Levels<kType>::kGrid.bits == 8 || Levels<kType>::kHasMin) return value;
-  return Sub(value, Set(Levels<kType>::kLow));
+// The value nearest to t.
+template <bool kIsTable>
+SLM_INLINE V16 Nearest(const Levels& l, V16 t) {
+  if constexpr (kIsTable) return Lookup(kIq4Values, Iq4Index(t));
+  return RoundSmall(Clamp(t, l.low, l.high));
 }
 
 // --- x = scale * value
@@ -179,13 +179,13 @@ struct ScaledSums {
   V16 vv, ev, ee;  // sums of w * value^2, w * e * value, w * e^2
 };
 
-template <quant::Type kType>
-SLM_INLINE ScaledSums SumScaled(const SubBlocks& b, V16 scale) {
+template <bool kIsTable>
+static ScaledSums SumScaledOf(const Levels& l, const SubBlocks& b, V16 scale) {
   const V16 inverse = InverseOf(scale);
   ScaledSums s = {Set(0.0f), Set(0.0f), Set(0.0f)};
-  for (int i = 0; i < Levels<kType>::kN; ++i) {
+  for (int i = 0; i < l.n; ++i) {
     const V16 x = Load(b.x[i]), w = Load(b.w[i]);
-    const V16 v = NearestValue<kType>(Mul(x, inverse));
+    const V16 v = Nearest<kIsTable>(l, Mul(x, inverse));
     const V16 e = Sub(x, Mul(scale, v)), we = Mul(w, e);
     s.vv = Add(s.vv, Mul(Mul(w, v), v));
     s.ev = Add(s.ev, Mul(we, v));
@@ -194,14 +194,17 @@ SLM_INLINE ScaledSums SumScaled(const SubBlocks& b, V16 scale) {
   return s;
 }
 
+static ScaledSums SumScaled(const Levels& l, const SubBlocks& b, V16 scale) {
+  return l.is_table ? SumScaledOf<true>(l, b, scale) : SumScaledOf<false>(l, b, scale);
+}
+
 struct ScaledFit {
   V16 scale, error, vv;
 };
 
 // The best scale for the values that `scale` gives, kept when it is better than what there is.
-template <quant::Type kType>
-static void TryScaled(const SubBlocks& b, V16 scale, ScaledFit* fit) {
-  const ScaledSums s = SumScaled<kType>(b, scale);
+static void TryScaled(const Levels& l, const SubBlocks& b, V16 scale, ScaledFit* fit) {
+  const ScaledSums s = SumScaled(l, b, scale);
   const V16 step = Ratio(s.ev, s.vv);
   const V16 error = Sub(s.ee, Mul(step, s.ev));
   fit->scale = IfLess(error, fit->error, Add(scale, step), fit->scale);
@@ -209,52 +212,54 @@ static void TryScaled(const SubBlocks& b, V16 scale, ScaledFit* fit) {
   fit->error = Min(error, fit->error);
 }
 
-template <quant::Type kType>
-static ScaledFit FitScaled(const SubBlocks& b) {
-  using L = Levels<kType>;
-  V16 extreme = Set(0.0f), magnitude = Set(0.0f);
-  for (int i = 0; i < L::kN; ++i) {
+static ScaledFit FitScaled(const Levels& l, const SubBlocks& b) {
+  V16 extreme = Set(0.0f), magnitude = Set(0.0f), key = extreme, heaviest = extreme;
+  for (int i = 0; i < l.n; ++i) {
     const V16 x = Load(b.x[i]);
     extreme = IfLess(magnitude, Abs(x), x, extreme);
     magnitude = Max(Abs(x), magnitude);
+    const V16 weighted = Mul(Mul(x, x), Load(b.w[i]));
+    key = IfLess(heaviest, weighted, x, key);
+    heaviest = Max(weighted, heaviest);
   }
   ScaledFit fit = {Set(0.0f), Set(__builtin_inff()), Set(0.0f)};
   // Where on the grid the extreme value comes to lie: around either end of it.
-  constexpr float kStep = L::kIsTable ? 14 * kReachStep : kReachStep;
   for (int i = 0; i < kReaches; ++i) {
-    const float beyond = kStep * static_cast<float>(i - kReachesInside);
-    TryScaled<kType>(b, Mul(extreme, Set(1.0f / (L::kLow - beyond))), &fit);
-    TryScaled<kType>(b, Mul(extreme, Set(1.0f / (L::kHigh + beyond))), &fit);
+    const float beyond = l.step * static_cast<float>(i - kReachesInside);
+    TryScaled(l, b, Mul(extreme, Set(1.0f / (l.low - beyond))), &fit);
+    TryScaled(l, b, Mul(extreme, Set(1.0f / (l.high + beyond))), &fit);
   }
-  for (int i = 0; i < kPolishes; ++i) TryScaled<kType>(b, fit.scale, &fit);
+  for (int i = 0; i < kKeyReaches; ++i) {
+    const float inward = 1.0f - static_cast<float>(i) / kKeyReaches;
+    TryScaled(l, b, Mul(key, Set(1.0f / (l.low * inward))), &fit);
+    TryScaled(l, b, Mul(key, Set(1.0f / (l.high * inward))), &fit);
+  }
+  for (int i = 0; i < kPolishes; ++i) TryScaled(l, b, fit.scale, &fit);
   return fit;
 }
 
 // scale / d as a whole number that the type can hold.
-template <quant::Type kType>
-SLM_INLINE V16 WholeScale(V16 scale, V16 inverse_d, float by = 0) {
+SLM_INLINE V16 WholeScale(const Levels& l, V16 scale, V16 inverse_d, float by = 0) {
   // Clamped twice: what is rounded has to be small, and `by` may not leave the range.
   const V16 near = RoundSmall(Clamp(Mul(scale, inverse_d), -1000, 1000));
-  return Clamp(Add(near, Set(by)), Levels<kType>::kMinScale, Levels<kType>::kMaxScale);
+  return Clamp(Add(near, Set(by)), l.min_scale, l.max_scale);
 }
 
 // The d of a block whose multiples come nearest to the sub-blocks' scales; weight[l] is what a
 // squared difference costs.
-template <quant::Type kType>
-static V16 ChooseUnit(const SubBlocks& b, V16 scale, V16 weight) {
-  using L = Levels<kType>;
-  if constexpr (L::kGroup == 1) return AsHalf(scale, b);
-  const V16 top = GroupMax<L::kGroup>(Abs(scale));
+static V16 ChooseUnit(const Levels& l, const SubBlocks& b, V16 scale, V16 weight) {
+  if (l.group == 1) return AsHalf(scale, b);
+  const V16 top = GroupMax(Abs(scale), l.group);
   V16 best = Set(0.0f), least = Set(__builtin_inff());
   // The largest scale becomes any multiple from the highest down to half of it; of either sign, if
   // negative ones go further.
   for (int i = 0; i < kMultiples; ++i) {
-    const float multiple = (L::kMaxScale + 1) * (1.0f - static_cast<float>(i) / (2 * kMultiples));
-    for (float sign = 1; sign >= (L::kHasMin ? 1 : -1); sign -= 2) {
+    const float multiple = (l.max_scale + 1) * (1.0f - static_cast<float>(i) / (2 * kMultiples));
+    for (float sign = 1; sign >= (l.has_min ? 1 : -1); sign -= 2) {
       const V16 d = AsHalf(Mul(top, Set(sign / multiple)), b);
-      const V16 n = WholeScale<kType>(scale, InverseOf(d));
+      const V16 n = WholeScale(l, scale, InverseOf(d));
       const V16 e = Sub(scale, Mul(d, n));
-      const V16 cost = GroupAdd<L::kGroup>(Mul(Mul(e, e), weight));
+      const V16 cost = GroupAdd(Mul(Mul(e, e), weight), l.group);
       best = IfLess(cost, least, d, best);
       least = Min(cost, least);
     }
@@ -266,32 +271,31 @@ struct Chosen {
   V16 d, m, scale, min;  // scale and min are whole
 };
 
-template <quant::Type kType>
-static Chosen ChooseScaled(const SubBlocks& b) {
-  using L = Levels<kType>;
+static Chosen ChooseScaled(const Levels& l, const SubBlocks& b) {
   const V16 zero = Set(0.0f), infinity = Set(__builtin_inff());
-  const ScaledFit fit = FitScaled<kType>(b);
-  V16 target = fit.scale, d = ChooseUnit<kType>(b, target, fit.vv), least = infinity;
+  const ScaledFit fit = FitScaled(l, b);
+  V16 target = fit.scale, d = ChooseUnit(l, b, target, fit.vv), least = infinity;
   Chosen best = {zero, zero, zero, zero};
   for (int round = 0; round < kRounds; ++round) {
+    const int tries = round == 0 || l.tries < 3 ? l.tries : 3;
     V16 scale = zero;
     ScaledSums sums = {zero, zero, infinity};
-    for (int i = 0; i < L::kNeighbours; ++i) {
-      const V16 n = WholeScale<kType>(target, InverseOf(d), kNeighbour[i]);
-      const ScaledSums s = SumScaled<kType>(b, Mul(d, n));
+    for (int i = 0; i < tries; ++i) {
+      const V16 n = WholeScale(l, target, InverseOf(d), Neighbour(i));
+      const ScaledSums s = SumScaled(l, b, Mul(d, n));
       scale = IfLess(s.ee, sums.ee, n, scale);
       sums.ev = IfLess(s.ee, sums.ee, s.ev, sums.ev);
       sums.vv = IfLess(s.ee, sums.ee, s.vv, sums.vv);
       sums.ee = Min(s.ee, sums.ee);
     }
-    const V16 error = GroupAdd<L::kGroup>(sums.ee);
+    const V16 error = GroupAdd(sums.ee, l.group);
     best.d = IfLess(error, least, d, best.d);
     best.scale = IfLess(error, least, scale, best.scale);
     least = Min(error, least);
     // For these values: the best scale of each sub-block, and the best d.
     target = Add(Mul(d, scale), Ratio(sums.ev, sums.vv));
-    const V16 along = GroupAdd<L::kGroup>(Mul(scale, sums.ev));
-    const V16 square = GroupAdd<L::kGroup>(Mul(Mul(scale, scale), sums.vv));
+    const V16 along = GroupAdd(Mul(scale, sums.ev), l.group);
+    const V16 square = GroupAdd(Mul(Mul(scale, scale), sums.vv), l.group);
     d = AsHalf(Add(d, Ratio(along, square)), b);
   }
   return best;
@@ -308,13 +312,12 @@ struct AffineSums {
   V16 v, vv, e, ev, ee;
 };
 
-template <quant::Type kType>
-SLM_INLINE AffineSums SumAffine(const SubBlocks& b, ScaleAndOffset at) {
+static AffineSums SumAffine(const Levels& l, const SubBlocks& b, ScaleAndOffset at) {
   const V16 inverse = InverseOf(at.scale), zero = Set(0.0f);
   AffineSums s = {zero, zero, zero, zero, zero};
-  for (int i = 0; i < Levels<kType>::kN; ++i) {
+  for (int i = 0; i < l.n; ++i) {
     const V16 x = Add(Load(b.x[i]), at.offset), w = Load(b.w[i]);
-    const V16 v = NearestValue<kType>(Mul(x, inverse));
+    const V16 v = Nearest<false>(l, Mul(x, inverse));
     const V16 e = Sub(x, Mul(at.scale, v)), we = Mul(w, e), wv = Mul(w, v);
     s.v = Add(s.v, wv);
     s.vv = Add(s.vv, Mul(wv, v));
@@ -350,11 +353,11 @@ SLM_INLINE V16 ErrorAfter(const AffineSums& s, V16 weight, const ScaleAndOffset&
   return Add(error, Mul(Mul(c, c), weight));
 }
 
-template <quant::Type kType>
-static ScaleAndOffset TryAffine(const SubBlocks& b, ScaleAndOffset at, AffineFit* fit) {
-  const AffineSums s = SumAffine<kType>(b, at);
+static ScaleAndOffset TryAffine(const Levels& l, const SubBlocks& b, ScaleAndOffset at,
+                                AffineFit* fit) {
+  const AffineSums s = SumAffine(l, b, at);
   ScaleAndOffset step = SolveAffine(s, b.weight);
-  if constexpr (Levels<kType>::kGroup > 1) {  // mins are not negative
+  if (l.group > 1) {  // mins are not negative
     const V16 zero = Set(0.0f), to_zero = Sub(zero, at.offset), next = Add(at.offset, step.offset);
     const V16 alone = Ratio(Add(s.ev, Mul(to_zero, s.v)), s.vv);
     step.scale = IfLess(next, zero, alone, step.scale);
@@ -371,12 +374,10 @@ static ScaleAndOffset TryAffine(const SubBlocks& b, ScaleAndOffset at, AffineFit
   return step;
 }
 
-template <quant::Type kType>
-static AffineFit FitAffine(const SubBlocks& b) {
-  using L = Levels<kType>;
+static AffineFit FitAffine(const Levels& l, const SubBlocks& b) {
   const V16 zero = Set(0.0f);
-  V16 low = L::kGroup > 1 ? zero : Load(b.x[0]), high = low;
-  for (int i = 0; i < L::kN; ++i) {
+  V16 low = l.group > 1 ? zero : Load(b.x[0]), high = low;
+  for (int i = 0; i < l.n; ++i) {
     low = Min(Load(b.x[i]), low);
     high = Max(Load(b.x[i]), high);
   }
@@ -384,43 +385,41 @@ static AffineFit FitAffine(const SubBlocks& b) {
   const V16 range = Sub(high, low), offset = Sub(zero, low);
   // How many steps the range takes: around as many as there are.
   for (int i = 0; i < kRanges; ++i) {
-    const float steps =
-        static_cast<float>(L::kHigh) + kRangeStep * static_cast<float>(i - kRangesInside);
-    const ScaleAndOffset next = TryAffine<kType>(b, {Mul(range, Set(1.0f / steps)), offset}, &fit);
-    TryAffine<kType>(b, next, &fit);
+    const float steps = l.high + l.step * static_cast<float>(i - kRangesInside);
+    const ScaleAndOffset next = TryAffine(l, b, {Mul(range, Set(1.0f / steps)), offset}, &fit);
+    TryAffine(l, b, next, &fit);
   }
-  for (int i = 0; i < kPolishes; ++i) TryAffine<kType>(b, {fit.scale, fit.offset}, &fit);
+  for (int i = 0; i < kPolishes; ++i) TryAffine(l, b, {fit.scale, fit.offset}, &fit);
   return fit;
 }
 
-template <quant::Type kType>
-static Chosen ChooseAffine(const SubBlocks& b) {
-  using L = Levels<kType>;
+static Chosen ChooseAffine(const Levels& l, const SubBlocks& b) {
   const V16 zero = Set(0.0f), infinity = Set(__builtin_inff());
-  const AffineFit fit = FitAffine<kType>(b);
+  const AffineFit fit = FitAffine(l, b);
   ScaleAndOffset target = {fit.scale, fit.offset};
   // By how much the best offset grows with the scale: the mean value.
   V16 mean = Ratio(fit.v, b.weight);
-  V16 d = ChooseUnit<kType>(b, target.scale, Sub(fit.vv, Mul(fit.v, mean)));
+  V16 d = ChooseUnit(l, b, target.scale, Sub(fit.vv, Mul(fit.v, mean)));
   V16 m = zero, least = infinity;
   Chosen best = {zero, zero, zero, zero};
   for (int round = 0; round < kRounds; ++round) {
+    const int tries = round == 0 || l.tries < 3 ? l.tries : 3;
     const V16 per_d = InverseOf(d);
     if (round == 0) {
-      const V16 change = Sub(Mul(d, WholeScale<kType>(target.scale, per_d)), target.scale);
+      const V16 change = Sub(Mul(d, WholeScale(l, target.scale, per_d)), target.scale);
       const V16 offset = Add(target.offset, Mul(change, mean));
-      m = ChooseUnit<kType>(b, L::kGroup > 1 ? Max(offset, zero) : offset, b.weight);
+      m = ChooseUnit(l, b, l.group > 1 ? Max(offset, zero) : offset, b.weight);
     }
     const V16 per_m = InverseOf(m);
     V16 scale = zero, min = zero;
     AffineSums sums = {zero, zero, zero, zero, infinity};
-    for (int i = 0; i < L::kNeighbours; ++i) {
-      const V16 n = WholeScale<kType>(target.scale, per_d, kNeighbour[i]);
+    for (int i = 0; i < tries; ++i) {
+      const V16 n = WholeScale(l, target.scale, per_d, Neighbour(i));
       const V16 change = Sub(Mul(d, n), target.scale);
       const V16 offset = Add(target.offset, Mul(change, mean));
-      for (int j = 0; j < L::kNeighbours; ++j) {
-        const V16 k = WholeScale<kType>(offset, per_m, kNeighbour[j]);
-        const AffineSums s = SumAffine<kType>(b, {Mul(d, n), Mul(m, k)});
+      for (int j = 0; j < (l.group == 1 ? 1 : 3); ++j) {
+        const V16 k = WholeScale(l, offset, per_m, Neighbour(j));
+        const AffineSums s = SumAffine(l, b, {Mul(d, n), Mul(m, k)});
         scale = IfLess(s.ee, sums.ee, n, scale);
         min = IfLess(s.ee, sums.ee, k, min);
         sums.v = IfLess(s.ee, sums.ee, s.v, sums.v);
@@ -430,7 +429,7 @@ static Chosen ChooseAffine(const SubBlocks& b) {
         sums.ee = Min(s.ee, sums.ee);
       }
     }
-    const V16 error = GroupAdd<L::kGroup>(sums.ee);
+    const V16 error = GroupAdd(sums.ee, l.group);
     best.d = IfLess(error, least, d, best.d);
     best.m = IfLess(error, least, m, best.m);
     best.scale = IfLess(error, least, scale, best.scale);
@@ -440,66 +439,64 @@ static Chosen ChooseAffine(const SubBlocks& b) {
     const ScaleAndOffset own = SolveAffine(sums, b.weight);
     target = {Add(Mul(d, scale), own.scale), Add(Mul(m, min), own.offset)};
     mean = Ratio(sums.v, b.weight);
-    sums.v = GroupAdd<L::kGroup>(Mul(Mul(scale, min), sums.v));
-    sums.vv = GroupAdd<L::kGroup>(Mul(Mul(scale, scale), sums.vv));
-    sums.e = GroupAdd<L::kGroup>(Mul(min, sums.e));
-    sums.ev = GroupAdd<L::kGroup>(Mul(scale, sums.ev));
-    const V16 weight = GroupAdd<L::kGroup>(Mul(Mul(min, min), b.weight));
+    sums.v = GroupAdd(Mul(Mul(scale, min), sums.v), l.group);
+    sums.vv = GroupAdd(Mul(Mul(scale, scale), sums.vv), l.group);
+    sums.e = GroupAdd(Mul(min, sums.e), l.group);
+    sums.ev = GroupAdd(Mul(scale, sums.ev), l.group);
+    const V16 weight = GroupAdd(Mul(Mul(min, min), b.weight), l.group);
     const ScaleAndOffset common = SolveAffine(sums, weight);
     d = AsHalf(Max(Add(d, common.scale), zero), b);
     m = Add(m, common.offset);
-    m = AsHalf(L::kGroup > 1 ? Max(m, zero) : m, b);
+    m = AsHalf(l.group > 1 ? Max(m, zero) : m, b);
   }
   return best;
 }
 
 // --- Blocks
 
-template <quant::Type kType>
-static void EncodeBlocks(const float* src, const float* importance, int64_t count,
+// `count` elements, at most 16 sub-blocks.
+static void EncodeBlocks(quant::Type type, const float* src, const float* importance, int64_t count,
                          size_t block_bytes, uint8_t* dst) {
-  using L = Levels<kType>;
+  const Levels l = LevelsOf(type);
   SubBlocks b;
-  LoadSubBlocks<kType>(src, importance, count, &b);
-  Chosen chosen;
-  if constexpr (L::kHasMin)
-    chosen = ChooseAffine<kType>(b);
-  else
-    chosen = ChooseScaled<kType>(b);
+  LoadSubBlocks(l, src, importance, count, &b);
+  const Chosen chosen = l.has_min ? ChooseAffine(l, b) : ChooseScaled(l, b);
   const V16 inverse = InverseOf(Mul(chosen.d, chosen.scale)), offset = Mul(chosen.m, chosen.min);
+  const V16 zero = Set(static_cast<float>(quant::GridOf(type).zero));
   int8_t code[32][16], scale[16], min[16];
-  for (int i = 0; i < L::kN; ++i)
-    StoreInt8(NearestCode<kType>(Mul(Add(Load(b.x[i]), offset), inverse)), code[i]);
+  for (int i = 0; i < l.n; ++i) {
+    const V16 t = Mul(Add(Load(b.x[i]), offset), inverse);
+    StoreInt8(l.is_table ? Iq4Index(t) : Add(Nearest<false>(l, t), zero), code[i]);
+  }
   StoreInt8(chosen.scale, scale);
   StoreInt8(chosen.min, min);
   uint8_t d[32], m[32];
   StoreHalf(Mul(chosen.d, b.unit), d);
   // A simple block adds m, a super-block takes dmin off.
-  StoreHalf(Mul(L::kGroup == 1 ? Sub(Set(0.0f), chosen.m) : chosen.m, b.unit), m);
+  StoreHalf(Mul(l.group == 1 ? Sub(Set(0.0f), chosen.m) : chosen.m, b.unit), m);
   quant::IntegerBlock block;
-  for (int first = 0; first < 16 && first * L::kN < count; first += L::kGroup, dst += block_bytes) {
-    for (int l = 0; l < L::kGroup; ++l) {
-      for (int i = 0; i < L::kN; ++i)
-        block.code[l * L::kN + i] = static_cast<uint8_t>(code[i][first + l]);
-      block.scale[l] = scale[first + l];
-      block.min[l] = static_cast<uint8_t>(min[first + l]);
+  for (int first = 0; first < 16 && first * l.n < count; first += l.group, dst += block_bytes) {
+    for (int lane = 0; lane < l.group; ++lane) {
+      for (int i = 0; i < l.n; ++i)
+        block.code[lane * l.n + i] = static_cast<uint8_t>(code[i][first + lane]);
+      block.scale[lane] = scale[first + lane];
+      block.min[lane] = static_cast<uint8_t>(min[first + lane]);
     }
     __builtin_memcpy(&block.d, d + 2 * first, 2);
     __builtin_memcpy(&block.m, m + 2 * first, 2);
-    quant::FromIntegers(kType, block, dst);
+    quant::FromIntegers(type, block, dst);
   }
 }
 
 template <quant::Type kType>
-static void EncodeSearching(const float* src, const float* importance, uint8_t* dst, int64_t n) {
-  using L = Levels<kType>;
+static void Encode(const float* src, const float* importance, uint8_t* dst, int64_t n) {
   const quant::TypeTraits& traits = quant::Traits(kType);
   if (!importance && traits.encode) return traits.encode(src, dst, n);
-  constexpr int64_t kStep = 16 * L::kN;
-  for (int64_t i = 0; i < n; i += kStep)
-    EncodeBlocks<kType>(src + i, importance ? importance + i : nullptr,
-                        n - i < kStep ? n - i : kStep, traits.block_bytes,
-                        dst + static_cast<size_t>(i / traits.block_size) * traits.block_bytes);
+  const int64_t step = 16 * LevelsOf(kType).n;
+  for (int64_t i = 0; i < n; i += step)
+    EncodeBlocks(kType, src + i, importance ? importance + i : nullptr, n - i < step ? n - i : step,
+                 traits.block_bytes,
+                 dst + static_cast<size_t>(i / traits.block_size) * traits.block_bytes);
 }
 
 }  // namespace encoding

@@ -18,7 +18,7 @@ void EncodeWeighted(const float* src, const float* importance, uint8_t* dst, int
   if constexpr (GridOf(kType).bits == 0)
     Traits(kType).encode(src, dst, n);
   else
-    encoding::EncodeSearching<kType>(src, importance, dst, n);
+    encoding::Encode<kType>(src, importance, dst, n);
 }
 
 template void EncodeWeighted<Type::kF32>(const float*, const float*, uint8_t*, int64_t);
