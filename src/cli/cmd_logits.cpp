@@ -50,8 +50,10 @@ void Run(const Flags& flags) {
     std::printf("%s\n", ordered_json{{"logits", list}}.dump().c_str());
     return;
   }
+  // With --ids a model needs no vocabulary.
+  const bool has_vocab = loaded.model()->file().metadata().Has("tokenizer.ggml.tokens");
   for (const int32_t id : order) {
-    const nlohmann::json text = std::string(loaded.tokenizer().TokenBytes(id));
+    const nlohmann::json text = has_vocab ? std::string(loaded.tokenizer().TokenBytes(id)) : "";
     const auto replace = nlohmann::json::error_handler_t::replace;
     std::printf("%8d  %12.6f  %s\n", id, static_cast<double>(logit(id)),
                 text.dump(-1, ' ', false, replace).c_str());

@@ -87,12 +87,16 @@ LoadedModel::LoadedModel(const ModelOptions& options)
     : options_(options),
       runtime_(options.threads),
       model_(Load(ResolveModelPath(options.model), &runtime_)),
-      tokenizer_(model::MakeTokenizer(model_->file())),
       executor_(model_) {}
+
+const text::Tokenizer& LoadedModel::tokenizer() {
+  if (!tokenizer_) tokenizer_.emplace(model::MakeTokenizer(model_->file()));
+  return *tokenizer_;
+}
 
 const text::ChatTemplate& LoadedModel::chat_template() {
   if (!chat_template_)
-    chat_template_ = LoadChatTemplate(model_->file(), tokenizer_, options_.chat_template_file);
+    chat_template_ = LoadChatTemplate(model_->file(), tokenizer(), options_.chat_template_file);
   return *chat_template_;
 }
 

@@ -41,7 +41,7 @@ class LoadedModel {
 
   engine::Runtime& runtime() { return runtime_; }
   const std::shared_ptr<const engine::Model>& model() const { return model_; }
-  const text::Tokenizer& tokenizer() const { return tokenizer_; }
+  const text::Tokenizer& tokenizer();  // made on first use: a model may have no vocabulary
   engine::Executor& executor() { return executor_; }
   const text::ChatTemplate& chat_template();  // loaded on first use
 
@@ -52,7 +52,7 @@ class LoadedModel {
   ModelOptions options_;
   engine::Runtime runtime_;
   std::shared_ptr<const engine::Model> model_;
-  text::Tokenizer tokenizer_;
+  std::optional<text::Tokenizer> tokenizer_;
   engine::Executor executor_;
   std::optional<text::ChatTemplate> chat_template_;
 };

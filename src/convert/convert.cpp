@@ -1,11 +1,14 @@
 #include "convert/convert.h"
 
 #include <filesystem>
+#include <optional>
 
 #include "base/error.h"
 #include "convert/checkpoint.h"
 #include "convert/checkpoint_tensors.h"
+#include "convert/general_metadata.h"
 #include "convert/hparams_from_config.h"
+#include "convert/vocab_files.h"
 
 namespace slm::convert {
 namespace {
@@ -58,12 +61,26 @@ std::vector<std::string> ConvertToGguf(const ConvertOptions& options, const Gguf
   std::vector<std::string> notices = checkpoint.notices;
   notices.insert(notices.end(), tensors.notices.begin(), tensors.notices.end());
 
+  // Before the output is touched: this is where most folders are incomplete.
+  std::optional<HfVocab> vocab;
+  if (options.has_vocab) {
+    vocab = ReadHfVocab(options.folder, checkpoint.config);
+    notices.insert(notices.end(), vocab->notices.begin(), vocab->notices.end());
+  }
+
   format::GgufWriter writer(options.output);
-  writer.SetString("general.architecture", checkpoint.family->arch);
-  writer.SetString("general.type", "model");
+  int64_t parameters = 0;
+  for (const format::TensorSource& source : tensors.sources) parameters += source.elements();
+  WriteGeneralMetadata(checkpoint, parameters, &writer);
   WriteHparams(checkpoint, hparams, &writer, &notices);
   writer.Set<uint32_t>("general.file_type", target.file_type);
   writer.Set<uint32_t>("general.quantization_version", kQuantizationVersion);
+  if (vocab) {
+    WriteVocab(*vocab, &writer);
+    vocab.reset();
+  } else {
+    writer.SetString("tokenizer.ggml.model", "no_vocab");
+  }
   StreamTensors(tensors.sources, target.choose(tensors.sources), &writer, pool, progress);
   writer.Finish();
   return notices;

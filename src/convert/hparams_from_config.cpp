@@ -245,9 +245,9 @@ std::vector<RopeTensor> MakeRopeTensors(const Checkpoint& checkpoint,
                                         const model::Hparams& hparams) {
   const RopeConfig rope = ReadRope(checkpoint.config);
   std::vector<RopeTensor> tensors;
-  if (rope.type == "llama3")
+  if (rope.type == "llama3" && checkpoint.family->arch == "llama")
     tensors.push_back({model::Slot::kRopeFreqs, Llama3Factors(checkpoint, hparams, rope)});
-  if (IsLongRope(rope.type)) {
+  if (IsLongRope(rope.type) && checkpoint.family->arch == "phi3") {
     for (const auto& [key, slot] : {std::pair("long_factor", model::Slot::kRopeFactorsLong),
                                     std::pair("short_factor", model::Slot::kRopeFactorsShort)}) {
       const auto factors = rope.params.FindFloats(key);

@@ -36,6 +36,7 @@ struct RopeTensor {
   std::vector<float> values;  // [rope_dim / 2]
 };
 
+// None for scalings that WriteHparams refuses.
 std::vector<RopeTensor> MakeRopeTensors(const Checkpoint& checkpoint,
                                         const model::Hparams& hparams);
 

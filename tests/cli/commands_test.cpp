@@ -327,5 +327,25 @@ TEST(Commands, AnIsaOnItsOwn) {
   EXPECT_NEAR(ref[0]["logit"].get<double>(), scalar[0]["logit"].get<double>(), 0.05);
 }
 
+TEST(Commands, Convert) {
+  SLM_DATA_OR_SKIP(folder, "tiny/qwen3/hf");
+  const TempFolder temp;
+  const std::string out = temp / "q.gguf";
+  const ProgramResult r = RunProgram({"convert", folder, "-o", out, "--type", "f32", "--no-vocab"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_EQ(r.out, "");
+  // Ids need no vocabulary; text does.
+  EXPECT_EQ(Json({"logits", "-m", out, "--ids", "5,6,7", "--top", "3"})["logits"].size(), 3u);
+  EXPECT_EQ(RunProgram({"logits", "-m", out, "-p", "x", "--raw"}).code, 3);
+
+  const std::string none = temp / "none.gguf";
+  EXPECT_EQ(RunProgram({"convert", folder, "-o", none, "--type", "q9"}).code, 2);
+  EXPECT_EQ(RunProgram({"convert", folder, "-o", temp.path()}).code, 2);
+  const ProgramResult no_vocab = RunProgram({"convert", folder, "-o", none});
+  EXPECT_EQ(no_vocab.code, 3);
+  EXPECT_NE(no_vocab.err.find("--no-vocab"), std::string::npos) << no_vocab.err;
+  EXPECT_EQ(RunProgram({"convert", temp / "missing", "-o", none}).code, 3);
+}
+
 }  // namespace
 }  // namespace slm::testing

@@ -1,0 +1,38 @@
+// A small checkpoint that a test can spoil before it is written.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace slm::convert {
+
+struct TinyTensor {
+  std::string dtype = "F32";
+  std::vector<int64_t> shape;
+  std::string bytes;
+};
+
+struct TinyCheckpoint {
+  nlohmann::ordered_json config;
+  std::map<std::string, TinyTensor> tensors;
+
+  // Writes config.json and `name`, or params.json for Mistral's form. No tokenizer.
+  void Write(const std::string& folder, const std::string& name = "model.safetensors") const;
+
+  TinyTensor& At(const std::string& name) { return tensors.at(name); }
+  void Rename(const std::string& from, const std::string& to);
+};
+
+TinyTensor FloatTensor(const std::vector<int64_t>& shape, const std::vector<float>& values);
+std::vector<float> Floats(const TinyTensor& tensor);  // of F32
+
+// Llama: two layers, D 32, F 64, four heads of 8 on two, 48 tokens; random values.
+TinyCheckpoint TinyLlama();
+
+// The bytes of a safetensors file.
+std::string SafetensorsBytes(const std::map<std::string, TinyTensor>& tensors);
+
+}  // namespace slm::convert
