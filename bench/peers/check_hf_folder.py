@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Holds the folders of `slm convert --to hf` against transformers: tensors, logits, token ids, rendered chats.
 
-usage: check_hf_folder.py [--slm BINARY] [--data SLM_DATA] [--models DIR] [--keep DIR] [tiny] [packed] [vocab] [models]
+usage: check_hf_folder.py [--slm BINARY] [--data SLM_DATA] [--models DIR] [--keep DIR] [tiny] [packed] [recipes] [vocab] [models]
   tiny    the checkpoints of tiny/: tensors of the folder equal the original ones, logits equal slm's (1e-4)
   packed  their Q4_0 files as compressed-tensors: logits equal slm's (1e-3)
+  recipes made-up vocabularies under every pre-tokenizer, and SentencePiece ones: AutoTokenizer gives the golden ids
   vocab   every vocabulary: AutoTokenizer gives the ids of tests/golden/tokenizers
   models  the real models: ids, chats, and logits of float32 and of 4 bits
 Needs torch, transformers, compressed-tensors, gguf. slm computes in its float reference with a float32 cache. Prints a row for each
@@ -32,6 +33,13 @@ CHATS = [
     [{"role": "user", "content": "  Two\n\nlines <|im_end|>  "}, {"role": "assistant", "content": "Yes.\n"}, {"role": "user", "content": "na\u00efve \u4f60\u597d \U0001f600"}],
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
 ]
+
+
+def fnv1a(ids):
+    h = 0xcbf29ce484222325
+    for byte in b"".join(i.to_bytes(4, "little") for i in ids):
+        h = (h ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+    return f"{h:016x}"
 
 
 class Checker:
@@ -129,6 +137,27 @@ class Checker:
             gguf_variants.dress_ranks(self.args.models / file, gguf, pre)
             self.compare_ids(f"ranks {golden}", golden, self.convert(gguf), self.bos_of(gguf))
 
+    def compare_hashes(self, name, hashes, folder, without=()):
+        """`without`: what stands for something else in the golden's tokenizer."""
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        rows = list(zip(json.loads((GOLDEN / "strings.json").read_text())["strings"], hashes))
+        rows = [(text, golden) for text, golden in rows if not any(w in text for w in without)]
+        wrong = [text for text, golden in rows if fnv1a(tokenizer(text).input_ids)[:8] != golden]
+        self.report(name, f"{len(rows) - len(wrong)} of {len(rows)} strings" + "".join(f"\n     {text!r}" for text in wrong[:12]), not wrong)
+
+    def recipes(self):
+        bpe, spm = (json.loads((GOLDEN / f"tiny_{kind}.json").read_text()) for kind in ("bpe", "spm"))
+        for pre, hashes in bpe["hashes"].items():
+            gguf = self.folder / f"made-up-{pre}.gguf"
+            gguf_variants.dress_made_up(bpe, gguf, pre)
+            self.compare_hashes(f"recipe {pre}", hashes, self.convert(gguf))
+        for name, hashes in spm["hashes"].items():
+            gguf = self.folder / f"made-up-spm-{name}.gguf"
+            gguf_variants.dress_made_up(spm, gguf, None, name != "user_defined", name == "prefix_no_extra")
+            # SentencePiece never finds control pieces in text, and removes extra spaces before U+2581 becomes one.
+            without = ["<s>", "</s>", "<unk>"] + (["\u2581"] if name == "prefix_no_extra" else [])
+            self.compare_hashes(f"recipe spm {name}", hashes, self.convert(gguf), without)
+
     def bos_of(self, gguf):
         return json.loads(self.slm("tokenize", "-m", gguf, "-p", "", "--json"))["tokens"]
 
@@ -166,7 +195,7 @@ def main():
     parser.add_argument("--data", default=os.environ.get("SLM_DATA", ROOT / ".." / "shared" / "data"), type=pathlib.Path)
     parser.add_argument("--models", default=os.environ.get("SLM_MODELS", "models"), type=pathlib.Path)
     parser.add_argument("--keep", type=pathlib.Path, help="write the folders here and keep them")
-    parser.add_argument("checks", nargs="*", metavar="CHECK", default=["tiny", "packed", "vocab", "models"])
+    parser.add_argument("checks", nargs="*", metavar="CHECK", default=["tiny", "packed", "recipes", "vocab", "models"])
     args = parser.parse_args()
     transformers.logging.set_verbosity_error()
     with tempfile.TemporaryDirectory() as name:

@@ -63,6 +63,33 @@ def dress_vocabulary(source, target):
     add_placeholder_weights(writer, len(reader.fields["tokenizer.ggml.tokens"].data))
 
 
+def dress_made_up(golden, target, pre=None, prefix=False, no_extra_spaces=False):
+    """A model with the vocabulary of tests/golden/tokenizers/tiny_bpe.json (`pre` given) or tiny_spm.json."""
+    writer = GGUFWriter(target, "llama")
+    if pre:
+        tokens = golden["tokens"]
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre(pre)
+        writer.add_token_merges(golden["merges"])
+        writer.add_token_types([gguf.TokenType.CONTROL if t in ("<|endoftext|>", "<|im_start|>") else gguf.TokenType.NORMAL for t in tokens])
+        writer.add_add_bos_token(False)
+    else:
+        tokens = golden["pieces"]
+        types, scores = list(golden["types"]), list(golden["scores"])
+        for i in golden["user_defined"]:
+            types[i] = gguf.TokenType.NORMAL if prefix else gguf.TokenType.USER_DEFINED
+            scores[i] = -10000 if prefix else 0
+        writer.add_tokenizer_model("llama")
+        writer.add_token_scores([float(s) for s in scores])
+        writer.add_token_types(types)
+        writer.add_unk_token_id(0)
+        writer.add_add_bos_token(False)
+        writer.add_add_space_prefix(prefix)
+        writer.add_bool("tokenizer.ggml.remove_extra_whitespaces", no_extra_spaces)
+    writer.add_token_list(tokens)
+    add_placeholder_weights(writer, len(tokens))
+
+
 def bytes_to_gpt2(data):
     printable = [b for b in range(256) if 0x21 <= b <= 0x7e or 0xa1 <= b and b != 0xad]
     others = [b for b in range(256) if b not in printable]
