@@ -321,6 +321,82 @@ TEST(Commands, Imatrix) {
   EXPECT_EQ(RunProgram({"imatrix", "-m", Model(), "-f", folder / "a"}).code, 2);
 }
 
+TEST(Commands, Quantize) {
+  const TempFolder folder;
+  const std::string base = WriteTinyModel({.arch = "gemma3"}), out = folder / "q.gguf";
+  const json q = Json({"quantize", base, out, "Q4_0", "--tensor-type", "ffn_down=q8_0", "-t", "2"});
+  EXPECT_LT(q["bytes"].get<int64_t>(), q["bytes_before"].get<int64_t>() / 3);
+  EXPECT_GT(q["bytes_by_type"]["Q8_0"].get<int64_t>(), 0);
+  const json file = Json({"inspect", out});
+  EXPECT_EQ(file["metadata"]["general.file_type"], 2);
+  EXPECT_EQ(file["metadata"]["general.quantization_version"], 2);
+  EXPECT_EQ(RunProgram({"run", "-m", out, "-p", "x", "-n", "2"}).code, 0);
+
+  // Once more: the error adds up, which is said.
+  const ProgramResult again = RunProgram({"quantize", out, folder / "r.gguf", "Q5_0"});
+  EXPECT_EQ(again.code, 0);
+  EXPECT_NE(again.err.find("quantized already"), std::string::npos) << again.err;
+}
+
+TEST(Commands, QuantizeMeasured) {
+  const TempFolder folder;
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += std::to_string(i * 7919) + " ";
+  WriteFile(folder / "text", text);
+  const std::string base = WriteTinyModel({.arch = "gemma3"});
+  const auto kld = [&](const std::string& name) {
+    return Json({"compare", "--base", base, folder / name, "-f", folder / "text", "-c", "512",
+                 "--chunks", "4", "--no-speed"})[0]["mean_kld"]
+        .get<double>();
+  };
+  Json({"quantize", base, folder / "plain", "Q4_0"});
+  const json feedback = Json({"quantize", base, folder / "feedback", "Q4_0", "--method",
+                              "error-feedback", "-f", folder / "text", "--chunks", "6"});
+  EXPECT_EQ(std::filesystem::file_size(folder / "plain"),
+            std::filesystem::file_size(folder / "feedback"));
+  EXPECT_LT(kld("feedback"), 0.9 * kld("plain"));
+
+  const auto bytes = std::filesystem::file_size(folder / "plain") + 40000;
+  const json sized = Json({"quantize", base, folder / "sized", "auto", "--target-size",
+                           std::to_string(bytes), "-f", folder / "text", "--chunks", "4"});
+  EXPECT_LE(std::filesystem::file_size(folder / "sized"), bytes);
+  EXPECT_LT(kld("sized"), kld("feedback"));
+  EXPECT_GT(sized["measured_kld"].get<double>(), 0);
+  const double limit = kld("feedback") / 4;
+  const json kept = Json({"quantize", base, folder / "kept", "auto", "--max-kld",
+                          std::to_string(limit), "-f", folder / "text", "--chunks", "4"});
+  EXPECT_LE(kept["measured_kld"].get<double>(), limit);
+  EXPECT_EQ(RunProgram({"quantize", base, folder / "none", "auto", "--target-size", "1k", "-f",
+                        folder / "text"})
+                .code,
+            3);
+  EXPECT_FALSE(std::filesystem::exists(folder / "none"));
+}
+
+TEST(Commands, QuantizeRefuses) {
+  const TempFolder folder;
+  std::filesystem::copy(Model(), folder / "model");
+  std::filesystem::create_symlink(folder / "model", folder / "link");
+  const std::string out = folder / "out";
+  const auto code = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), "quantize");
+    return RunProgram(args).code;
+  };
+  EXPECT_EQ(code({Model(), out, "Q9"}), 2);
+  EXPECT_EQ(code({Model(), out}), 2);
+  EXPECT_EQ(code({folder / "model", folder / "link", "Q4_0"}), 2);
+  EXPECT_EQ(code({Model(), out, "auto"}), 2);
+  EXPECT_EQ(code({Model(), out, "Q4_0", "--target-size", "1M"}), 2);
+  EXPECT_EQ(code({Model(), out, "auto", "--target-size", "1M", "--max-kld", "1"}), 2);
+  EXPECT_EQ(code({Model(), out, "auto", "--target-size", "much", "-f", Model()}), 2);
+  EXPECT_EQ(code({Model(), out, "Q4_0", "--method", "error-feedback"}), 2);
+  EXPECT_EQ(code({Model(), out, "Q4_0", "--tensor-type", "x"}), 2);
+  EXPECT_EQ(code({Model(), out, "Q4_0", "--imatrix", Model()}), 3);
+  EXPECT_EQ(code({folder / "absent", out, "Q4_0"}), 1);
+  EXPECT_FALSE(std::filesystem::exists(out));
+  EXPECT_EQ(ReadFile(folder / "model"), ReadFile(Model()));
+}
+
 TEST(Commands, NumbersThatMakeNoSense) {
   const ProgramResult bench = RunProgram({"bench", "-m", Model(), "-p", "64", "-c", "32"});
   EXPECT_EQ(bench.code, 2);
