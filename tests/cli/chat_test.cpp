@@ -107,6 +107,7 @@ TEST(Chat, GoesOnAfterAStop) {
   ASSERT_TRUE(chat.Expect("> /save " + folder.path())) << chat.screen();  // shown again
   chat.Type("/x.json\r");
   ASSERT_TRUE(chat.Expect("saved 0 messages to " + (folder / "x.json"))) << chat.screen();
+  ASSERT_TRUE(chat.Expect("> ")) << chat.screen();
   chat.Type("\x04");
   EXPECT_EQ(chat.Wait(), 0) << chat.screen();
 }
