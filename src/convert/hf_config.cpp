@@ -198,7 +198,8 @@ class ConfigMaker {
   ordered_json LongScaling(const std::vector<float>& short_factors,
                            const std::vector<float>& long_factors) const {
     const int64_t original = h_.original_context > 0 ? h_.original_context : h_.context;
-    ordered_json scaling = {{"rope_type", "longrope"},
+    // Phi-3's class in transformers 4 wants just these three, under the old name.
+    ordered_json scaling = {{hf_.rope == HfRope::kPartial ? "type" : "rope_type", "longrope"},
                             {"short_factor", ShortestList(short_factors)},
                             {"long_factor", ShortestList(long_factors)}};
     if (hf_.rope != HfRope::kPartial) scaling["original_max_position_embeddings"] = original;

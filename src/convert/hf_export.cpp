@@ -159,6 +159,11 @@ class Exporter {
       for (const model::TensorRow& row : model::TensorTable())
         if (row.is_layer) AddPlan(row, layer, &finder);
     finder.CheckAllFound();
+    if (result_.rounded == 0) return;
+    // Beside matrices rounded to 4 bits, 16 bits for the rest do not show.
+    for (Plan& plan : plans_)
+      if (plan.storage == Storage::kF32)
+        plan.storage = hf_.needs_bfloat ? Storage::kBF16 : Storage::kF16;
   }
 
   // Of the tensors that some families have and others have not.
@@ -311,6 +316,9 @@ class Exporter {
         halves(FloatToBfloat);
         break;
       case Storage::kF16:
+        for (int64_t i = 0; i < plan.row; ++i)
+          if (std::isfinite(floats[i]) && std::abs(floats[i]) >= 65520)
+            fail("a weight above 65504, the most of half precision");
         halves(FloatToHalf);
         break;
       case Storage::kPacked:

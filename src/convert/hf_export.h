@@ -16,9 +16,9 @@ namespace slm::convert {
 struct HfExportOptions {
   std::string input;   // a GGUF file, the first part where there are several
   std::string folder;  // see OutputFolder
-  // 32: float32. 16: bfloat16. 4: compressed-tensors, matrices of layers in 4 bits (pack4.h), the
-  // rest in the 16 bits that the file has them in, else in float32: rounding them would show. 0: 32
-  // where the file has matrices in float32, else 16.
+  // 32: float32. 16: bfloat16. 4: compressed-tensors, matrices of layers in 4 bits (pack4.h); where
+  // all of those are carried over exactly so is the rest, in 16 bits or float32 as it takes, else
+  // the rest is rounded to 16 bits. 0: 32 where the file has matrices in float32, else 16.
   int bits = 0;
   int64_t group_size = 32;                         // of 4 bits: 32 or 128
   bool allows_non_finite = false;                  // NaN and infinity in weights, but not in 4 bits
