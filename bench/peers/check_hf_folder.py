@@ -3,7 +3,7 @@
 
 usage: check_hf_folder.py [--slm BINARY] [--data SLM_DATA] [--models DIR] [--keep DIR] [tiny] [packed] [recipes] [vocab] [models]
   tiny    the checkpoints of tiny/: tensors of the folder equal the original ones, logits equal slm's (1e-4)
-  packed  their Q4_0 files as compressed-tensors: logits equal slm's (1e-3)
+  packed  their Q4_0 files, the gguf package's (all matrices) and slm's, as compressed-tensors: logits equal slm's (1e-3)
   recipes made-up vocabularies under every pre-tokenizer, and SentencePiece ones: AutoTokenizer gives the golden ids
   vocab   every vocabulary: AutoTokenizer gives the ids of tests/golden/tokenizers
   models  the real models: ids, chats, and logits of float32 and of 4 bits
@@ -107,12 +107,14 @@ class Checker:
     def packed(self):
         for family in FAMILIES:
             source = self.args.data / "tiny" / family
-            gguf = self.folder / f"{family}-Q4_0.gguf"
-            gguf_variants.quantize(source / "model-f32.gguf", gguf)
-            folder = self.convert(gguf, "--bits", 4)
-            for length in ("short", "long"):
-                ids = json.loads((source / "logits.json").read_text())[length]["ids"]
-                self.compare_logits(f"packed {family} {length}", gguf, folder, ids, 1e-3)
+            all_q4_0, ours = (self.folder / f"{family}-Q4_0-{maker}.gguf" for maker in ("gguf", "slm"))
+            gguf_variants.quantize(source / "model-f32.gguf", all_q4_0)
+            self.slm("quantize", source / "model-f32.gguf", ours, "Q4_0")
+            for name, gguf in (("gguf's", all_q4_0), ("slm's", ours)):
+                folder = self.convert(gguf, "--bits", 4)
+                for length in ("short", "long"):
+                    ids = json.loads((source / "logits.json").read_text())[length]["ids"]
+                    self.compare_logits(f"packed {family}, {name}, {length}", gguf, folder, ids, 1e-3)
 
     def compare_ids(self, name, golden_name, folder, bos):
         strings = json.loads((GOLDEN / "strings.json").read_text())["strings"]
