@@ -99,4 +99,5 @@ def main():
     writer.close()
 
 
-main()
+if __name__ == "__main__":
+    main()

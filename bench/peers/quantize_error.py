@@ -66,14 +66,17 @@ def error(name, rows, blocks, importance):
     return float((squares if importance is None else squares * importance).sum())
 
 
-def with_noise(x, rng):
-    """x plus noise of a third of a step. The step of 32 values is their smallest difference."""
-    blocks = x.reshape(-1, 32)
-    steps = np.diff(np.sort(blocks, axis=1), axis=1)
-    steps[steps < 1e-9] = np.inf
-    step = steps.min(axis=1, keepdims=True)
-    step[np.isinf(step)] = 0
-    return (blocks + rng.normal(size=blocks.shape) * step / 3).astype(np.float32).reshape(-1)
+def float_rows(tensor, is_all, rng):
+    """The tensor, or its first rows, decoded, with noise of a third of its steps, in rows of COLUMNS."""
+    import gguf
+    import make_float_base
+    kind = tensor.tensor_type
+    blocks = np.ascontiguousarray(tensor.data).reshape(-1, gguf.GGML_QUANT_SIZES[kind][1])
+    if not is_all:
+        blocks = blocks[:128 * COLUMNS // gguf.GGML_QUANT_SIZES[kind][0]]
+    x = gguf.quants.dequantize(blocks, kind).reshape(-1)
+    x = x + rng.normal(size=x.shape) * make_float_base.steps_of(blocks, kind).reshape(-1) / 3
+    return x[:x.size // COLUMNS * COLUMNS].astype(np.float32).reshape(-1, COLUMNS)
 
 
 def tensors(models, is_all, rng):
@@ -86,11 +89,7 @@ def tensors(models, is_all, rng):
             layer = re.match(r"blk\.(\d+)\.", tensor.name)
             if len(tensor.shape) != 2 or (layer and int(layer.group(1)) not in picked and not is_all):
                 continue
-            x = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32).reshape(-1)
-            if not is_all:
-                x = x[:128 * COLUMNS]
-            x = with_noise(x[:x.size // COLUMNS * COLUMNS], rng)
-            yield f"{path.stem} {tensor.name}", x.reshape(-1, COLUMNS)
+            yield f"{path.stem} {tensor.name}", float_rows(tensor, is_all, rng)
 
 
 def compare(args):

@@ -74,6 +74,10 @@ SLM_INLINE V16 Div(V16 a, V16 b) {
   SLM_LANES a.lane[i] /= b.lane[i];
   return a;
 }
+SLM_INLINE V16 Sqrt(V16 a) {
+  SLM_LANES a.lane[i] = __builtin_sqrtf(a.lane[i]);
+  return a;
+}
 // a * b + c, rounded once.
 SLM_INLINE V16 Fma(V16 a, V16 b, V16 c) {
   SLM_LANES c.lane[i] = __builtin_fmaf(a.lane[i], b.lane[i], c.lane[i]);

@@ -64,6 +64,7 @@ SLM_INLINE V16 Mul(V16 a, V16 b) {
 SLM_INLINE V16 Div(V16 a, V16 b) {
   return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
 }
+SLM_INLINE V16 Sqrt(V16 a) { return {_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high)}; }
 SLM_INLINE V16 Fma(V16 a, V16 b, V16 c) {
   return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
 }

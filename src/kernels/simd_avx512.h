@@ -34,6 +34,7 @@ SLM_INLINE V16 Add(V16 a, V16 b) { return {_mm512_add_ps(a.x, b.x)}; }
 SLM_INLINE V16 Sub(V16 a, V16 b) { return {_mm512_sub_ps(a.x, b.x)}; }
 SLM_INLINE V16 Mul(V16 a, V16 b) { return {_mm512_mul_ps(a.x, b.x)}; }
 SLM_INLINE V16 Div(V16 a, V16 b) { return {_mm512_div_ps(a.x, b.x)}; }
+SLM_INLINE V16 Sqrt(V16 a) { return {_mm512_sqrt_ps(a.x)}; }
 SLM_INLINE V16 Fma(V16 a, V16 b, V16 c) { return {_mm512_fmadd_ps(a.x, b.x, c.x)}; }
 SLM_INLINE V16 Max(V16 a, V16 b) { return {_mm512_max_ps(a.x, b.x)}; }
 SLM_INLINE V16 Min(V16 a, V16 b) { return {_mm512_min_ps(a.x, b.x)}; }

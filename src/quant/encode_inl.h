@@ -104,9 +104,24 @@ static V16 PowerBelow(V16 x, int low) {
   return Load(lanes);
 }
 
-// `count` elements of src and of importance (all ones when nullptr); what is missing of 16
-// sub-blocks is zero. What is not finite counts as 0, and magnitudes end at 2^60. A block without
-// importance has equal ones.
+// Without importance: sqrt(mean of x^2 in the block + x^2). What is least in plain squares shrinks
+// large values a little, all of them, and those shrink the output where noise would average out.
+static void WeighByMagnitude(const Levels& l, SubBlocks* b) {
+  V16 squares = Set(0.0f);
+  for (int i = 0; i < l.n; ++i) {
+    const V16 x = Load(b->x[i]);
+    squares = Add(squares, Mul(x, x));
+  }
+  const float count = static_cast<float>(l.n * l.group);
+  const V16 mean = Max(Mul(GroupAdd(squares, l.group), Set(1 / count)), Set(0x1p-40f));
+  for (int i = 0; i < l.n; ++i) {
+    const V16 x = Load(b->x[i]);
+    Store(Sqrt(Add(mean, Mul(x, x))), b->w[i]);
+  }
+}
+
+// `count` elements of src and of importance (may be nullptr); what is missing of 16 sub-blocks is
+// zero. What is not finite counts as 0, and magnitudes end at 2^60.
 static void LoadSubBlocks(const Levels& l, const float* src, const float* importance, int64_t count,
                           SubBlocks* b) {
   const V16 zero = Set(0.0f), huge = Set(0x1p60f);
@@ -130,13 +145,17 @@ static void LoadSubBlocks(const Levels& l, const float* src, const float* import
   // Below 2^-40 there is nothing that d, a half, could scale to.
   b->unit = PowerBelow(GroupMax(largest, l.group), -40);
   b->inverse_unit = Div(Set(1.0f), b->unit);
+  for (int i = 0; i < l.n; ++i) Store(Mul(Load(b->x[i]), b->inverse_unit), b->x[i]);
+  if (!importance) {
+    WeighByMagnitude(l, b);
+    heaviest = Set(1.0f);
+  }
   heaviest = GroupMax(heaviest, l.group);
   const V16 lightest = IfLess(Set(0x1p-60f), heaviest, Set(0x1p-20f), Set(1.0f));
   const V16 per_weight = Div(Set(1.0f), PowerBelow(heaviest, -60));
   b->weight = zero;
   for (int i = 0; i < l.n; ++i) {
     const V16 w = Max(Mul(Load(b->w[i]), per_weight), lightest);
-    Store(Mul(Load(b->x[i]), b->inverse_unit), b->x[i]);
     Store(w, b->w[i]);
     b->weight = Add(b->weight, w);
   }

@@ -226,6 +226,9 @@ inline __m512 _mm512_mul_ps(__m512 a, __m512 b) {
 inline __m512 _mm512_div_ps(__m512 a, __m512 b) {
   return emulated::Map<float>(a, b, [](float x, float y) { return x / y; });
 }
+inline __m512 _mm512_sqrt_ps(__m512 a) {
+  return emulated::Map<float>(a, a, [](float x, float) { return std::sqrt(x); });
+}
 inline __m512 _mm512_max_ps(__m512 a, __m512 b) {
   return emulated::Map<float>(a, b, emulated::Max);
 }
