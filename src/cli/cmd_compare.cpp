@@ -47,10 +47,12 @@ class ComparedModel {
     Compared report;
     report.file = name;
     report.bytes = model_->file().file_bytes();
-    double weights = 0;
-    for (const format::GgufTensor& tensor : model_->file().tensors())
+    double weights = 0, data = 0;
+    for (const format::GgufTensor& tensor : model_->file().tensors()) {
       weights += static_cast<double>(tensor.elements);
-    report.bits_per_weight = 8 * static_cast<double>(report.bytes) / weights;
+      data += static_cast<double>(tensor.bytes());
+    }
+    report.bits_per_weight = 8 * data / weights;
     if (with_speed) {
       eval::SpeedOptions options;
       options.repeats = 3;
@@ -190,7 +192,12 @@ class Comparison {
   void Print() {
     if (flags_.is_json) {
       nlohmann::ordered_json list = nlohmann::ordered_json::array();
-      for (const Compared& file : files_) list.push_back(ToJson(file));
+      for (const Compared& file : files_) {
+        list.push_back(ToJson(file));
+        list.back()["base"] = stored_ ? flags_.base_logits : flags_.base;
+        if (base_) list.back()["base_bytes"] = base_->model().file().file_bytes();
+        if (base_) list.back()["text"] = flags_.text;
+      }
       std::printf("%s\n", list.dump().c_str());
       return;
     }

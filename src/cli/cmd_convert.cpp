@@ -23,10 +23,11 @@ struct Flags {
   int threads = 0;
 };
 
-convert::GgufTarget FindTarget(const std::string& name) {
+convert::GgufTarget FindTarget(const std::string& name,
+                               std::vector<compress::Fallback>* fallbacks) {
   const compress::Recipe& recipe = compress::FindRecipe(name);
-  return {recipe.file_type, [&recipe](std::span<const format::TensorSource> sources) {
-            return compress::RecipeTargets(recipe, sources, kernels::Kernels());
+  return {recipe.file_type, [&recipe, fallbacks](std::span<const format::TensorSource> sources) {
+            return compress::RecipeTargets(recipe, sources, kernels::Kernels(), fallbacks);
           }};
 }
 
@@ -36,14 +37,16 @@ void Run(const Flags& flags) {
                 flags.force, flags.is_json);
     return;
   }
-  const convert::GgufTarget target = FindTarget(flags.type);
+  std::vector<compress::Fallback> fallbacks;
+  const convert::GgufTarget target = FindTarget(flags.type, &fallbacks);
   ThreadPool pool(flags.threads > 0 ? flags.threads : DefaultThreads());
   ProgressBar progress(STDERR_FILENO);
-  const auto notices = convert::ConvertToGguf({.folder = flags.input,
-                                               .output = flags.output,
-                                               .has_vocab = !flags.no_vocab,
-                                               .allows_non_finite = flags.force},
-                                              target, &pool, &progress);
+  auto notices = convert::ConvertToGguf({.folder = flags.input,
+                                         .output = flags.output,
+                                         .has_vocab = !flags.no_vocab,
+                                         .allows_non_finite = flags.force},
+                                        target, &pool, &progress);
+  for (std::string& line : compress::Describe(fallbacks)) notices.push_back(std::move(line));
   for (const std::string& notice : notices) std::fprintf(stderr, "slm: %s\n", notice.c_str());
   if (flags.is_json)
     std::printf("%s\n", nlohmann::ordered_json{{"path", flags.output}}.dump().c_str());

@@ -42,39 +42,46 @@ struct Flags {
 
 bool IsAuto(const Flags& flags) { return flags.type == "auto"; }
 
-// Chunks of the calibration text, spread over all of it: its parts differ.
-text::TextChunks Chunks(const Flags& flags, const text::Tokenizer& tokenizer) {
-  std::string text;
-  for (const std::string& path : flags.texts) text += ReadTextFile(path);
-  constexpr int64_t kSize = engine::Executor::kMaxRows;
-  const text::TextChunks all(tokenizer, text, {.size = kSize});
-  const int64_t count = flags.chunks > 0 ? std::min(flags.chunks, all.count()) : all.count();
-  std::vector<int32_t> ids;
-  for (int64_t i = 0; i < count; ++i) {
-    const std::span<const int32_t> chunk = all.Ids(i * all.count() / count);
-    ids.insert(ids.end(), chunk.begin(), chunk.end());
-  }
-  return text::TextChunks(tokenizer, std::move(ids), kSize);
-}
-
-std::vector<std::vector<int32_t>> Sequences(const text::TextChunks& chunks) {
-  std::vector<std::vector<int32_t>> sequences;
-  for (int64_t i = 0; i < chunks.count(); ++i) sequences.push_back(chunks.Input(i));
-  return sequences;
-}
-
 // Beginnings of some chunks: predictions at the end of short texts are as good a measure as those
 // of long ones, and sooner computed.
 constexpr int64_t kProbes = 8, kProbeTokens = 128, kProbeScored = 32;
 
-std::vector<std::vector<int32_t>> ProbeSequences(const text::TextChunks& chunks) {
-  std::vector<std::vector<int32_t>> sequences;
-  const int64_t count = std::min(kProbes, chunks.count());
-  for (int64_t i = 0; i < count; ++i) {
-    sequences.push_back(chunks.Input(i * chunks.count() / count));
-    sequences.back().resize(kProbeTokens);
+// Chunks of the calibration text, spread over all of it: its parts differ. What an automatic mix
+// is judged by is not among what it was calibrated on.
+struct CalibrationText {
+  text::TextChunks chunks;
+  std::vector<std::vector<int32_t>> probes;
+
+  std::vector<std::vector<int32_t>> Sequences() const {
+    std::vector<std::vector<int32_t>> sequences;
+    for (int64_t i = 0; i < chunks.count(); ++i) sequences.push_back(chunks.Input(i));
+    return sequences;
   }
-  return sequences;
+};
+
+CalibrationText ReadCalibrationText(const Flags& flags, const text::Tokenizer& tokenizer) {
+  std::string text;
+  for (const std::string& path : flags.texts) text += ReadTextFile(path);
+  constexpr int64_t kSize = engine::Executor::kMaxRows;
+  const text::TextChunks all(tokenizer, text, {.size = kSize});
+  const int64_t probes =
+      IsAuto(flags) ? std::clamp<int64_t>(all.count() / 4, 1, kProbes) : int64_t{0};
+  const int64_t count =
+      flags.chunks > 0 ? std::min(flags.chunks + probes, all.count()) : all.count();
+  std::vector<std::vector<int32_t>> held_out;
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t chunk = i * all.count() / count;
+    const auto taken = static_cast<int64_t>(held_out.size());
+    if (taken < probes && i == taken * count / probes) {
+      held_out.push_back(all.Input(chunk));
+      held_out.back().resize(kProbeTokens);
+    } else {
+      const std::span<const int32_t> part = all.Ids(chunk);
+      ids.insert(ids.end(), part.begin(), part.end());
+    }
+  }
+  return {text::TextChunks(tokenizer, std::move(ids), kSize), std::move(held_out)};
 }
 
 // "700M", "1.5G", "700MB", or bytes; powers of 1000 as file sizes are shown.
@@ -107,31 +114,28 @@ std::string Some(std::span<const compress::TensorPlan* const> entries) {
   return text;
 }
 
-void SayNotices(std::span<const compress::TensorPlan> plan) {
+void SayNotices(std::span<const compress::TensorPlan> plan,
+                const compress::QuantizeOptions& options) {
   if (const auto again = compress::Requantized(plan); !again.empty())
     std::fprintf(stderr,
                  "slm: %s: quantized already; the new error adds to the old one. Better start "
                  "from the float model\n",
                  Some(again).c_str());
-  std::map<std::pair<quant::Type, quant::Type>, std::vector<const compress::TensorPlan*>> groups;
-  for (const compress::TensorPlan* entry : compress::FellBack(plan))
-    groups[{entry->wanted, entry->type}].push_back(entry);
-  for (const auto& [types, entries] : groups)
-    std::fprintf(stderr, "slm: %s: rows of %lld do not divide by %lld, so %s instead of %s\n",
-                 Some(entries).c_str(), static_cast<long long>(entries.front()->tensor->dims[0]),
-                 static_cast<long long>(quant::Traits(types.first).block_size),
-                 TypeName(types.second).c_str(), TypeName(types.first).c_str());
+  if (const auto unknown = compress::WithoutImportance(plan, options); !unknown.empty())
+    std::fprintf(stderr, "slm: %s: not in the importance matrix, so all columns count alike\n",
+                 Some(unknown).c_str());
+  for (const std::string& line : compress::Describe(compress::Fallbacks(plan)))
+    std::fprintf(stderr, "slm: %s\n", line.c_str());
 }
 
-ordered_json Report(const Flags& flags, std::span<const compress::TensorPlan> plan,
-                    double seconds) {
-  uint64_t before = 0, after = 0;
+ordered_json Report(const Flags& flags, uint64_t bytes_before,
+                    std::span<const compress::TensorPlan> plan, double seconds) {
+  uint64_t data = 0;
   int64_t elements = 0;
   std::map<std::string, uint64_t> by_type;
   ordered_json tensors = ordered_json::array();
   for (const compress::TensorPlan& entry : plan) {
-    before += entry.tensor->bytes();
-    after += entry.bytes();
+    data += entry.bytes();
     elements += entry.tensor->elements;
     by_type[TypeName(entry.type)] += entry.bytes();
     tensors.push_back({{"name", entry.tensor->name},
@@ -141,9 +145,9 @@ ordered_json Report(const Flags& flags, std::span<const compress::TensorPlan> pl
   }
   return {{"file", flags.out},
           {"method", flags.method},
-          {"bytes_before", before},
-          {"bytes", after},
-          {"bits_per_weight", 8.0 * static_cast<double>(after) / static_cast<double>(elements)},
+          {"bytes_before", bytes_before},
+          {"bytes", std::filesystem::file_size(flags.out)},
+          {"bits_per_weight", 8.0 * static_cast<double>(data) / static_cast<double>(elements)},
           {"seconds", seconds},
           {"peak_rss_bytes", PeakResidentBytes()},
           {"bytes_by_type", by_type},
@@ -174,9 +178,9 @@ void PrintReasons(const ordered_json& r) {
   }
   std::printf(
       "mean KL divergence: expected %.5f, measured %.5f nats on parts of the calibration "
-      "text\n%-12s %5s %16s  types\n",
+      "text that nothing else was measured on\n%-12s %5s %16s  types\n",
       r.at("expected_kld").get<double>(), r.at("measured_kld").get<double>(), "role", "count",
-      "all as Q4_0");
+      "alone in 4 bits");
   for (const auto& [role, row] : rows) {
     std::string types;
     for (const auto& [type, count] : row.types)
@@ -209,6 +213,15 @@ class Job {
     if ((IsAuto(flags) || HasFeedback()) && flags.texts.empty())
       throw Error(Code::kUsage, "{} measures on a calibration text: -f FILE",
                   IsAuto(flags) ? "auto" : "--method error-feedback");
+    if (!IsAuto(flags) && !HasFeedback() && !flags.texts.empty())
+      throw Error(Code::kUsage,
+                  "-f is for --method error-feedback and auto; slm imatrix makes an importance "
+                  "matrix of a text");
+    if (flags.chunks == 0 || flags.chunks < -1)
+      throw Error(Code::kUsage, "expected --chunks of at least 1, or -1, got {}", flags.chunks);
+    std::vector<std::string> inputs = flags.texts;
+    if (!flags.imatrix.empty()) inputs.push_back(flags.imatrix);
+    CheckIsNoInput(flags.out, inputs);
     options_.allows_non_finite = flags.is_forced;
     for (const std::string& text : flags.tensor_types)
       options_.overrides.push_back(compress::TypeOverride::Parse(text));
@@ -222,26 +235,31 @@ class Job {
   void Run() {
     const auto start = std::chrono::steady_clock::now();
     const std::string in = ResolveModelPath(flags_.in);
+    file_.emplace(format::GgufFile::Open(in));
+    if (file_->Reads(flags_.out))
+      throw Error(Code::kUsage, "{} is what is read; name another file for the result", flags_.out);
+    const uint64_t bytes_before = file_->file_bytes();
+    if (!IsAuto(flags_)) {
+      plan_ = compress::PlanQuantization(*file_, options_);
+      SayNotices(plan_, options_);
+    }
     if (IsAuto(flags_) || HasFeedback()) {
+      file_.reset();
       runtime_.emplace(flags_.threads);
       model_ = engine::Model::Load(in, &*runtime_, &progress_);
-      chunks_.emplace(Chunks(flags_, model::MakeTokenizer(model_->file())));
+      text_.emplace(ReadCalibrationText(flags_, model::MakeTokenizer(model_->file())));
       if (IsAuto(flags_)) {
         RunAuto();
       } else {
         plan_ = compress::PlanQuantization(model_->file(), options_);
-        SayNotices(plan_);
         Write(flags_.out);
       }
     } else {
-      file_.emplace(format::GgufFile::Open(in));
       pool_.emplace(flags_.threads > 0 ? flags_.threads : DefaultThreads());
-      plan_ = compress::PlanQuantization(*file_, options_);
-      SayNotices(plan_);
       Write(flags_.out);
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    ordered_json json = Report(flags_, plan_, seconds.count());
+    ordered_json json = Report(flags_, bytes_before, plan_, seconds.count());
     if (IsAuto(flags_)) AddReasons(&json);
     if (flags_.is_json)
       std::printf("%s\n", json.dump().c_str());
@@ -254,8 +272,7 @@ class Job {
 
   void Write(const std::string& path) {
     if (HasFeedback())
-      compress::QuantizeWithFeedback(model_, plan_, options_, Sequences(*chunks_), path,
-                                     &progress_);
+      compress::QuantizeWithFeedback(model_, plan_, options_, text_->Sequences(), path, &progress_);
     else if (model_)
       compress::QuantizeFile(model_->file(), plan_, options_, path, runtime_->kernels(),
                              runtime_->pool(), &progress_);
@@ -268,14 +285,15 @@ class Job {
     if (!importance_) {
       compress::ImportanceCollector collector(runtime_->pool());
       engine::Executor executor(model_);
-      engine::Session session(model_, {.context = chunks_->size()});
-      compress::Calibrate(*chunks_, true, &executor, &session, &collector, &progress_);
+      const text::TextChunks& chunks = text_->chunks;
+      engine::Session session(model_, {.context = chunks.size()});
+      compress::Calibrate(chunks, true, &executor, &session, &collector, &progress_);
       importance_ =
-          collector.Finish(flags_.in, {flags_.texts, static_cast<uint32_t>(chunks_->count()),
-                                       static_cast<uint32_t>(chunks_->size())});
+          collector.Finish(flags_.in, {flags_.texts, static_cast<uint32_t>(chunks.count()),
+                                       static_cast<uint32_t>(chunks.size())});
       options_.importance = &*importance_;
     }
-    compress::Probe probe(model_, ProbeSequences(*chunks_), kProbeScored);
+    compress::Probe probe(model_, text_->probes, kProbeScored);
     sensitivities_ = compress::MeasureSensitivities(model_, *importance_, &probe, &progress_);
     const auto choose = [&](const compress::AutoLimit& limit) {
       compress::AutoTypes types =
@@ -287,8 +305,13 @@ class Job {
     const auto measure = [&](const std::string& path) {
       measured_kld_ = probe.MeasureModel(engine::Model::Load(path, &*runtime_, &progress_));
     };
+    // A few keys of numbers, and what is noted of the importance matrix.
+    limit_.metadata_bytes = 512 + flags_.imatrix.size();
+    for (const std::string& name : importance_->origin().datasets)
+      limit_.metadata_bytes += name.size();
     if (limit_.file_bytes) {
       choose(limit_);
+      SayNotices(plan_, options_);
       Write(flags_.out);
       measure(flags_.out);
       return;
@@ -297,6 +320,8 @@ class Job {
     // expectation that is asked for corrected by it.
     constexpr int kRounds = 4;
     const std::string candidate = flags_.out + ".candidate";
+    if (std::filesystem::exists(candidate))
+      throw Error(Code::kUsage, "{} exists; it would be overwritten on the way", candidate);
     compress::AutoLimit limit = limit_;
     std::vector<compress::TensorPlan> best;
     double best_expected = 0, best_measured = 0;
@@ -316,11 +341,15 @@ class Job {
       if (fits && measured_kld_ > 0.8 * *limit_.kld) break;
       if (measured_kld_ <= 0) break;
       limit.kld = expected_kld_ * 0.93 * *limit_.kld / measured_kld_;
+      if (round == kRounds - 2 && best.empty()) limit.kld = 0;  // the best that there is
     }
     if (best.empty())
-      throw Error(Code::kFailed, "a divergence of {} was asked for, and {:.5f} was reached",
+      throw Error(Code::kFailed,
+                  "a divergence of {} was asked for, and {:.5f} was reached; some thousandths come "
+                  "from rounded activations alone",
                   *limit_.kld, measured_kld_);
     plan_ = std::move(best);
+    SayNotices(plan_, options_);
     expected_kld_ = best_expected;
     measured_kld_ = best_measured;
   }
@@ -342,6 +371,7 @@ class Job {
       const auto found = by_name.find(tensor["name"].get<std::string>());
       if (found == by_name.end()) continue;
       tensor["probe_kld"] = found->second->probe_kld;
+      tensor["probe_type"] = TypeName(found->second->probe_type);
       ordered_json options = ordered_json::object();
       for (const compress::TypeOption& option : found->second->options)
         options[TypeName(option.type)] = option.cost;
@@ -358,7 +388,7 @@ class Job {
   std::optional<ThreadPool> pool_;
   std::optional<engine::Runtime> runtime_;
   std::shared_ptr<const engine::Model> model_;
-  std::optional<text::TextChunks> chunks_;
+  std::optional<CalibrationText> text_;
   std::vector<compress::TensorPlan> plan_;
   std::vector<compress::TensorSensitivity> sensitivities_;
   double expected_kld_ = 0, measured_kld_ = 0;

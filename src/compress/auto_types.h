@@ -14,7 +14,8 @@ namespace slm::compress {
 // One of them.
 struct AutoLimit {
   std::optional<uint64_t> file_bytes;
-  std::optional<double> kld;  // mean KL divergence, nats
+  std::optional<double> kld;    // mean KL divergence, nats
+  uint64_t metadata_bytes = 0;  // the most that the new file's metadata are longer
 };
 
 struct AutoTypes {

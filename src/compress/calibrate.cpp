@@ -22,7 +22,7 @@ void Calibrate(const text::TextChunks& chunks, bool with_output, engine::Executo
       const int64_t rows = std::min(engine::Executor::kMaxRows, chunks.size() - at);
       const std::span<const int32_t> ids(input.data() + at, static_cast<size_t>(rows));
       const engine::BatchItem item = {session, ids, with_output ? rows : 0};
-      executor->Forward({&item, 1}, [](size_t, int64_t, std::span<const float>) {});
+      executor->Forward({&item, 1}, {});
     }
     if (progress) progress->Update(static_cast<uint64_t>(chunk + 1));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/tensor_table.h"
 
 namespace slm::compress {
 namespace {
@@ -39,8 +40,15 @@ Calibration::Calibration(std::shared_ptr<const engine::Model> model,
   for (const std::vector<int32_t>& tokens : sequences_) {
     SLM_CHECK(!tokens.empty() && static_cast<int64_t>(tokens.size()) <= engine::Executor::kMaxRows);
     tokens_ += static_cast<int64_t>(tokens.size());
+  }
+  Embed(model_->weights().token_embd);
+}
+
+void Calibration::Embed(const ops::PlainRows& table) {
+  rows_.clear();
+  for (const std::vector<int32_t>& tokens : sequences_) {
     rows_.emplace_back(tokens.size() * static_cast<size_t>(model_->hparams().d_model));
-    executor_.Embed(tokens, rows_.back().data());
+    executor_.Embed(table, tokens, rows_.back().data());
   }
 }
 
@@ -50,6 +58,7 @@ LayerGrams Calibration::Measure(int64_t layer, const model::LayerWeights& weight
   executor_.set_observer(&observer);
   Run(layer, weights, true);
   executor_.set_observer(nullptr);
+  CheckFinite(grams, layer);
   return grams;
 }
 
@@ -68,7 +77,18 @@ Gram Calibration::MeasureOutput() {
   }
   executor_.set_observer(nullptr);
   SLM_CHECK(grams.size() == 1);
+  CheckFinite(grams, 0);
   return std::move(grams.front().gram);
+}
+
+void Calibration::CheckFinite(const LayerGrams& grams, int64_t layer) {
+  for (const GroupGram& group : grams)
+    if (!group.gram.IsFinite())
+      throw Error(Code::kBadInput,
+                  "tensor {}: what it is multiplied with is not finite, so there is nothing to "
+                  "measure: weights before it are broken or too large",
+                  model::TensorName(
+                      model::TensorTable()[static_cast<size_t>(group.readers.front())], layer));
 }
 
 void Calibration::Run(int64_t layer, const model::LayerWeights& weights, bool keeps_rows) {

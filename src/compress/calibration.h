@@ -1,6 +1,6 @@
 // Calibration: token sequences through a model layer by layer, with the weights of a layer replaced
-// once they are quantized, so that each layer is measured on what it will really get. Only one
-// layer's weights and the residual rows of all sequences are in memory.
+// once they are quantized, so that each layer is measured on what it will really get. Beside the
+// model it keeps the residual rows of all sequences in memory.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,11 @@ class Calibration {
 
   int64_t tokens() const { return tokens_; }
 
-  // What the layer's products get, with the weights given. Leaves the rows where they are.
+  // Starts over from another embedding, that of the result.
+  void Embed(const ops::PlainRows& table);
+
+  // What the layer's products get, with the weights given. Leaves the rows where they are. Throws
+  // kBadInput where that is not finite, and so do the others.
   LayerGrams Measure(int64_t layer, const model::LayerWeights& weights);
   // Moves all sequences through the layer.
   void Advance(int64_t layer, const model::LayerWeights& weights);
@@ -35,6 +39,7 @@ class Calibration {
   Gram MeasureOutput();
 
  private:
+  static void CheckFinite(const LayerGrams& grams, int64_t layer);
   void Run(int64_t layer, const model::LayerWeights& weights, bool keeps_rows);
 
   std::shared_ptr<const engine::Model> model_;

@@ -14,34 +14,41 @@ constexpr int64_t kPieceElements = 1 << 22;  // what is handed on at once
 
 }  // namespace
 
-void EncodeTensor(const RowSource& source, quant::Type type, std::span<const float> importance,
-                  const kernels::KernelTable& kernels, ThreadPool* pool,
-                  const std::function<void(std::span<const uint8_t>)>& sink) {
-  const auto encode = kernels.encode[static_cast<size_t>(type)];
-  const quant::TypeTraits& traits = quant::Traits(type);
-  const int64_t k = source.k;
-  SLM_CHECK(k % traits.block_size == 0);
+format::TensorTarget TargetOf(quant::Type type, int64_t k, std::span<const float> importance,
+                              const kernels::KernelTable& kernels) {
+  if (quant::Traits(type).block_size == 1) return {type};
   SLM_CHECK(importance.empty() || static_cast<int64_t>(importance.size()) == k);
+  const auto encode = kernels.encode[static_cast<size_t>(type)];
+  return {type, [=](const float* rows, int64_t, int64_t count, uint8_t* blocks) {
+            if (importance.empty()) return encode(rows, nullptr, blocks, count * k);
+            // Many rows at once: an encoder fills its lanes with the blocks of a call.
+            thread_local std::vector<float> repeated;
+            repeated.clear();
+            for (int64_t r = 0; r < count; ++r)
+              repeated.insert(repeated.end(), importance.begin(), importance.end());
+            encode(rows, repeated.data(), blocks, count * k);
+          }};
+}
+
+void EncodeTensor(const format::TensorSource& source, const format::TensorTarget& target,
+                  ThreadPool* pool, const std::function<void(std::span<const uint8_t>)>& sink) {
+  const quant::TypeTraits& traits = quant::Traits(target.type);
+  const int64_t k = source.dims[0], rows = source.rows();
+  SLM_CHECK(k % traits.block_size == 0);
   const size_t row_bytes = static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
   const int64_t per_task = std::max<int64_t>(1, kTaskElements / k);
   const int64_t per_piece = per_task * std::max<int64_t>(1, kPieceElements / (per_task * k));
   std::vector<uint8_t> piece;
-  for (int64_t first = 0; first < source.rows; first += per_piece) {
-    const int64_t count = std::min(per_piece, source.rows - first);
+  for (int64_t first = 0; first < rows; first += per_piece) {
+    const int64_t count = std::min(per_piece, rows - first);
     piece.resize(static_cast<size_t>(count) * row_bytes);
     pool->ParallelFor((count + per_task - 1) / per_task, [&](int64_t task, int) {
       thread_local std::vector<float> floats;
-      const int64_t begin = task * per_task, rows = std::min(per_task, count - begin);
-      floats.resize(static_cast<size_t>(rows * k));
-      source.read(first + begin, rows, floats.data());
-      uint8_t* to = piece.data() + static_cast<size_t>(begin) * row_bytes;
-      if (importance.empty()) {
-        encode(floats.data(), nullptr, to, rows * k);
-      } else {
-        for (int64_t r = 0; r < rows; ++r)
-          encode(floats.data() + r * k, importance.data(), to + static_cast<size_t>(r) * row_bytes,
-                 k);
-      }
+      const int64_t begin = task * per_task, n = std::min(per_task, count - begin);
+      floats.resize(static_cast<size_t>(n * k));
+      source.read(first + begin, n, floats.data());
+      format::EncodeRows(source, target, floats.data(), first + begin, n,
+                         piece.data() + static_cast<size_t>(begin) * row_bytes);
     });
     sink(piece);
   }

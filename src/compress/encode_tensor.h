@@ -6,8 +6,8 @@
 #include <functional>
 #include <span>
 
+#include "format/tensor_stream.h"
 #include "kernels/table.h"
-#include "quant/type.h"
 
 namespace slm {
 class ThreadPool;
@@ -15,16 +15,14 @@ class ThreadPool;
 
 namespace slm::compress {
 
-struct RowSource {
-  int64_t rows = 0, k = 0;
-  // Fills rows [first, first + count), [count, k]. Called from several threads.
-  std::function<void(int64_t first, int64_t count, float* out)> read;
-};
+// Rows of k elements in the type, encoded with the least error. `importance` is [k], of every
+// column, and must outlive the target; empty: none is known.
+format::TensorTarget TargetOf(quant::Type type, int64_t k, std::span<const float> importance,
+                              const kernels::KernelTable& kernels);
 
-// Hands the rows, encoded, to `sink` in their order, piece by piece. `importance` is [k], of every
-// column; empty: all alike.
-void EncodeTensor(const RowSource& source, quant::Type type, std::span<const float> importance,
-                  const kernels::KernelTable& kernels, ThreadPool* pool,
-                  const std::function<void(std::span<const uint8_t>)>& sink);
+// Hands the rows, encoded, to `sink` in their order, piece by piece. Throws as
+// format::StreamTensors does.
+void EncodeTensor(const format::TensorSource& source, const format::TensorTarget& target,
+                  ThreadPool* pool, const std::function<void(std::span<const uint8_t>)>& sink);
 
 }  // namespace slm::compress

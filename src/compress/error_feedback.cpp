@@ -86,7 +86,7 @@ class FeedbackEncoder::Task {
   void RunLanes(int64_t begin, int64_t end, int64_t lane0) {
     const int lanes = static_cast<int>(std::min<int64_t>(kLanes, rows_ - lane0));
     const float* ut = encoder_.factor_.ut.data();
-    float errors[kGroup][kLanes];  // of this group, lane by lane
+    float errors[kGroup][kLanes] = {};  // of this group, lane by lane
     float target[quant::kSuperBlockSize][kLanes];
     for (int64_t b = begin; b < end; b += traits_.block_size) {
       const int64_t size = traits_.block_size;
@@ -222,17 +222,18 @@ FeedbackEncoder::FeedbackEncoder(const FeedbackFactor& factor, quant::Type type,
   }
 }
 
-double FeedbackEncoder::Encode(const RowSource& source,
+double FeedbackEncoder::Encode(const format::TensorSource& source,
                                const std::function<void(std::span<const uint8_t>)>& sink) {
   const int64_t k = factor_.k;
-  SLM_CHECK(source.k == k);
+  SLM_CHECK(source.dims[0] == k);
+  const int64_t all_rows = source.rows();
   const quant::TypeTraits& traits = quant::Traits(type_);
   const size_t row_bytes = static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
   const int64_t per_piece = std::max<int64_t>(1, kPieceElements / (kTaskRows * k)) * kTaskRows;
   std::vector<uint8_t> piece;
   double loss = 0;
-  for (int64_t first = 0; first < source.rows; first += per_piece) {
-    const int64_t count = std::min(per_piece, source.rows - first);
+  for (int64_t first = 0; first < all_rows; first += per_piece) {
+    const int64_t count = std::min(per_piece, all_rows - first);
     const int64_t tasks = (count + kTaskRows - 1) / kTaskRows;
     piece.resize(static_cast<size_t>(count) * row_bytes);
     std::vector<double> losses(static_cast<size_t>(tasks));
@@ -244,6 +245,8 @@ double FeedbackEncoder::Encode(const RowSource& source,
       const auto work = std::make_unique<Task>(
           *this, weights.data(), rows, piece.data() + static_cast<size_t>(begin) * row_bytes);
       losses[static_cast<size_t>(task)] = work->Run();
+      format::CheckHeld(source, type_, weights.data(), rows * k,
+                        piece.data() + static_cast<size_t>(begin) * row_bytes);
     });
     for (const double part : losses) loss += part;
     sink(piece);

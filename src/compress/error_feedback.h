@@ -21,7 +21,8 @@ class FeedbackEncoder {
 
   // Rows of factor.k elements, finite. Hands the encoded rows to `sink` in their order. Returns the
   // squared error of the outputs, in the factor's unit, summed over rows.
-  double Encode(const RowSource& source, const std::function<void(std::span<const uint8_t>)>& sink);
+  double Encode(const format::TensorSource& source,
+                const std::function<void(std::span<const uint8_t>)>& sink);
 
  private:
   class Task;

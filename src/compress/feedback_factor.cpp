@@ -122,13 +122,13 @@ class Factorizer {
 
 }  // namespace
 
-FeedbackFactor MakeFeedbackFactor(const Gram& gram, float damping,
-                                  const kernels::KernelTable& kernels, ThreadPool* pool) {
+FeedbackFactor MakeFeedbackFactor(Gram gram, float damping, const kernels::KernelTable& kernels,
+                                  ThreadPool* pool) {
   SLM_CHECK(damping > 0);
   const int64_t k = gram.k();
   FeedbackFactor factor;
   factor.k = k;
-  factor.ut = gram.sums();
+  factor.ut = std::move(gram).TakeSums();
   double trace = 0;
   for (int64_t i = 0; i < k; ++i)
     trace += static_cast<double>(factor.ut[static_cast<size_t>(i * k + i)]);

@@ -27,7 +27,7 @@ struct FeedbackFactor {
 
 // Of H + damping * mean(diagonal of H) * I, scaled to a mean diagonal of 1; damping > 0 makes up
 // for columns that the calibration text never used.
-FeedbackFactor MakeFeedbackFactor(const Gram& gram, float damping,
-                                  const kernels::KernelTable& kernels, ThreadPool* pool);
+FeedbackFactor MakeFeedbackFactor(Gram gram, float damping, const kernels::KernelTable& kernels,
+                                  ThreadPool* pool);
 
 }  // namespace slm::compress

@@ -34,20 +34,27 @@ class FeedbackQuantizer {
 
   void Run(std::span<const TensorPlan> plan, const std::string& path, Progress* progress) {
     const int64_t layers = model_->hparams().layers;
+    // The embedding first: the layers work on what it gives.
+    std::vector<const TensorPlan*> embedding, rest;
     std::vector<std::vector<const TensorPlan*>> of_layer(static_cast<size_t>(layers));
-    std::vector<const TensorPlan*> rest;
     for (const TensorPlan& entry : plan) {
       const int64_t layer = LayerOfTensor(entry.tensor->name);
-      (layer < 0 ? rest : of_layer[static_cast<size_t>(layer)]).push_back(&entry);
+      const bool is_embedding = entry.tensor->name == NameOf(model::Slot::kTokenEmbd, 0);
+      (is_embedding ? embedding
+       : layer < 0  ? rest
+                    : of_layer[static_cast<size_t>(layer)])
+          .push_back(&entry);
     }
     format::GgufWriter writer(path, model_->file().alignment());
     SetQuantizedMetadata(model_->file(), options_, &writer);
     const auto declare = [&](const TensorPlan* entry) { DeclareTensor(*entry, &writer); };
+    std::for_each(embedding.begin(), embedding.end(), declare);
     for (const auto& entries : of_layer) std::for_each(entries.begin(), entries.end(), declare);
     std::for_each(rest.begin(), rest.end(), declare);
 
     if (progress)
       progress->Start("quantizing", ProgressUnit::kCount, 0, static_cast<uint64_t>(layers + 1));
+    for (const TensorPlan* entry : embedding) RunEmbedding(*entry, &writer);
     for (int64_t layer = 0; layer < layers; ++layer) {
       RunLayer(layer, of_layer[static_cast<size_t>(layer)], &writer);
       if (progress) progress->Update(static_cast<uint64_t>(layer + 1));
@@ -58,6 +65,19 @@ class FeedbackQuantizer {
   }
 
  private:
+  // Rounded by itself even where it is the output, too: feedback would disturb single rows, and
+  // those are looked up.
+  void RunEmbedding(const TensorPlan& entry, format::GgufWriter* writer) {
+    std::map<std::string, Bytes> encoded;
+    Bytes& bytes = encoded[entry.tensor->name];
+    EncodePlain(entry, options_, runtime_.kernels(), runtime_.pool(),
+                [&](std::span<const uint8_t> piece) {
+                  bytes.insert(bytes.end(), piece.begin(), piece.end());
+                });
+    calibration_.Embed({entry.type, bytes.data(), entry.tensor->dims[1], entry.tensor->dims[0]});
+    Append(entry, &encoded, writer);
+  }
+
   void RunLayer(int64_t layer, std::span<const TensorPlan* const> entries,
                 format::GgufWriter* writer) {
     const auto bind = [&](const model::TensorLookup& replaced) {
@@ -66,13 +86,13 @@ class FeedbackQuantizer {
     };
     std::map<std::string, Bytes> encoded;
     {
-      const LayerGrams grams = calibration_.Measure(layer, bind({}));
-      for (const GroupGram& group : grams) {
+      LayerGrams grams = calibration_.Measure(layer, bind({}));
+      for (GroupGram& group : grams) {
         std::map<std::string, const TensorPlan*> readers;
         for (const model::Slot slot : group.readers)
           for (const TensorPlan* entry : entries)
             if (entry->tensor->name == NameOf(slot, layer)) readers[entry->tensor->name] = entry;
-        EncodeGroup(group.gram, readers, &encoded);
+        EncodeGroup(std::move(group.gram), readers, &encoded);
       }
     }
     std::map<std::string, format::GgufTensor> tensors;
@@ -92,10 +112,7 @@ class FeedbackQuantizer {
   }
 
   void RunRest(std::span<const TensorPlan* const> entries, format::GgufWriter* writer) {
-    const std::string output =
-        NameOf(model_->file().Find(NameOf(model::Slot::kOutput, 0)) ? model::Slot::kOutput
-                                                                    : model::Slot::kTokenEmbd,
-               0);
+    const std::string output = NameOf(model::Slot::kOutput, 0);
     std::map<std::string, Bytes> encoded;
     for (const TensorPlan* entry : entries)
       if (entry->tensor->name == output && IsEncodedWithFeedback(*entry))
@@ -107,13 +124,13 @@ class FeedbackQuantizer {
     return entry.type != entry.tensor->type && quant::Traits(entry.type).block_size > 1;
   }
 
-  void EncodeGroup(const Gram& gram, const std::map<std::string, const TensorPlan*>& readers,
+  void EncodeGroup(Gram gram, const std::map<std::string, const TensorPlan*>& readers,
                    std::map<std::string, Bytes>* encoded) {
     if (std::none_of(readers.begin(), readers.end(),
                      [](const auto& reader) { return IsEncodedWithFeedback(*reader.second); }))
       return;
     const FeedbackFactor factor =
-        MakeFeedbackFactor(gram, kDamping, runtime_.kernels(), runtime_.pool());
+        MakeFeedbackFactor(std::move(gram), kDamping, runtime_.kernels(), runtime_.pool());
     std::map<quant::Type, FeedbackEncoder> encoders;
     for (const auto& [name, entry] : readers) {
       if (!IsEncodedWithFeedback(*entry)) continue;
@@ -133,7 +150,8 @@ class FeedbackQuantizer {
               format::GgufWriter* writer) {
     const auto found = encoded->find(entry.tensor->name);
     if (found == encoded->end()) {
-      AppendTensor(entry, options_, runtime_.kernels(), runtime_.pool(), writer);
+      EncodePlain(entry, options_, runtime_.kernels(), runtime_.pool(),
+                  [&](std::span<const uint8_t> piece) { writer->Append(piece); });
     } else {
       writer->Append(found->second);
       encoded->erase(found);

@@ -1,6 +1,7 @@
 #include "compress/gram.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/thread_pool.h"
 #include "ops/matrix.h"
@@ -43,6 +44,12 @@ void Gram::Add(const float* x, int64_t rows, const kernels::KernelTable& kernels
     }
   });
   rows_ += rows;
+}
+
+bool Gram::IsFinite() const {
+  for (int64_t i = 0; i < k_; ++i)
+    if (!std::isfinite(sums_[static_cast<size_t>(i * k_ + i)])) return false;
+  return true;
 }
 
 std::vector<float> Gram::Means() const {

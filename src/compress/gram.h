@@ -25,6 +25,9 @@ class Gram {
 
   // [k, k], of which the lower triangle is filled: the sums.
   const std::vector<float>& sums() const { return sums_; }
+  std::vector<float> TakeSums() && { return std::move(sums_); }
+  // Whether every input that was added was finite.
+  bool IsFinite() const;
   // Of every column: the mean of its squares.
   std::vector<float> Means() const;
 

@@ -1,7 +1,10 @@
 #include "compress/quantizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -49,6 +52,7 @@ std::vector<TensorPlan> PlanQuantization(const format::GgufFile& file,
                                          const QuantizeOptions& options) {
   ModelFacts facts = ReadModelFacts(file);
   facts.has_importance = options.importance != nullptr;
+  CheckOverrides(file, options.overrides);
   std::vector<TensorPlan> plan;
   size_t known = 0;
   for (const format::GgufTensor& tensor : file.tensors()) {
@@ -71,15 +75,41 @@ std::vector<TensorPlan> PlanQuantization(const format::GgufFile& file,
 std::vector<const TensorPlan*> Requantized(std::span<const TensorPlan> plan) {
   std::vector<const TensorPlan*> list;
   for (const TensorPlan& entry : plan)
-    if (entry.type != entry.tensor->type && !IsFloat(entry.tensor->type)) list.push_back(&entry);
+    if (entry.type != entry.tensor->type && !IsFloat(entry.tensor->type) && !IsFloat(entry.type))
+      list.push_back(&entry);
   return list;
 }
 
-std::vector<const TensorPlan*> FellBack(std::span<const TensorPlan> plan) {
+std::vector<const TensorPlan*> WithoutImportance(std::span<const TensorPlan> plan,
+                                                 const QuantizeOptions& options) {
   std::vector<const TensorPlan*> list;
   for (const TensorPlan& entry : plan)
-    if (entry.type != entry.wanted) list.push_back(&entry);
+    if (options.importance && entry.type != entry.tensor->type && !IsFloat(entry.type) &&
+        ImportanceOf(options, *entry.tensor).empty())
+      list.push_back(&entry);
   return list;
+}
+
+std::vector<Fallback> Fallbacks(std::span<const TensorPlan> plan) {
+  std::vector<Fallback> list;
+  for (const TensorPlan& entry : plan)
+    if (entry.type != entry.wanted)
+      list.push_back({entry.tensor->name, entry.tensor->dims[0], entry.wanted, entry.type});
+  return list;
+}
+
+std::vector<std::string> Describe(std::span<const Fallback> fallbacks) {
+  std::map<std::tuple<quant::Type, quant::Type, int64_t>, std::vector<std::string>> groups;
+  for (const Fallback& f : fallbacks) groups[{f.wanted, f.type, f.row}].push_back(f.name);
+  std::vector<std::string> lines;
+  for (const auto& [key, names] : groups) {
+    const auto& [wanted, type, row] = key;
+    lines.push_back(fmt::format(
+        "{}{}: rows of {} do not divide by {}, so {} instead of {}", names.front(),
+        names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : "", row,
+        quant::Traits(wanted).block_size, quant::Traits(type).name, quant::Traits(wanted).name));
+  }
+  return lines;
 }
 
 void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& options,
@@ -89,7 +119,8 @@ void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& o
   writer->Set<uint32_t>("general.quantization_version", kQuantizationVersion);
   writer->Set<uint32_t>("general.file_type", options.recipe->file_type);
   if (options.importance) {
-    writer->SetString("quantize.imatrix.file", options.importance_file);
+    if (!options.importance_file.empty())
+      writer->SetString("quantize.imatrix.file", options.importance_file);
     const Importance::Origin& origin = options.importance->origin();
     if (!origin.datasets.empty())
       writer->SetString("quantize.imatrix.dataset", origin.datasets.front());
@@ -105,60 +136,45 @@ void DeclareTensor(const TensorPlan& entry, format::GgufWriter* writer) {
                   {tensor.dims.data(), static_cast<size_t>(tensor.num_dims)});
 }
 
-RowSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& options) {
-  const int64_t k = tensor.dims[0];
-  return {tensor.elements / k, k, [&](int64_t first, int64_t count, float* out) {
-            const int64_t row = tensor.dims[0];
-            quant::Traits(tensor.type)
-                .decode(tensor.data.data() + static_cast<size_t>(first) * tensor.row_bytes(), out,
-                        count * row);
-            if (options.allows_non_finite) return;
-            for (int64_t r = 0; r < count; ++r)
-              CheckFinite(tensor.name, out + r * row, row, first + r);
-          }};
+format::TensorSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& options) {
+  format::TensorSource source = {tensor.name,
+                                 {tensor.dims.begin(), tensor.dims.begin() + tensor.num_dims}};
+  source.read = [&](int64_t first, int64_t count, float* out) {
+    const int64_t row = tensor.dims[0];
+    quant::Traits(tensor.type)
+        .decode(tensor.data.data() + static_cast<size_t>(first) * tensor.row_bytes(), out,
+                count * row);
+    if (options.allows_non_finite) return;
+    for (int64_t r = 0; r < count; ++r) CheckFinite(tensor.name, out + r * row, row, first + r);
+  };
+  return source;
 }
 
-void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options,
-                  const kernels::KernelTable& kernels, ThreadPool* pool,
-                  format::GgufWriter* writer) {
+void EncodePlain(const TensorPlan& entry, const QuantizeOptions& options,
+                 const kernels::KernelTable& kernels, ThreadPool* pool,
+                 const std::function<void(std::span<const uint8_t>)>& sink) {
   const format::GgufTensor& tensor = *entry.tensor;
-  if (entry.type == tensor.type && !IsFloat(tensor.type)) {
-    writer->Append(tensor.data);
-  } else {  // floats also where the type stays: they are looked at on the way
-    EncodeTensor(RowsOf(tensor, options), entry.type, ImportanceOf(options, tensor), kernels, pool,
-                 [&](std::span<const uint8_t> piece) { writer->Append(piece); });
-  }
+  if (entry.type == tensor.type && !IsFloat(tensor.type)) return sink(tensor.data);
+  // Floats also where the type stays: they are looked at on the way.
+  EncodeTensor(RowsOf(tensor, options),
+               TargetOf(entry.type, tensor.dims[0], ImportanceOf(options, tensor), kernels), pool,
+               sink);
 }
-
-namespace {
-
-format::TensorTarget TargetOf(quant::Type type, int64_t k, std::span<const float> importance,
-                              const kernels::KernelTable& kernels) {
-  if (IsFloat(type)) return {type};
-  const auto encode = kernels.encode[static_cast<size_t>(type)];
-  const quant::TypeTraits& traits = quant::Traits(type);
-  const size_t row_bytes = static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
-  return {type, [=](const float* rows, int64_t, int64_t count, uint8_t* blocks) {
-            if (importance.empty()) return encode(rows, nullptr, blocks, count * k);
-            for (int64_t r = 0; r < count; ++r)
-              encode(rows + r * k, importance.data(), blocks + static_cast<size_t>(r) * row_bytes,
-                     k);
-          }};
-}
-
-}  // namespace
 
 std::vector<format::TensorTarget> RecipeTargets(const Recipe& recipe,
                                                 std::span<const format::TensorSource> sources,
-                                                const kernels::KernelTable& kernels) {
+                                                const kernels::KernelTable& kernels,
+                                                std::vector<Fallback>* fallbacks) {
   const ModelFacts facts = ReadModelFacts(sources);
   std::vector<format::TensorTarget> targets;
   for (const format::TensorSource& source : sources) {
     const int64_t k = source.dims[0];
-    quant::Type type = quant::Type::kF32;
+    TypeChoice choice = {quant::Type::kF32, quant::Type::kF32};
     if (IsQuantized(source.name, static_cast<int>(source.dims.size())))
-      type = ChooseType(recipe, facts, {}, source.name, k).type;
-    targets.push_back(TargetOf(type, k, {}, kernels));
+      choice = ChooseType(recipe, facts, {}, source.name, k);
+    if (choice.type != choice.wanted)
+      fallbacks->push_back({source.name, k, choice.wanted, choice.type});
+    targets.push_back(TargetOf(choice.type, k, {}, kernels));
   }
   return targets;
 }
@@ -172,8 +188,7 @@ void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan
   std::vector<format::TensorTarget> targets;
   for (const TensorPlan& entry : plan) {
     const format::GgufTensor& tensor = *entry.tensor;
-    format::TensorSource source = {tensor.name,
-                                   {tensor.dims.begin(), tensor.dims.begin() + tensor.num_dims}};
+    format::TensorSource source = RowsOf(tensor, options);
     source.release = [&file, &tensor](int64_t end) {
       file.Release(tensor, tensor.data.first(static_cast<size_t>(end) * tensor.row_bytes()));
     };
@@ -186,7 +201,6 @@ void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan
                          static_cast<size_t>(count) * row);
            }});
     } else {
-      source.read = RowsOf(tensor, options).read;
       targets.push_back(
           TargetOf(entry.type, tensor.dims[0], ImportanceOf(options, tensor), kernels));
     }

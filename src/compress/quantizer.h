@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,15 +40,28 @@ struct QuantizeOptions {
 };
 
 // Which type every tensor gets, in the order of the file. Throws kBadInput when an importance
-// matrix does not belong to the model.
+// matrix does not belong to the model, kUsage when an override matches no tensor.
 std::vector<TensorPlan> PlanQuantization(const format::GgufFile& file,
                                          const QuantizeOptions& options);
 
-// Tensors of a quantized type that get another one: their error adds to that of before.
+// Tensors of a quantized type that get another one, not a float type: their error adds to that of
+// before.
 std::vector<const TensorPlan*> Requantized(std::span<const TensorPlan> plan);
 
-// Rows whose length a type's block does not divide, and so got another type.
-std::vector<const TensorPlan*> FellBack(std::span<const TensorPlan> plan);
+// A tensor that got another type, as its rows do not divide by the block of the wanted one.
+struct Fallback {
+  std::string name;
+  int64_t row = 0;  // elements
+  quant::Type wanted, type;
+};
+std::vector<Fallback> Fallbacks(std::span<const TensorPlan> plan);
+// In words, a line for tensors that are alike.
+std::vector<std::string> Describe(std::span<const Fallback> fallbacks);
+
+// Matrices that get a quantized type and of which the importance matrix, if there is one, knows
+// nothing.
+std::vector<const TensorPlan*> WithoutImportance(std::span<const TensorPlan> plan,
+                                                 const QuantizeOptions& options);
 
 // Writes `path`. Throws kBadInput naming a tensor with NaN or infinity, kUsage when `path` is one
 // of the files read, kFailed when the disk is full.
@@ -55,19 +69,21 @@ void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan
                   const QuantizeOptions& options, const std::string& path,
                   const kernels::KernelTable& kernels, ThreadPool* pool, Progress* progress);
 
-// What a recipe makes of tensors on their way into a file.
+// What a recipe makes of tensors on their way into a file. Adds to `fallbacks`.
 std::vector<format::TensorTarget> RecipeTargets(const Recipe& recipe,
                                                 std::span<const format::TensorSource> sources,
-                                                const kernels::KernelTable& kernels);
+                                                const kernels::KernelTable& kernels,
+                                                std::vector<Fallback>* fallbacks);
 
 // The steps of QuantizeFile, for who goes through the tensors in another order.
 void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& options,
                           format::GgufWriter* writer);
 void DeclareTensor(const TensorPlan& entry, format::GgufWriter* writer);
-void AppendTensor(const TensorPlan& entry, const QuantizeOptions& options,
-                  const kernels::KernelTable& kernels, ThreadPool* pool,
-                  format::GgufWriter* writer);
+// A tensor's blocks, piece by piece.
+void EncodePlain(const TensorPlan& entry, const QuantizeOptions& options,
+                 const kernels::KernelTable& kernels, ThreadPool* pool,
+                 const std::function<void(std::span<const uint8_t>)>& sink);
 // The rows of a tensor; reading them throws as QuantizeFile does for NaN and infinity.
-RowSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& options);
+format::TensorSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& options);
 
 }  // namespace slm::compress

@@ -106,34 +106,36 @@ const Recipe& FindRecipe(std::string_view name) {
   throw Error(Code::kUsage, "unknown type \"{}\"; known are {}", name, names);
 }
 
-ModelFacts ReadModelFacts(const format::GgufFile& file) {
-  const format::GgufMetadata& metadata = file.metadata();
-  const std::string arch(metadata.GetString("general.architecture"));
-  ModelFacts facts;
-  facts.layers = metadata.GetInt(arch + ".block_count");
-  const int64_t heads = metadata.GetInt(arch + ".attention.head_count");
-  const int64_t kv_heads = metadata.FindInt(arch + ".attention.head_count_kv").value_or(heads);
-  facts.heads_per_kv_head = kv_heads > 0 ? heads / kv_heads : 1;
-  facts.has_output = file.Find("output.weight") != nullptr;
-  return facts;
-}
-
-ModelFacts ReadModelFacts(std::span<const format::TensorSource> sources) {
+ModelFacts ReadModelFacts(std::span<const TensorShape> tensors) {
   ModelFacts facts;
   int64_t q = 0, kv = 0, qkv = 0;  // rows of the first layer's
-  for (const format::TensorSource& source : sources) {
+  for (const TensorShape& tensor : tensors) {
     std::string_view role;
-    const int64_t layer = LayerOf(source.name, &role);
+    const int64_t layer = LayerOf(tensor.name, &role);
     facts.layers = std::max(facts.layers, layer + 1);
     if (role == "output.weight") facts.has_output = true;
     if (layer != 0) continue;
-    if (role == "attn_output.weight") q = source.dims[0];
-    if (role == "attn_k.weight") kv = source.rows();
-    if (role == "attn_qkv.weight") qkv = source.rows();
+    if (role == "attn_output.weight") q = tensor.columns;
+    if (role == "attn_k.weight") kv = tensor.rows;
+    if (role == "attn_qkv.weight") qkv = tensor.rows;
   }
   if (qkv > q) kv = (qkv - q) / 2;
   if (kv > 0) facts.heads_per_kv_head = q / kv;
   return facts;
+}
+
+ModelFacts ReadModelFacts(const format::GgufFile& file) {
+  std::vector<TensorShape> shapes;
+  for (const format::GgufTensor& tensor : file.tensors())
+    shapes.push_back({tensor.name, tensor.dims[1], tensor.dims[0]});
+  return ReadModelFacts(shapes);
+}
+
+ModelFacts ReadModelFacts(std::span<const format::TensorSource> sources) {
+  std::vector<TensorShape> shapes;
+  for (const format::TensorSource& source : sources)
+    shapes.push_back({source.name, source.rows(), source.dims[0]});
+  return ReadModelFacts(shapes);
 }
 
 TypeOverride TypeOverride::Parse(const std::string& text) {
@@ -144,10 +146,22 @@ TypeOverride TypeOverride::Parse(const std::string& text) {
   const quant::TypeTraits* traits = quant::FindTypeByName(type_name);
   if (!traits) throw Error(Code::kUsage, "\"{}\": unknown tensor type \"{}\"", text, type_name);
   try {
-    return {std::regex(text.substr(0, equals)), traits->type};
+    return {text, std::regex(text.substr(0, equals)), traits->type};
   } catch (const std::regex_error& error) {
     throw Error(Code::kUsage, "\"{}\" is no regular expression: {}", text.substr(0, equals),
                 error.what());
+  }
+}
+
+void CheckOverrides(const format::GgufFile& file, std::span<const TypeOverride> overrides) {
+  for (const TypeOverride& override : overrides) {
+    const auto matches = [&](const format::GgufTensor& tensor) {
+      return IsQuantized(tensor.name, tensor.num_dims) &&
+             std::regex_search(tensor.name, override.pattern);
+    };
+    if (std::none_of(file.tensors().begin(), file.tensors().end(), matches))
+      throw Error(Code::kUsage, "--tensor-type {}: no tensor that is quantized has such a name",
+                  override.text);
   }
 }
 

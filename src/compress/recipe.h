@@ -36,19 +36,26 @@ struct ModelFacts {
   bool has_importance = false;  // an importance matrix is used
 };
 
-// Throws kBadInput when the metadata lacks what is needed.
+// From names and shapes: of a file, or of tensors on their way into one.
+struct TensorShape {
+  std::string_view name;
+  int64_t rows, columns;
+};
+ModelFacts ReadModelFacts(std::span<const TensorShape> tensors);
 ModelFacts ReadModelFacts(const format::GgufFile& file);
-
-// The same from names and shapes alone, for tensors on their way into a file.
 ModelFacts ReadModelFacts(std::span<const format::TensorSource> sources);
 
 // A type for the tensors whose name the expression finds something in.
 struct TypeOverride {
+  std::string text;
   std::regex pattern;
   quant::Type type;
   // From "PATTERN=TYPE". Throws kUsage.
   static TypeOverride Parse(const std::string& text);
 };
+
+// Throws kUsage, naming an override that matches none of the tensors that are quantized.
+void CheckOverrides(const format::GgufFile& file, std::span<const TypeOverride> overrides);
 
 struct TypeChoice {
   quant::Type type;

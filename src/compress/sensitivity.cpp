@@ -16,6 +16,24 @@ using format::GgufTensor;
 // Rows are alike enough for a sample to tell the error of a type.
 constexpr int64_t kSampledElements = 1 << 20;
 
+// Types for rows of 32 with an error small enough that divergences grow with it in proportion. The
+// second is for weights that lie on the grid of the first: there is no error to measure then.
+constexpr quant::Type kProbeTypes[] = {quant::Type::kQ4_0, quant::Type::kIQ4_NL};
+constexpr double kLeastProbeError = 1e-4;  // of the weights' squares
+
+// Divergences that rounded activations make and hide, nats.
+constexpr double kNoise = 1e-6;
+
+// Over a sample of rows, weighted as encoding weighs it.
+struct Loss {
+  double error = 0, square = 0;
+  Loss& operator+=(const Loss& other) {
+    error += other.error;
+    square += other.square;
+    return *this;
+  }
+};
+
 class Measurer {
  public:
   Measurer(const std::shared_ptr<const engine::Model>& model, const Importance& importance,
@@ -27,12 +45,22 @@ class Measurer {
         probe_(*probe) {}
 
   TensorSensitivity Measure(const GgufTensor& tensor) {
-    TensorSensitivity result = {&tensor, ProbeKld(tensor), {}};
-    const double probe_error = Error(tensor, kProbeType);
+    TensorSensitivity result;
+    result.tensor = &tensor;
+    double probe_error = 0;
+    for (const quant::Type type : kProbeTypes) {
+      const Loss loss = LossOf(tensor, type);
+      result.probe_type = type;
+      probe_error = loss.error;
+      if (loss.error > kLeastProbeError * loss.square) break;
+    }
+    result.probe_kld = std::max(ProbeKld(tensor, result.probe_type), kNoise);
     for (const quant::TypeTraits& traits : quant::AllTypes()) {
       const bool is_own = traits.type == tensor.type;
-      if (!is_own && (traits.block_size == 1 || tensor.dims[0] % traits.block_size != 0)) continue;
-      const double error = is_own ? 0 : Error(tensor, traits.type);
+      const bool is_half = tensor.type == quant::Type::kF32 && traits.type == quant::Type::kBF16;
+      if (!is_own && !is_half && traits.block_size == 1) continue;
+      if (tensor.dims[0] % traits.block_size != 0) continue;
+      const double error = is_own ? 0 : LossOf(tensor, traits.type).error;
       const double cost = probe_error > 0 ? result.probe_kld * error / probe_error : 0;
       result.options.push_back(
           {traits.type,
@@ -48,13 +76,12 @@ class Measurer {
                 count * tensor.dims[0]);
   }
 
-  // Squared error of a sample of rows, weighted as encoding weighs it.
-  double Error(const GgufTensor& tensor, quant::Type type) const {
+  Loss LossOf(const GgufTensor& tensor, quant::Type type) const {
     const int64_t k = tensor.dims[0], rows = tensor.elements / k;
     const int64_t count = std::min(rows, std::max<int64_t>(1, kSampledElements / k));
     const std::span<const float> importance = importance_.Find(tensor.name);
     const quant::TypeTraits& traits = quant::Traits(type);
-    std::vector<double> errors(static_cast<size_t>(count));
+    std::vector<Loss> losses(static_cast<size_t>(count));
     pool_->ParallelFor(count, [&](int64_t i, int) {
       thread_local std::vector<float> row, rounded;
       thread_local std::vector<uint8_t> bytes;
@@ -65,27 +92,28 @@ class Measurer {
       kernels_.encode[static_cast<size_t>(type)](
           row.data(), importance.empty() ? nullptr : importance.data(), bytes.data(), k);
       traits.decode(bytes.data(), rounded.data(), k);
-      double sum = 0;
+      Loss& loss = losses[static_cast<size_t>(i)];
       for (size_t j = 0; j < row.size(); ++j) {
+        const double weight = importance.empty() ? 1.0 : static_cast<double>(importance[j]);
         const double error = static_cast<double>(row[j] - rounded[j]);
-        sum += (importance.empty() ? 1.0 : static_cast<double>(importance[j])) * error * error;
+        loss += {weight * error * error, weight * static_cast<double>(row[j] * row[j])};
       }
-      errors[static_cast<size_t>(i)] = sum;
     });
-    double sum = 0;
-    for (const double error : errors) sum += error;
+    Loss sum;
+    for (const Loss& loss : losses) sum += loss;
     return sum;
   }
 
-  double ProbeKld(const GgufTensor& tensor) {
+  double ProbeKld(const GgufTensor& tensor, quant::Type type) {
     GgufTensor replaced = tensor;
-    replaced.type = kProbeType;
+    replaced.type = type;
     std::vector<uint8_t> bytes;
-    const RowSource source = {
-        tensor.elements / tensor.dims[0], tensor.dims[0],
+    const format::TensorSource source = {
+        tensor.name,
+        {tensor.dims[0], tensor.dims[1]},
         [&](int64_t first, int64_t count, float* out) { Decode(tensor, first, count, out); }};
-    EncodeTensor(source, kProbeType, importance_.Find(tensor.name), kernels_, pool_,
-                 [&](std::span<const uint8_t> piece) {
+    EncodeTensor(source, TargetOf(type, tensor.dims[0], importance_.Find(tensor.name), kernels_),
+                 pool_, [&](std::span<const uint8_t> piece) {
                    bytes.insert(bytes.end(), piece.begin(), piece.end());
                  });
     replaced.data = bytes;
@@ -121,7 +149,7 @@ std::vector<TensorSensitivity> MeasureSensitivities(
   std::vector<const GgufTensor*> tensors;
   for (const GgufTensor& tensor : model->file().tensors())
     if (IsQuantized(tensor.name, tensor.num_dims) &&
-        tensor.dims[0] % quant::Traits(kProbeType).block_size == 0)
+        tensor.dims[0] % quant::Traits(kProbeTypes[0]).block_size == 0)
       tensors.push_back(&tensor);
   // The probe only goes forward: what is outside of layers comes first.
   std::stable_sort(tensors.begin(), tensors.end(), [](const GgufTensor* a, const GgufTensor* b) {

@@ -18,14 +18,12 @@ namespace slm::compress {
 
 struct TensorSensitivity {
   const format::GgufTensor* tensor = nullptr;
-  // Mean KL divergence, in nats, when this tensor alone has kProbeType.
+  // Mean KL divergence, in nats, when this tensor alone has probe_type.
   double probe_kld = 0;
+  quant::Type probe_type = quant::Type::kF32;
   // Every type that its rows allow, and its own; cost is the expected mean KL divergence.
   std::vector<TypeOption> options;
 };
-
-// Of rows of 32; small enough an error that divergences grow with it in proportion.
-inline constexpr quant::Type kProbeType = quant::Type::kQ4_0;
 
 // Of every tensor that is quantized (IsQuantized) and whose rows divide by 32. `probe` has not
 // advanced yet and stands behind the last layer afterwards.

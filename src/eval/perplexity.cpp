@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/error.h"
 #include "base/progress.h"
 #include "eval/chunk_reader.h"
 
@@ -52,6 +53,9 @@ Perplexity MeasurePerplexity(const text::TextChunks& chunks, engine::Executor* e
     sum += loss;
     squares += loss * loss;
   }
+  if (!std::isfinite(sum))
+    throw Error(Code::kBadInput, "{}: the logits are not finite: its weights are broken",
+                session->model().file().path());
   const double n = static_cast<double>(losses.size()), mean = sum / n;
   const double variance = squares / n - mean * mean;
   Perplexity result;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <memory>
+#include <vector>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -18,30 +18,9 @@ namespace {
 constexpr int64_t kChunkElements = 1 << 18;
 constexpr int64_t kChunksPerThread = 8;
 
-void CheckHalves(const std::string& name, const float* values, const uint8_t* halves, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, halves + 2 * i, 2);
-    if ((bits & 0x7fff) == 0x7c00 && std::isfinite(values[i]))
-      throw Error(
-          Code::kBadInput,
-          "tensor {}: expected values that f16 can hold, up to 65504, got {}; bf16 holds it", name,
-          values[i]);
-  }
-}
-
-void Encode(const TensorSource& source, const TensorTarget& target, const float* rows,
-            int64_t first, int64_t count, uint8_t* blocks) {
-  if (target.encode) {
-    target.encode(rows, first, count, blocks);
-    return;
-  }
-  const quant::TypeTraits& traits = quant::Traits(target.type);
-  SLM_CHECK(traits.encode != nullptr);
-  const int64_t n = count * source.dims[0];
-  traits.encode(rows, blocks, n);
-  if (target.type == quant::Type::kF16) CheckHalves(source.name, rows, blocks, n);
-}
+// The greatest half. Every type but f32 and bf16 stores one in each block, so that below it nothing
+// overflows.
+constexpr float kGreatestHalf = 65504;
 
 // The data of one batch, and of the one before, which is written meanwhile.
 class Batches {
@@ -66,8 +45,8 @@ class Batches {
       std::vector<float>& floats = floats_[static_cast<size_t>(thread)];
       floats.resize(static_cast<size_t>(rows * row));
       source.read(first + begin, rows, floats.data());
-      Encode(source, target, floats.data(), first + begin, rows,
-             next_.data() + static_cast<size_t>(begin) * row_bytes);
+      EncodeRows(source, target, floats.data(), first + begin, rows,
+                 next_.data() + static_cast<size_t>(begin) * row_bytes);
     });
     written_.swap(next_);
   }
@@ -90,6 +69,38 @@ int64_t TensorSource::elements() const {
   int64_t n = 1;
   for (const int64_t dim : dims) n *= dim;
   return n;
+}
+
+void CheckHeld(const TensorSource& source, quant::Type type, const float* rows, int64_t n,
+               const uint8_t* blocks) {
+  if (type == quant::Type::kF32 || type == quant::Type::kBF16) return;
+  float greatest = 0;
+  for (int64_t i = 0; i < n; ++i)
+    if (std::isfinite(rows[i])) greatest = std::max(greatest, std::abs(rows[i]));
+  if (greatest <= kGreatestHalf) return;
+  std::vector<float> decoded(static_cast<size_t>(n));
+  quant::Traits(type).decode(blocks, decoded.data(), n);
+  for (int64_t i = 0; i < n; ++i) {
+    if (!std::isfinite(rows[i]) || std::abs(rows[i]) <= kGreatestHalf) continue;
+    const float value = decoded[static_cast<size_t>(i)];
+    if (!std::isfinite(value) || std::abs(value - rows[i]) > std::abs(rows[i]) / 2)
+      throw Error(Code::kBadInput,
+                  "tensor {}: expected values that {} can hold, got {}; bf16 holds it", source.name,
+                  quant::Traits(type).name, rows[i]);
+  }
+}
+
+void EncodeRows(const TensorSource& source, const TensorTarget& target, const float* rows,
+                int64_t first, int64_t count, uint8_t* blocks) {
+  const int64_t n = count * source.dims[0];
+  if (target.encode) {
+    target.encode(rows, first, count, blocks);
+  } else {
+    const quant::TypeTraits& traits = quant::Traits(target.type);
+    SLM_CHECK(traits.encode != nullptr);
+    traits.encode(rows, blocks, n);
+  }
+  CheckHeld(source, target.type, rows, n, blocks);
 }
 
 void StreamTensors(std::span<const TensorSource> sources, std::span<const TensorTarget> targets,

@@ -41,10 +41,18 @@ struct TensorTarget {
   std::function<void(const float* rows, int64_t first, int64_t count, uint8_t* blocks)> encode = {};
 };
 
+// Throws kBadInput naming the tensor when a finite value of `rows`, [n], is beyond what `type` can
+// hold, and so is not what `blocks` hold.
+void CheckHeld(const TensorSource& source, quant::Type type, const float* rows, int64_t n,
+               const uint8_t* blocks);
+
+// Encodes rows [first, first + count) as `target` says. Throws as CheckHeld.
+void EncodeRows(const TensorSource& source, const TensorTarget& target, const float* rows,
+                int64_t first, int64_t count, uint8_t* blocks);
+
 // Declares every source as its target says, in this order, then reads, encodes and appends. The
-// metadata must have been set, and Finish() is the caller's. Throws what the functions throw, and
-// kBadInput naming the tensor when a finite value overflows f16. `progress` counts elements' bytes
-// as f32.
+// metadata must have been set, and Finish() is the caller's. Throws what the functions throw and
+// what EncodeRows does. `progress` counts elements' bytes as f32.
 void StreamTensors(std::span<const TensorSource> sources, std::span<const TensorTarget> targets,
                    GgufWriter* writer, ThreadPool* pool, Progress* progress);
 

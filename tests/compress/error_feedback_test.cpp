@@ -112,9 +112,10 @@ TEST(ErrorFeedback, LosesLessThanRoundingAndSaysHowMuch) {
   std::normal_distribution<float> normal(0, 0.02f);
   std::vector<float> weights(static_cast<size_t>(n * k));
   for (float& w : weights) w = normal(rng);
-  const RowSource source = {n, k, [&](int64_t first, int64_t count, float* out) {
-                              std::copy_n(weights.data() + first * k, count * k, out);
-                            }};
+  const format::TensorSource source = {
+      "weights", {k, n}, [&](int64_t first, int64_t count, float* out) {
+        std::copy_n(weights.data() + first * k, count * k, out);
+      }};
   double trace = 0;
   for (int64_t i = 0; i < k; ++i)
     trace += static_cast<double>(gram.sums()[static_cast<size_t>(i * k + i)]);
@@ -129,7 +130,8 @@ TEST(ErrorFeedback, LosesLessThanRoundingAndSaysHowMuch) {
     };
     const double loss = FeedbackEncoder(factor, traits.type, kernels::Kernels(), &pool)
                             .Encode(source, append(&bytes));
-    EncodeTensor(source, traits.type, {}, kernels::Kernels(), &pool, append(&plain_bytes));
+    EncodeTensor(source, TargetOf(traits.type, k, {}, kernels::Kernels()), &pool,
+                 append(&plain_bytes));
     ASSERT_EQ(bytes.size(), plain_bytes.size());
     std::vector<float> rounded(weights.size()), plain(weights.size());
     traits.decode(bytes.data(), rounded.data(), n * k);
