@@ -39,10 +39,10 @@ def steps_of(blocks, kind):
     return np.abs(quants.dequantize(high, kind) - quants.dequantize(low, kind)) / count
 
 
-def float_values(tensor, noise, rows_at_once=4096):
+def float_values(tensor, noise, seed, rows_at_once=4096):
     """Parts of the tensor as float32 rows, noise added."""
     kind = tensor.tensor_type
-    rng = np.random.default_rng(zlib.crc32(tensor.name.encode()))
+    rng = np.random.default_rng([seed, zlib.crc32(tensor.name.encode())] if seed else zlib.crc32(tensor.name.encode()))
     data = tensor.data.reshape(-1, tensor.data.shape[-1])
     for at in range(0, len(data), rows_at_once):
         rows = np.ascontiguousarray(data[at:at + rows_at_once])
@@ -71,6 +71,7 @@ def main():
     parser.add_argument("output")
     parser.add_argument("--type", choices=TYPES, default="bf16")
     parser.add_argument("--noise", type=float, default=1 / 3, help="standard deviation, in steps")
+    parser.add_argument("--seed", type=int, default=0, help="another noise")
     args = parser.parse_args()
 
     reader = gguf.GGUFReader(args.input)
@@ -91,7 +92,7 @@ def main():
     for tensor in reader.tensors:
         writer.write_padding(file, file.tell())
         if len(tensor.shape) > 1:
-            for values in float_values(tensor, args.noise):
+            for values in float_values(tensor, args.noise, args.seed):
                 file.write(quants.quantize(values, kind).tobytes())
         else:
             file.write(tensor.data.tobytes())

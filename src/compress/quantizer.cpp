@@ -84,7 +84,8 @@ std::vector<const TensorPlan*> WithoutImportance(std::span<const TensorPlan> pla
                                                  const QuantizeOptions& options) {
   std::vector<const TensorPlan*> list;
   for (const TensorPlan& entry : plan)
-    if (options.importance && entry.type != entry.tensor->type && !IsFloat(entry.type) &&
+    if (options.importance && LayerOfTensor(entry.tensor->name) >= 0 &&
+        entry.type != entry.tensor->type && !IsFloat(entry.type) &&
         ImportanceOf(options, *entry.tensor).empty())
       list.push_back(&entry);
   return list;

@@ -58,8 +58,8 @@ std::vector<Fallback> Fallbacks(std::span<const TensorPlan> plan);
 // In words, a line for tensors that are alike.
 std::vector<std::string> Describe(std::span<const Fallback> fallbacks);
 
-// Matrices that get a quantized type and of which the importance matrix, if there is one, knows
-// nothing.
+// Matrices of the layers that get a quantized type and of which the importance matrix, if there is
+// one, knows nothing. (The embedding and the output matrix are rarely in one.)
 std::vector<const TensorPlan*> WithoutImportance(std::span<const TensorPlan> plan,
                                                  const QuantizeOptions& options);
 

@@ -3,10 +3,13 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "cli/program.h"
+#include "format/gguf_writer.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
 #include "tiny/tiny_model.h"
@@ -388,6 +391,52 @@ TEST(Commands, QuantizeMeasured) {
                 .code,
             3);
   EXPECT_FALSE(std::filesystem::exists(folder / "none"));
+}
+
+// A copy of a model of F32 tensors, with one value of one of them replaced.
+void WriteWithValue(const std::string& model, const std::string& name, float value,
+                    const std::string& path) {
+  const format::GgufFile file = format::GgufFile::Open(model);
+  format::GgufWriter writer(path);
+  writer.CopyAll(file.metadata());
+  for (const format::GgufTensor& tensor : file.tensors())
+    writer.Declare(tensor.name, tensor.type,
+                   {tensor.dims.data(), static_cast<size_t>(tensor.num_dims)});
+  for (const format::GgufTensor& tensor : file.tensors()) {
+    std::vector<uint8_t> data(tensor.data.begin(), tensor.data.end());
+    if (tensor.name == name) std::memcpy(data.data() + 4, &value, 4);
+    writer.Append(data);
+  }
+  writer.Finish();
+}
+
+TEST(Commands, QuantizeRefusesBrokenWeights) {
+  const TempFolder folder;
+  WriteFile(folder / "text", std::string(5000, 'a'));
+  const std::string base = WriteTinyModel({.arch = "gemma3"}), out = folder / "out";
+  const auto error = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"quantize", folder / "broken", out});
+    const ProgramResult r = RunProgram(args);
+    EXPECT_EQ(r.code, 3) << r.err;
+    EXPECT_FALSE(std::filesystem::exists(out));
+    return r.err;
+  };
+  const std::vector<std::string> feedback = {"Q4_0", "--method", "error-feedback", "-f",
+                                             folder / "text"};
+  const char* kDown = "blk.1.ffn_down.weight";
+  WriteWithValue(base, kDown, std::numeric_limits<float>::quiet_NaN(), folder / "broken");
+  EXPECT_NE(error({"Q4_0"}).find("blk.1.ffn_down.weight: nan in row 0, column 1"),
+            std::string::npos);
+  EXPECT_EQ(RunProgram({"quantize", folder / "broken", folder / "forced", "Q4_0", "--force"}).code,
+            0);
+  // Finite, but not in any type with halves, and not where activations are measured.
+  WriteWithValue(base, kDown, 1e6f, folder / "broken");
+  for (const char* type : {"Q4_0", "Q4_1", "F16"})
+    EXPECT_NE(error({type}).find(std::string(kDown) + ": expected values that"), std::string::npos);
+  EXPECT_NE(error(feedback).find("expected values that"), std::string::npos);
+  EXPECT_EQ(RunProgram({"quantize", folder / "broken", folder / "bf16", "BF16"}).code, 0);
+  WriteWithValue(base, "blk.0.attn_norm.weight", 1e30f, folder / "broken");
+  EXPECT_NE(error(feedback).find("is multiplied with is not finite"), std::string::npos);
 }
 
 TEST(Commands, QuantizeRefuses) {
