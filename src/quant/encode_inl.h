@@ -25,6 +25,7 @@ struct Levels {
   int n;      // elements of a lane
   int group;  // lanes that share d
   bool has_min, is_table;
+  bool weighs_magnitude;       // where there is no importance
   float low, high;             // of the values that scale multiplies
   float min_scale, max_scale;  // whole; 1 where a block is one sub-block
   float step;                  // from candidate to candidate
@@ -38,6 +39,7 @@ constexpr Levels LevelsOf(quant::Type type) {
   l.group = grid.block / grid.sub_block;
   l.has_min = grid.has_min;
   l.is_table = grid.is_table;
+  l.weighs_magnitude = grid.bits <= 3;
   const int codes = 1 << grid.bits;
   l.low = static_cast<float>(grid.is_table || grid.bits == 8 ? -127 : -grid.zero);
   l.high = static_cast<float>(grid.is_table ? 113 : grid.bits == 8 ? 127 : codes - 1 - grid.zero);
@@ -104,8 +106,9 @@ static V16 PowerBelow(V16 x, int low) {
   return Load(lanes);
 }
 
-// Without importance: sqrt(mean of x^2 in the block + x^2). What is least in plain squares shrinks
-// large values a little, all of them, and those shrink the output where noise would average out.
+// Without importance, in 2 and 3 bits: sqrt(mean of x^2 in the block + x^2). What is least in plain
+// squares shrinks large values a little, all of them, and those shrink the output where noise would
+// average out. With more bits there is next to nothing to shrink.
 static void WeighByMagnitude(const Levels& l, SubBlocks* b) {
   V16 squares = Set(0.0f);
   for (int i = 0; i < l.n; ++i) {
@@ -146,7 +149,7 @@ static void LoadSubBlocks(const Levels& l, const float* src, const float* import
   b->unit = PowerBelow(GroupMax(largest, l.group), -40);
   b->inverse_unit = Div(Set(1.0f), b->unit);
   for (int i = 0; i < l.n; ++i) Store(Mul(Load(b->x[i]), b->inverse_unit), b->x[i]);
-  if (!importance) {
+  if (!importance && l.weighs_magnitude) {
     WeighByMagnitude(l, b);
     heaviest = Set(1.0f);
   }

@@ -173,7 +173,8 @@ TEST(EncodeWeighted, OnlyRatiosOfImportanceCount) {
   }
 }
 
-// Codes of least squares alone would make large values smaller, nearly all of them.
+// Codes of least squares alone would make large values smaller, nearly all of them; with few bits
+// by enough to matter.
 TEST(EncodeWeighted, WithoutImportanceLargeValuesKeepTheirSize) {
   const std::vector<float> x = Normal(16384, 11), ones(x.size(), 1.0f);
   const auto shrinkage = [&](const std::vector<float>& y) {
@@ -184,8 +185,7 @@ TEST(EncodeWeighted, WithoutImportanceLargeValuesKeepTheirSize) {
     }
     return 1 - product / square;
   };
-  for (const Type type : QuantizedTypes()) {
-    if (Traits(type).encode) continue;
+  for (const Type type : {Type::kQ2_K, Type::kQ3_K}) {
     const double plain = shrinkage(Decode(type, Encode(type, x)));
     EXPECT_LT(std::abs(plain), 0.95 * shrinkage(Decode(type, Encode(type, x, ones))))
         << Traits(type).name;
