@@ -147,5 +147,44 @@ TEST(ErrorFeedback, LosesLessThanRoundingAndSaysHowMuch) {
   }
 }
 
+// Fewer rows than columns, some of them never used, some enormous, and next to no damping.
+TEST(ErrorFeedback, IllConditionedInputsDoNoHarm) {
+  ThreadPool pool(2);
+  const int64_t k = 512, rows = 40, n = 16;
+  std::vector<float> x = Activations(rows, k, 5);
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t i = 0; i < k; ++i) {
+      if (i % 5 == 0) x[static_cast<size_t>(t * k + i)] = 0;
+      if (i % 101 == 3) x[static_cast<size_t>(t * k + i)] *= 3000;
+    }
+  const Gram gram = GramOf(x, rows, k, &pool);
+  std::mt19937 rng(6);
+  std::normal_distribution<float> normal(0, 0.02f);
+  std::vector<float> weights(static_cast<size_t>(n * k));
+  for (float& w : weights) w = normal(rng);
+  const format::TensorSource source = {
+      "weights", {k, n}, [&](int64_t first, int64_t count, float* out) {
+        std::copy_n(weights.data() + first * k, count * k, out);
+      }};
+  const quant::Type type = quant::Type::kQ4_0;
+  for (const float damping : {0.01f, 1e-9f}) {
+    const FeedbackFactor factor = MakeFeedbackFactor(gram, damping, kernels::Kernels(), &pool);
+    for (const float u : factor.ut) ASSERT_TRUE(std::isfinite(u));
+    std::vector<uint8_t> bytes, plain_bytes;
+    const auto append = [](std::vector<uint8_t>* to) {
+      return [to](std::span<const uint8_t> piece) {
+        to->insert(to->end(), piece.begin(), piece.end());
+      };
+    };
+    FeedbackEncoder(factor, type, kernels::Kernels(), &pool).Encode(source, append(&bytes));
+    EncodeTensor(source, TargetOf(type, k, {}, kernels::Kernels()), &pool, append(&plain_bytes));
+    std::vector<float> rounded(weights.size()), plain(weights.size());
+    quant::Traits(type).decode(bytes.data(), rounded.data(), n * k);
+    quant::Traits(type).decode(plain_bytes.data(), plain.data(), n * k);
+    EXPECT_LT(OutputError(x, rows, k, weights, rounded), OutputError(x, rows, k, weights, plain));
+    for (const float w : rounded) EXPECT_LT(std::abs(w), 0.5f);
+  }
+}
+
 }  // namespace
 }  // namespace slm::compress
