@@ -96,6 +96,7 @@ class Exporter {
     Progress* const progress = options_.progress;
     if (progress) progress->Start("converting", ProgressUnit::kBytes, 0, writer.data_bytes());
     for (const Plan& plan : plans_) Stream(plan, &writer);
+    writer.Complete();  // a full disk shows here at the latest
     folder.RemoveOld();
     writer.Finish();
     folder.Finish();

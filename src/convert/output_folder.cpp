@@ -1,16 +1,13 @@
 #include "convert/output_folder.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -20,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConfig = "config.json";
-constexpr const char* kTemp = ".tmp";
+constexpr const char* kTemplates = "additional_chat_templates";
 
 // The names that a conversion gives.
 bool IsOurName(const std::string& name) {
@@ -31,7 +28,7 @@ bool IsOurName(const std::string& name) {
       "tokenizer_config.json",
       "special_tokens_map.json",
       "chat_template.jinja",
-      "additional_chat_templates",
+      kTemplates,
       "model.safetensors",
       "model.safetensors.index.json",
   };
@@ -39,9 +36,26 @@ bool IsOurName(const std::string& name) {
   return is_shard || std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
-// Left over where a conversion was killed.
-bool IsOurTemp(const std::string& name) {
-  return name.ends_with(kTemp) && IsOurName(name.substr(0, name.size() - std::strlen(kTemp)));
+// ResultFile's "<name>.<process>.tmp", left over where a conversion was killed.
+bool IsOurTemp(std::string name) {
+  if (!name.ends_with(".tmp")) return false;
+  name.resize(name.rfind('.'));
+  const size_t end = name.find_last_not_of("0123456789.");
+  return end != std::string::npos && IsOurName(name.substr(0, end + 1));
+}
+
+// A file or folder that a conversion makes.
+bool IsOurs(const fs::directory_entry& entry) {
+  const std::string name = entry.path().filename().string();
+  if (!IsOurName(name) && !IsOurTemp(name)) return false;
+  std::error_code problem;
+  if (!entry.is_directory(problem)) return name != kTemplates;
+  if (name != kTemplates) return false;
+  fs::directory_iterator templates(entry.path(), problem);
+  return !problem && std::all_of(begin(templates), end(templates), [](const auto& file) {
+    const fs::path ending = file.path().extension();
+    return file.is_regular_file() && (ending == ".jinja" || ending == ".tmp");
+  });
 }
 
 bool IsOurConfig(const fs::path& path) {
@@ -59,10 +73,10 @@ void CheckReplaceable(const std::string& path) {
   bool has_result = false;
   for (const fs::directory_entry& entry : entries) {
     const std::string name = entry.path().filename().string();
-    if (!IsOurName(name) && !IsOurTemp(name))
+    if (!IsOurs(entry))
       throw Error(Code::kUsage,
-                  "{}: the folder has a file that is not of a conversion, {}; name a new folder, "
-                  "or an empty one",
+                  "{}: the folder has what is not of a conversion, {}; name a new folder, or an "
+                  "empty one",
                   path, name);
     has_result = has_result || IsOurName(name);
   }
@@ -88,53 +102,47 @@ OutputFolder::OutputFolder(std::string path) : path_(std::move(path)) {
 }
 
 OutputFolder::~OutputFolder() {
-  std::error_code ignored;
-  for (const std::string& name : names_) fs::remove(fs::path(path_) / (name + kTemp), ignored);
+  files_.clear();
   // Only where it is empty: the system keeps any other.
+  std::error_code ignored;
+  fs::remove(fs::path(path_) / kTemplates, ignored);
   if (is_new_) fs::remove(path_, ignored);
 }
 
 void OutputFolder::WriteFile(const std::string& name, const std::string& content) {
-  const fs::path path = fs::path(path_) / (name + kTemp);
-  names_.push_back(name);
+  const fs::path path = fs::path(path_) / name;
   std::error_code ignored;
   fs::create_directories(path.parent_path(), ignored);
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"), std::fclose);
-  const bool is_written =
-      file && std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
-  if (!is_written || std::fclose(file.release()) != 0)
-    throw Error(Code::kFailed, "{}: cannot write: {}", path.string(), std::strerror(errno));
+  ResultFile& file = files_.emplace_back(path);
+  file.Write(content.data(), content.size());
+  file.Complete();
 }
 
 void OutputFolder::RemoveOld() const {
   std::error_code problem;
   const auto remove = [&](const fs::path& path) {
-    fs::remove_all(path, problem);
+    fs::remove(path, problem);
     if (problem)
       throw Error(Code::kFailed, "{}: cannot remove: {}", path.string(), problem.message());
   };
   remove(fs::path(path_) / kConfig);
   std::vector<fs::path> old;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path_, problem)) {
-    const std::string name = entry.path().filename().string();
-    const bool is_folder = entry.is_directory(problem);  // of templates, maybe with new ones
-    if (IsOurName(name) && !is_folder) old.push_back(entry.path());
-  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_, problem))
+    if (IsOurName(entry.path().filename().string()) && !entry.is_directory(problem))
+      old.push_back(entry.path());
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(fs::path(path_) / kTemplates, problem))
+    if (entry.path().extension() == ".jinja") old.push_back(entry.path());
   for (const fs::path& path : old) remove(path);
 }
 
 void OutputFolder::Finish() {
-  std::stable_partition(names_.begin(), names_.end(),
-                        [](const std::string& name) { return name != kConfig; });
-  while (!names_.empty()) {
-    const fs::path path = fs::path(path_) / names_.front();
-    std::error_code problem;
-    fs::rename(path.string() + kTemp, path, problem);
-    if (problem)
-      throw Error(Code::kFailed, "{}{}: cannot rename: {}", path.string(), kTemp,
-                  problem.message());
-    names_.erase(names_.begin());
-  }
+  const auto config = std::find_if(files_.begin(), files_.end(), [](const ResultFile& file) {
+    return fs::path(file.path()).filename() == kConfig;
+  });
+  for (auto file = files_.begin(); file != files_.end(); ++file)
+    if (file != config) file->Finish();
+  if (config != files_.end()) config->Finish();
   is_new_ = false;
 }
 

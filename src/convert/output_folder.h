@@ -1,9 +1,11 @@
-// The folder that a conversion writes. Files have temporary names, `<name>.tmp`, until all is
-// there, and config.json, without which nothing loads the folder, gets its name last.
+// The folder that a conversion writes. Files have temporary names until all is there, and
+// config.json, without which nothing loads the folder, gets its name last.
 #pragma once
 
+#include <deque>
 #include <string>
-#include <vector>
+
+#include "base/result_file.h"
 
 namespace slm::convert {
 
@@ -13,7 +15,7 @@ class OutputFolder {
   // that says so, and without other files. Throws kUsage for anything else, kFailed when the folder
   // cannot be made.
   explicit OutputFolder(std::string path);
-  ~OutputFolder();  // removes what is not finished
+  ~OutputFolder();  // removes a folder that stayed empty
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;
 
@@ -22,7 +24,8 @@ class OutputFolder {
   // `name` may have a folder in front. Throws kFailed, for a full disk too.
   void WriteFile(const std::string& name, const std::string& content);
 
-  // The files of the conversion before, config.json first. Throws kFailed.
+  // The files of the conversion before, config.json first. When all of the new ones are complete,
+  // and before any has its name. Throws kFailed.
   void RemoveOld() const;
 
   // Gives the files their names. Throws kFailed.
@@ -31,7 +34,7 @@ class OutputFolder {
  private:
   std::string path_;
   bool is_new_ = false;
-  std::vector<std::string> names_;  // written, not yet named
+  std::deque<ResultFile> files_;  // complete, not yet named
 };
 
 // The member of config.json, and its value, that say that a folder is ours.

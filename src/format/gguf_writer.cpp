@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "base/checked.h"
@@ -39,18 +36,9 @@ std::string PackStrings(std::span<const Text> items) {
 }  // namespace
 
 GgufWriter::GgufWriter(std::string path, uint32_t alignment)
-    : path_(std::move(path)), temp_path_(path_ + ".tmp"), alignment_(alignment) {
+    : file_(std::move(path)), alignment_(alignment) {
   SLM_CHECK(std::has_single_bit(alignment) && alignment >= kMinAlignment);
-  file_.reset(std::fopen(temp_path_.c_str(), "wb"));
-  if (!file_) Fail("cannot create");
   if (alignment != kDefaultAlignment) Set<uint32_t>(kAlignmentKey, alignment);
-}
-
-GgufWriter::~GgufWriter() {
-  if (!file_) return;  // finished
-  file_.reset();
-  std::error_code ignored;
-  std::filesystem::remove(temp_path_, ignored);
 }
 
 void GgufWriter::SetRaw(std::string_view key, GgufValueType type, bool is_array, uint64_t count,
@@ -101,7 +89,7 @@ void GgufWriter::Remove(std::string_view key) {
 void GgufWriter::Declare(const std::string& name, quant::Type type, std::span<const int64_t> dims) {
   SLM_CHECK(!header_written_);
   const auto fail = [&](const std::string& problem) {
-    throw Error(Code::kBadInput, "{}: tensor {}: {}", path_, Quoted(name), problem);
+    throw Error(Code::kBadInput, "{}: tensor {}: {}", file_.path(), Quoted(name), problem);
   };
   if (name.empty() || name.size() > kMaxTensorNameBytes)
     fail(fmt::format("expected a name of 1 to {} bytes, got {}", kMaxTensorNameBytes, name.size()));
@@ -172,34 +160,17 @@ void GgufWriter::Append(std::span<const uint8_t> data) {
 void GgufWriter::Finish() {
   WriteHeader();
   SLM_CHECK(current_ == tensors_.size());
-  if (std::fclose(file_.release()) != 0) {
-    const int problem = errno;
-    std::error_code ignored;
-    std::filesystem::remove(temp_path_, ignored);
-    errno = problem;
-    Fail("cannot write");
-  }
-  std::error_code problem;
-  std::filesystem::rename(temp_path_, path_, problem);
-  if (problem) {
-    std::error_code ignored;
-    std::filesystem::remove(temp_path_, ignored);
-    throw Error(Code::kFailed, "{}: cannot rename to {}: {}", temp_path_, path_, problem.message());
-  }
+  file_.Finish();
 }
 
 void GgufWriter::Write(std::string_view bytes) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) Fail("cannot write");
+  file_.Write(bytes.data(), bytes.size());
   file_bytes_ += bytes.size();
 }
 
 void GgufWriter::Pad() {
   const uint64_t padding = (alignment_ - file_bytes_ % alignment_) % alignment_;
   Write(std::string(static_cast<size_t>(padding), '\0'));
-}
-
-void GgufWriter::Fail(const char* action) const {
-  throw Error(Code::kFailed, "{}: {}: {}", temp_path_, action, std::strerror(errno));
 }
 
 }  // namespace slm::format

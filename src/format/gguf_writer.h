@@ -1,12 +1,9 @@
 // Writes GGUF version 3. Set the metadata and declare the tensors first, then append their data in
-// the order of declaration, in pieces of any size: a model need not be in memory. The file appears
-// under its name only when Finish has succeeded; until then it is `<path>.tmp`, which is removed
-// when a writer is given up.
+// the order of declaration, in pieces of any size: a model need not be in memory. A ResultFile: it
+// appears under its name only when Finish has succeeded.
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -14,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/result_file.h"
 #include "format/gguf.h"
 
 namespace slm::format {
@@ -44,9 +42,6 @@ class GgufWriter {
   // Throws kFailed when the temporary file cannot be created. `alignment` is a power of two, at
   // least 8; general.alignment is written when it is not the default.
   explicit GgufWriter(std::string path, uint32_t alignment = kDefaultAlignment);
-  ~GgufWriter();
-  GgufWriter(const GgufWriter&) = delete;
-  GgufWriter& operator=(const GgufWriter&) = delete;
 
   // A key that is set again keeps its place and takes the new value. The C++ type decides the type
   // in the file, so name it: Set<uint32_t>("llama.block_count", 12).
@@ -101,20 +96,14 @@ class GgufWriter {
   void WriteHeader();
   void Write(std::string_view bytes);
   void Pad();
-  [[noreturn]] void Fail(const char* action) const;
 
-  struct CloseFile {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
-  std::string path_, temp_path_;
+  ResultFile file_;
   uint64_t alignment_;
   std::vector<Entry> entries_;
   std::vector<Tensor> tensors_;
   std::set<std::string> names_;  // of the tensors
   uint64_t data_bytes_ = 0;      // declared so far, padding included
 
-  std::unique_ptr<std::FILE, CloseFile> file_;
   bool header_written_ = false;
   uint64_t file_bytes_ = 0;       // written so far
   size_t current_ = 0;            // the tensor whose data comes next

@@ -1,11 +1,8 @@
 #include "format/safetensors_writer.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <system_error>
 #include <utility>
 
 #include "base/checked.h"
@@ -21,10 +18,6 @@ using nlohmann::ordered_json;
 
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
-std::span<const uint8_t> AsBytes(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
 uint64_t ElementBytes(std::string_view name) {
   const SafetensorsType* type = FindSafetensorsType(name);
   SLM_CHECK(type && type->bits % 8 == 0);
@@ -35,10 +28,6 @@ uint64_t ElementBytes(std::string_view name) {
 
 SafetensorsWriter::SafetensorsWriter(std::string folder, uint64_t max_shard_bytes)
     : folder_(std::move(folder)), max_shard_bytes_(max_shard_bytes) {}
-
-SafetensorsWriter::~SafetensorsWriter() {
-  if (!is_finished_) RemoveTempFiles();
-}
 
 void SafetensorsWriter::Declare(const std::string& name, std::string_view type,
                                 std::span<const int64_t> shape) {
@@ -112,40 +101,30 @@ std::string SafetensorsWriter::Index() const {
   return out + "\n  }\n}\n";
 }
 
-void SafetensorsWriter::Open(size_t shard) {
-  shard_ = shard;
-  file_path_ = TempPath(shards_[shard].name);
-  file_.reset(std::fopen(file_path_.c_str(), "wb"));
-  if (!file_) Fail("cannot create");
-  const std::string header = Header(shards_[shard]);
+void SafetensorsWriter::OpenNext() {
+  if (!files_.empty()) files_.back().Complete();
+  const Shard& shard = shards_[files_.size()];
+  const std::string header = Header(shard);
   const uint64_t bytes = header.size();
-  Write({reinterpret_cast<const uint8_t*>(&bytes), sizeof bytes});
-  Write(AsBytes(header));
+  ResultFile& file = files_.emplace_back(fs::path(folder_) / shard.name);
+  file.Write(&bytes, sizeof bytes);
+  file.Write(header.data(), header.size());
   header_bytes_ = sizeof bytes + bytes;
-}
-
-void SafetensorsWriter::Close() {
-  if (file_ && std::fclose(file_.release()) != 0) Fail("cannot write");
 }
 
 void SafetensorsWriter::Append(std::span<const uint8_t> data) {
   if (shards_.empty()) {
     MakeShards();
-    Open(0);
+    OpenNext();
   }
   SkipEmpty();
   if (data.empty()) return;
   SLM_CHECK(current_ < tensors_.size());
   const Tensor& tensor = tensors_[current_];
   SLM_CHECK(data.size() <= tensor.bytes - current_written_);
-  if (current_ == shards_[shard_].last) {
-    Close();
-    Open(shard_ + 1);
-  }
-  if (current_written_ == 0 &&
-      fseeko(file_.get(), static_cast<off_t>(header_bytes_ + tensor.offset), SEEK_SET) != 0)
-    Fail("cannot write");
-  Write(data);
+  if (current_ == shards_[files_.size() - 1].last) OpenNext();
+  if (current_written_ == 0) files_.back().Seek(header_bytes_ + tensor.offset);
+  files_.back().Write(data.data(), data.size());
   current_written_ += data.size();
   if (current_written_ < tensor.bytes) return;
   ++current_;
@@ -157,47 +136,23 @@ void SafetensorsWriter::SkipEmpty() {
   while (current_ < tensors_.size() && tensors_[current_].bytes == 0) ++current_;
 }
 
-void SafetensorsWriter::Finish() {
+void SafetensorsWriter::Complete() {
+  if (is_complete_) return;
   Append({});
   SLM_CHECK(current_ == tensors_.size());
-  Close();
-  std::vector<std::string> names;
-  for (const Shard& shard : shards_) names.push_back(shard.name);
+  files_.back().Complete();
   if (shards_.size() > 1) {
-    file_path_ = TempPath(kIndexName);
-    file_.reset(std::fopen(file_path_.c_str(), "wb"));
-    if (!file_) Fail("cannot create");
-    Write(AsBytes(Index()));
-    Close();
-    names.emplace_back(kIndexName);
+    const std::string index = Index();
+    ResultFile& file = files_.emplace_back(fs::path(folder_) / kIndexName);
+    file.Write(index.data(), index.size());
+    file.Complete();
   }
-  for (const std::string& name : names) {
-    std::error_code problem;
-    fs::rename(TempPath(name), fs::path(folder_) / name, problem);
-    if (problem)
-      throw Error(Code::kFailed, "{}: cannot rename to {}: {}", TempPath(name), name,
-                  problem.message());
-  }
-  is_finished_ = true;
+  is_complete_ = true;
 }
 
-void SafetensorsWriter::Write(std::span<const uint8_t> bytes) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) Fail("cannot write");
-}
-
-std::string SafetensorsWriter::TempPath(const std::string& name) const {
-  return (fs::path(folder_) / (name + ".tmp")).string();
-}
-
-void SafetensorsWriter::RemoveTempFiles() {
-  file_.reset();
-  std::error_code ignored;
-  for (const Shard& shard : shards_) fs::remove(TempPath(shard.name), ignored);
-  if (shards_.size() > 1) fs::remove(TempPath(kIndexName), ignored);
-}
-
-void SafetensorsWriter::Fail(const char* action) const {
-  throw Error(Code::kFailed, "{}: {}: {}", file_path_, action, std::strerror(errno));
+void SafetensorsWriter::Finish() {
+  Complete();
+  for (ResultFile& file : files_) file.Finish();
 }
 
 }  // namespace slm::format

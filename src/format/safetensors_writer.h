@@ -1,8 +1,7 @@
 // Writes a model in safetensors: model.safetensors, or model-00001-of-0000N.safetensors and their
 // index where it is larger than a file should be. Declare the tensors first, then append their data
-// in the order of declaration, in pieces of any size: a model need not be in memory. The files
-// appear under their names only when Finish has succeeded; until then they are `<name>.tmp`, which
-// are removed when a writer is given up.
+// in the order of declaration, in pieces of any size: a model need not be in memory. The files are
+// ResultFiles: they appear under their names only when all are complete.
 //
 // Format: https://github.com/huggingface/safetensors. As the reference writer does, the header is
 // padded with spaces to a multiple of 8 bytes and wider elements come first, so that every tensor
@@ -10,13 +9,14 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
-#include <memory>
+#include <deque>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/result_file.h"
 
 namespace slm::format {
 
@@ -27,9 +27,6 @@ class SafetensorsWriter {
   // Into `folder`, which is there already. A file takes tensors up to `max_shard_bytes`, at least
   // one.
   explicit SafetensorsWriter(std::string folder, uint64_t max_shard_bytes = kMaxShardBytes);
-  ~SafetensorsWriter();
-  SafetensorsWriter(const SafetensorsWriter&) = delete;
-  SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
 
   // `type` is spelled as in a header: "BF16". `shape` is in the order of PyTorch: the last
   // dimension is contiguous. Throws kBadInput for a duplicate name or a shape that the format
@@ -40,7 +37,11 @@ class SafetensorsWriter {
   // kFailed when a file cannot be created or the disk is full.
   void Append(std::span<const uint8_t> data);
 
-  // Every declared tensor must be complete. Throws kFailed.
+  // Every declared tensor must be complete. All bytes are on the disk then, under temporary names.
+  // Throws kFailed.
+  void Complete();
+
+  // Completes the files and gives them their names. Throws kFailed.
   void Finish();
 
   uint64_t data_bytes() const { return data_bytes_; }  // declared so far
@@ -62,17 +63,8 @@ class SafetensorsWriter {
   void MakeShards();
   std::string Header(const Shard& shard);  // places the tensors
   std::string Index() const;
-  void Open(size_t shard);
-  void Close();
+  void OpenNext();
   void SkipEmpty();
-  void Write(std::span<const uint8_t> bytes);
-  std::string TempPath(const std::string& name) const;
-  void RemoveTempFiles();
-  [[noreturn]] void Fail(const char* action) const;
-
-  struct CloseFile {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
 
   std::string folder_;
   uint64_t max_shard_bytes_;
@@ -80,14 +72,12 @@ class SafetensorsWriter {
   std::set<std::string> names_;
   uint64_t data_bytes_ = 0;
 
-  std::vector<Shard> shards_;  // empty until the first Append
-  std::unique_ptr<std::FILE, CloseFile> file_;
-  std::string file_path_;      // of the file that is open or was last
-  size_t shard_ = 0;           // the one open
-  uint64_t header_bytes_ = 0;  // of it
-  size_t current_ = 0;         // the tensor whose data comes next
+  std::vector<Shard> shards_;     // empty until the first Append
+  std::deque<ResultFile> files_;  // of the shards so far, then the index
+  uint64_t header_bytes_ = 0;     // of the last one
+  size_t current_ = 0;            // the tensor whose data comes next
   uint64_t current_written_ = 0;
-  bool is_finished_ = false;
+  bool is_complete_ = false;
 };
 
 }  // namespace slm::format

@@ -1,8 +1,10 @@
 #include "base/result_file.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -26,7 +28,25 @@ TEST(ResultFileTest, AppearsWhenFinished) {
     file.Finish();
   }
   EXPECT_EQ(testing::ReadFile(folder / "result"), "abc");
-  EXPECT_FALSE(fs::exists(folder / "result.tmp"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
+}
+
+// An input may be called as a temporary file was.
+TEST(ResultFileTest, TouchesNoFileThatIsThere) {
+  const testing::TempFolder folder;
+  const std::string first = fmt::format("result.{}.tmp", getpid());
+  testing::WriteFile(folder / "result.tmp", "input");
+  testing::WriteFile(folder / first, "input");
+  ResultFile file(folder / "result");
+  file.Write("abc", 3);
+  file.Seek(1);
+  file.Write("B", 1);
+  file.Complete();
+  EXPECT_FALSE(fs::exists(folder / "result"));
+  file.Finish();
+  EXPECT_EQ(testing::ReadFile(folder / "result"), "aBc");
+  EXPECT_EQ(testing::ReadFile(folder / "result.tmp"), "input");
+  EXPECT_EQ(testing::ReadFile(folder / first), "input");
 }
 
 TEST(ResultFileTest, GivenUpItLeavesNothing) {
@@ -55,7 +75,7 @@ TEST(ResultFileTest, AFullDiskIsAnErrorWithoutAFile) {
   }
   setrlimit(RLIMIT_FSIZE, &before);
   signal(SIGXFSZ, handler);
-  EXPECT_NE(message.find("result.tmp: cannot write"), std::string::npos) << message;
+  EXPECT_NE(message.find("result: cannot write"), std::string::npos) << message;
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 

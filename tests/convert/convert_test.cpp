@@ -43,7 +43,7 @@ class ConvertTest : public ::testing::Test {
                               .has_vocab = false,
                               .allows_non_finite = force},
                              PlainTarget(type), &pool, nullptr);
-    EXPECT_FALSE(std::filesystem::exists(folder + ".gguf.tmp"));
+    ExpectNoTemporaryFiles();
     return GgufFile::Open(folder + ".gguf");
   }
 
@@ -63,10 +63,15 @@ class ConvertTest : public ::testing::Test {
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), code) << error.what();
       EXPECT_FALSE(std::filesystem::exists(folder + ".gguf"));
-      EXPECT_FALSE(std::filesystem::exists(folder + ".gguf.tmp"));
+      ExpectNoTemporaryFiles();
       return error.what();
     }
     return "";
+  }
+
+  void ExpectNoTemporaryFiles() const {
+    for (const auto& entry : std::filesystem::directory_iterator(temp_.path()))
+      EXPECT_NE(entry.path().extension(), ".tmp") << entry.path();
   }
 
   static std::vector<float> FloatsOf(const GgufFile& file, const std::string& name) {

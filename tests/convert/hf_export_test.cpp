@@ -268,6 +268,14 @@ TEST(HfExport, Folders) {
   Export(path, hf);
   EXPECT_FALSE(fs::exists(hf + "/model-00001-of-00002.safetensors"));
 
+  // Nor do their templates, which transformers would load.
+  testing::WriteFile(hf + "/additional_chat_templates/tool_use.jinja", "x");
+  Export(path, hf);
+  EXPECT_FALSE(fs::exists(hf + "/additional_chat_templates"));
+
+  testing::WriteFile(hf + "/additional_chat_templates/notes.txt", "mine");
+  ErrorOf(Code::kUsage, path, hf);
+  fs::remove_all(hf + "/additional_chat_templates");
   testing::WriteFile(hf + "/notes.txt", "mine");
   const std::string foreign_file = ErrorOf(Code::kUsage, path, hf);
   EXPECT_NE(foreign_file.find("notes.txt"), std::string::npos) << foreign_file;
@@ -287,13 +295,17 @@ TEST(HfExport, FullDiskLeavesWhatWasThere) {
   Export(path, folder / "old", 16);
   rlimit old;
   getrlimit(RLIMIT_FSIZE, &old);
-  rlimit small = old;
-  small.rlim_cur = 1 << 16;
   const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  setrlimit(RLIMIT_FSIZE, &small);
-  ErrorOf(Code::kFailed, path, folder / "new");
-  ErrorOf(Code::kFailed, path, folder / "old");
-  setrlimit(RLIMIT_FSIZE, &old);
+  // Full at once, and full when the last bytes are flushed.
+  for (const uintmax_t size :
+       {uintmax_t{1} << 16, fs::file_size(folder / "old/model.safetensors") - 1}) {
+    rlimit small = old;
+    small.rlim_cur = size;
+    setrlimit(RLIMIT_FSIZE, &small);
+    ErrorOf(Code::kFailed, path, folder / "new", 16);
+    ErrorOf(Code::kFailed, path, folder / "old", 16);
+    setrlimit(RLIMIT_FSIZE, &old);
+  }
   std::signal(SIGXFSZ, old_handler);
   EXPECT_FALSE(fs::exists(folder / "new"));
   EXPECT_EQ(Config(folder / "old")["torch_dtype"], "bfloat16");

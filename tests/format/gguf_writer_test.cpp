@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "support/data.h"
+#include "support/temp_folder.h"
 
 namespace slm::format {
 namespace {
@@ -157,17 +158,17 @@ TEST(GgufWriter, CopiesARealFileByteForByte) {
 }
 
 TEST(GgufWriter, NothingAppearsBeforeFinish) {
-  const std::string path = TempPath("unfinished.gguf");
-  std::filesystem::remove(path);
+  const testing::TempFolder folder;
+  const std::string path = folder / "unfinished.gguf";
   {
     GgufWriter writer(path);
     const int64_t dims[] = {8};
     writer.Declare("t", quant::Type::kF32, dims);
     writer.Append(Ramp(16, 0));
-    EXPECT_TRUE(std::filesystem::exists(path + ".tmp"));
+    EXPECT_FALSE(std::filesystem::is_empty(folder.path()));
+    EXPECT_FALSE(std::filesystem::exists(path));
   }
-  EXPECT_FALSE(std::filesystem::exists(path));
-  EXPECT_FALSE(std::filesystem::exists(path + ".tmp"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(GgufWriter, RefusesWhatTheFormatCannotHold) {
