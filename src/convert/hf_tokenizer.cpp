@@ -43,7 +43,7 @@ std::vector<ordered_json> PreTokenizers(std::string_view pre) {
       pre == "dbrx")
     return expression(kLlama3);
   if (pre == "cl100k") return expression(kCl100k);
-  if (pre == "qwen2") return expression(kQwen2);
+  if (pre == "qwen2" || pre == "deepseek-r1-qwen") return expression(kQwen2);
   if (pre == "gpt-4o") return expression(kO200k);
   if (pre == "tekken") return expression(kTekken);
   if (pre == "gpt-2") return {ByteLevel(true)};

@@ -27,6 +27,7 @@ std::vector<Recipe> Recipes() {
       {split(kLlama3), false, true, "llama-bpe"},
       {split(kLlama3), false, false, "dbrx"},
       {split(kQwen2), true, false, "qwen2"},
+      {split(kQwen2), false, false, "deepseek-r1-qwen"},
       {split(kO200k), false, false, "gpt-4o"},
       {split(kTekken), false, true, "tekken"},
       {"digits\nbytes by GPT-2's expression", false, false, "smollm"},
@@ -74,10 +75,18 @@ std::optional<std::string> SummarizeAll(const json& pre_tokenizer) {
   return all;
 }
 
+// What a sequence of one does, that one does; one of none does nothing.
+const json& Unwrapped(const json& normalizer) {
+  const json& steps = At(normalizer, "normalizers");
+  if (At(normalizer, "type") != "Sequence" || !steps.is_array() || steps.size() > 1)
+    return normalizer;
+  return steps.empty() ? At(normalizer, "absent") : steps[0];
+}
+
 }  // namespace
 
 std::string RecognizePreTokenizer(const std::string& path, const json& tokenizer) {
-  const json& normalizer = At(tokenizer, "normalizer");
+  const json& normalizer = Unwrapped(At(tokenizer, "normalizer"));
   const bool nfc = At(normalizer, "type") == "NFC";
   const bool ignores_merges = IsTrue(At(At(tokenizer, "model"), "ignore_merges"));
   const auto steps = SummarizeAll(At(tokenizer, "pre_tokenizer"));

@@ -224,6 +224,7 @@ constexpr PreTokenizer kPreTokenizers[] = {
     {.name = "dbrx", .next = kLlama3},
     {.name = "cl100k", .next = NextLlama3<3, true>, .whole_pieces = true},
     {.name = "qwen2", .next = NextLlama3<1, false>, .nfc = true},
+    {.name = "deepseek-r1-qwen", .next = NextLlama3<1, false>},
     {.name = "gpt-4o", .next = NextO200k<3, true>},
     {.name = "tekken", .next = NextO200k<1, false>, .whole_pieces = true, .add_bos = true},
     {.name = "smollm", .next = NextSmolLm},

@@ -169,6 +169,16 @@ Utf8Char DecodeUtf8(const char* p, const char* end) {
   return {code, length, Utf8Char::kValid};
 }
 
+bool IsUtf8(std::string_view text) {
+  const char* const end = text.data() + text.size();
+  for (const char* p = text.data(); p < end;) {
+    const Utf8Char c = DecodeUtf8(p, end);
+    if (c.status != Utf8Char::kValid) return false;
+    p += c.size;
+  }
+  return true;
+}
+
 void AppendUtf8(uint32_t code, std::string* out) {
   const auto put = [out](uint32_t byte) { out->push_back(static_cast<char>(byte)); };
   if (code < 0x80) {

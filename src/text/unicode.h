@@ -39,6 +39,8 @@ Utf8Char DecodeUtf8(const char* p, const char* end);
 
 void AppendUtf8(uint32_t code, std::string* out);
 
+bool IsUtf8(std::string_view text);
+
 namespace internal {
 extern const uint8_t kAsciiClass[128];
 uint8_t NonAsciiClass(uint32_t code);
