@@ -20,7 +20,14 @@ std::string TextOf(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-// "<stem>-00002-of-00003.safetensors", all of them; empty when there is none.
+// A model that was saved twice: which of the two is meant nobody can say.
+[[noreturn]] void FailTwice(const fs::path& folder, const std::string& a, const std::string& b) {
+  throw Error(Code::kBadInput, "{}: expected one model, got both {} and {}; remove what is stale",
+              folder.string(), a, b);
+}
+
+// "<stem>-00002-of-00003.safetensors", all of them; empty when there is none. Throws kBadInput for
+// two sets.
 std::vector<std::string> ShardNames(const fs::path& folder, const std::string& stem) {
   const std::string begin = stem + "-00001-of-";
   int count = 0;
@@ -29,7 +36,10 @@ std::vector<std::string> ShardNames(const fs::path& folder, const std::string& s
     if (!name.starts_with(begin) || name.size() != begin.size() + 5 + 12) continue;
     if (!name.ends_with(".safetensors")) continue;
     const std::string digits = name.substr(begin.size(), 5);
-    if (digits.find_first_not_of("0123456789") == std::string::npos) count = std::stoi(digits);
+    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (count > 0 && count != std::stoi(digits))
+      FailTwice(folder, fmt::format("{}{:05}.safetensors", begin, count), name);
+    count = std::stoi(digits);
   }
   std::vector<std::string> names;
   for (int i = 1; i <= count; ++i)
@@ -79,10 +89,13 @@ Safetensors Safetensors::Parse(std::span<const uint8_t> bytes) {
 Safetensors Safetensors::OpenFolder(const std::string& folder, std::string_view stem) {
   const fs::path root(folder);
   const std::string name(stem);
+  const std::string whole = name + ".safetensors";
+  const bool has_whole = fs::is_regular_file(root / whole);
   const std::string index_path = root / (name + ".safetensors.index.json");
   if (!fs::is_regular_file(index_path)) {
     const std::vector<std::string> shards = ShardNames(root, name);
-    if (shards.empty()) return Open(root / (name + ".safetensors"));
+    if (shards.empty()) return Open(root / whole);
+    if (has_whole) FailTwice(root, whole, shards[0]);
     Safetensors files;
     for (const std::string& shard : shards) files.AddFile(root / shard);
     files.BuildIndex();
@@ -91,6 +104,7 @@ Safetensors Safetensors::OpenFolder(const std::string& folder, std::string_view 
   const auto shard_of = ParseSafetensorsIndex(index_path, TextOf(MappedFile(index_path)));
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : shard_of) shards.insert(shard);
+  if (has_whole && !shards.contains(whole)) FailTwice(root, whole, fs::path(index_path).filename());
   Safetensors files;
   for (const std::string& shard : shards) files.AddFile(root / shard);
   files.BuildIndex();

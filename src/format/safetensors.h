@@ -44,7 +44,7 @@ class Safetensors {
 
   // `<stem>.safetensors` of a folder, or the shards that `<stem>.safetensors.index.json` lists, or
   // without an index those named `<stem>-00001-of-00003.safetensors`. Throws as Open does, and
-  // kBadInput when the shards and the index do not name the same tensors.
+  // kBadInput when the shards and the index do not name the same tensors, or two models are there.
   static Safetensors OpenFolder(const std::string& folder, std::string_view stem = "model");
 
   // One file in memory, which must outlive the result. Throws as Open does.
