@@ -1,15 +1,18 @@
 #include "convert/checkpoint.h"
 
 #include <filesystem>
+#include <map>
 
 #include "base/error.h"
-#include "text/json.h"
 
 namespace slm::convert {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::ordered_json;
+using nlohmann::json;
+
+// As vLLM has it, where params.json says nothing.
+constexpr int kMistralContext = 128'000;
 
 bool HasFile(const fs::path& folder, const std::string& name) {
   std::error_code ignored;
@@ -38,8 +41,9 @@ void CheckQuantization(const Config& config) {
       config.path(), method, format.empty() ? "" : " (" + format + ")");
 }
 
-// auto_map names code in the checkpoint's own .py files. That of Phi-3.5 and Phi-4-mini is the one
-// that transformers took in under the same names; any other may compute something else.
+// auto_map names code in the checkpoint's own .py files, or in those of the one that it was tuned
+// from. That of Phi-3.5 and Phi-4-mini is the one that transformers took in under the same names;
+// any other may compute something else.
 void CheckRemoteCode(const Config& config, const std::string& class_name) {
   const auto map = config.FindObject("auto_map");
   if (!map) return;
@@ -48,7 +52,8 @@ void CheckRemoteCode(const Config& config, const std::string& class_name) {
   for (const auto& [key, value] : map->json().items()) {
     if (!key.starts_with("AutoModelForCausalLM")) continue;
     const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    if (text != known)
+    const size_t origin = text.starts_with("microsoft/") ? text.find("--") : std::string::npos;
+    if (text.substr(origin == std::string::npos ? 0 : origin + 2) != known)
       throw Error(Code::kUnsupported,
                   "{}: auto_map: the model is code of its own, {}, which slm does not run",
                   config.path(), text);
@@ -56,7 +61,7 @@ void CheckRemoteCode(const Config& config, const std::string& class_name) {
 }
 
 const HfFamily& FindFamily(const Config& config) {
-  const ordered_json* classes = config.Find("architectures");
+  const json* classes = config.Find("architectures");
   if (!classes || !classes->is_array() || classes->empty() || !classes->front().is_string())
     config.Fail("architectures", "expected a list with the name of a class");
   const auto name = classes->front().get<std::string>();
@@ -69,11 +74,7 @@ const HfFamily& FindFamily(const Config& config) {
 }
 
 void SetDefaults(const HfFamily& family, Config* config) {
-  if (!family.defaults) return;
-  Config merged(config->path(), text::ParseJson(family.defaults, "defaults"));
-  for (const auto& [key, value] : config->json().items())
-    if (!value.is_null()) merged.Merge({{key, value}});
-  *config = merged;
+  if (family.defaults) config->AddDefaults(ParseJson(family.defaults, "defaults"));
 }
 
 Checkpoint OpenTransformers(const std::string& folder) {
@@ -101,9 +102,11 @@ Checkpoint OpenTransformers(const std::string& folder) {
 
 // Mistral's names for what config.json says.
 Config FromMistral(const Config& params) {
-  ordered_json json = ordered_json::object();
+  json out = json::object();
+  std::map<std::string, std::string> names;
   const auto take = [&](const char* from, const char* to) {
-    if (const ordered_json* value = params.Find(from)) json[to] = *value;
+    if (const json* value = params.Find(from)) out[to] = *value;
+    if (!names.contains(to)) names[to] = from;
   };
   take("dim", "hidden_size");
   take("n_layers", "num_hidden_layers");
@@ -119,18 +122,20 @@ Config FromMistral(const Config& params) {
   take("max_seq_len", "max_position_embeddings");
   take("max_position_embeddings", "max_position_embeddings");
   if (const auto yarn = params.FindObject("yarn")) {
-    ordered_json rope = {{"rope_type", "yarn"}, {"mscale_all_dim", 1.0}};
+    json rope = {{"rope_type", "yarn"}};
+    // Without, queries and keys are not scaled.
+    if (!yarn->FindBool("apply_scale").value_or(false)) rope["mscale"] = rope["mscale_all_dim"] = 1;
     rope["factor"] = yarn->GetFloat("factor");
     rope["beta_fast"] = yarn->GetFloat("beta");
     rope["beta_slow"] = yarn->GetFloat("alpha");
     rope["original_max_position_embeddings"] = yarn->GetInt("original_max_position_embeddings");
-    json["rope_parameters"] = rope;
+    out["rope_parameters"] = rope;
   }
   if (const auto scaling = params.FindObject("llama_4_scaling")) {
-    if (!json.contains("rope_parameters")) params.Fail("yarn", "missing beside llama_4_scaling");
-    json["rope_parameters"]["llama_4_scaling_beta"] = scaling->GetFloat("beta");
+    if (!out.contains("rope_parameters")) params.Fail("yarn", "missing beside llama_4_scaling");
+    out["rope_parameters"]["llama_4_scaling_beta"] = scaling->GetFloat("beta");
   }
-  return Config(params.path(), std::move(json));
+  return Config(params.path(), std::move(out), std::move(names));
 }
 
 Checkpoint OpenMistral(const std::string& folder) {
@@ -146,12 +151,18 @@ Checkpoint OpenMistral(const std::string& folder) {
   const HfFamily* family = FindHfArch(params.Find("llama_4_scaling") ? "mistral3" : "llama");
   Config config = FromMistral(params);
   SetDefaults(*family, &config);
+  std::vector<std::string> notices;
+  if (!config.Find("max_position_embeddings")) {
+    config.Merge({{"max_position_embeddings", kMistralContext}});
+    notices.push_back(
+        fmt::format("params.json has no max_seq_len: the context is taken as {}", kMistralContext));
+  }
   return {folder,
           Form::kMistral,
           family,
           std::move(config),
           format::Safetensors::OpenFolder(folder, "consolidated"),
-          {}};
+          std::move(notices)};
 }
 
 }  // namespace

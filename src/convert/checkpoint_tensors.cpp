@@ -1,7 +1,5 @@
 #include "convert/checkpoint_tensors.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -9,7 +7,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "convert/hparams_from_config.h"
+#include "convert/rope_from_config.h"
 #include "convert/tensor_rows.h"
 #include "format/byte_reader.h"
 #include "model/family.h"
@@ -69,10 +67,6 @@ std::string TextName(const std::string& name) {
     }
   }
   return name;
-}
-
-std::string ShapeText(std::span<const int64_t> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
 class Lister {
@@ -269,7 +263,17 @@ class Lister {
   std::vector<int64_t> BlockSize() const {
     const auto quantization = checkpoint_.config.FindObject("quantization_config");
     if (!quantization) return {};
-    const auto sizes = quantization->FindFloats("weight_block_size");
+    auto sizes = quantization->FindFloats("weight_block_size");
+    // compressed-tensors has one for each of its groups.
+    const auto groups = quantization->FindObject("config_groups");
+    const nlohmann::json listed = groups ? groups->json() : nlohmann::json::object();
+    for (const auto& [name, group] : listed.items()) {
+      const auto entry = groups->FindObject(name);
+      const auto weights = entry ? entry->FindObject("weights") : std::nullopt;
+      const auto block = weights ? weights->FindFloats("block_structure") : std::nullopt;
+      if (block && sizes && *block != *sizes) groups->Fail(name, "expected one block_structure");
+      if (block) sizes = block;
+    }
     if (!sizes) return {};
     std::vector<int64_t> block;
     for (const double size : *sizes) {

@@ -4,14 +4,14 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
-#include "text/json.h"
 
 namespace slm::convert {
 namespace {
 
-using nlohmann::ordered_json;
+using nlohmann::json;
 
 constexpr size_t kMaxFileBytes = 1'000'000'000;
+constexpr int kMaxDepth = 100;
 
 }  // namespace
 
@@ -23,27 +23,43 @@ std::string ReadWholeFile(const std::string& path) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-Config::Config(std::string path, ordered_json json)
-    : path_(std::move(path)), json_(std::move(json)) {
+json ParseJson(std::string_view text, const std::string& path) {
+  try {
+    return json::parse(text, [&](int depth, json::parse_event_t, json&) {
+      if (depth > kMaxDepth)
+        throw Error(Code::kBadInput, "{}: nested deeper than {}", path, kMaxDepth);
+      return true;
+    });
+  } catch (const nlohmann::json::parse_error& problem) {
+    throw Error(Code::kBadInput, "{}: not JSON at byte {}", path, problem.byte);
+  } catch (const nlohmann::json::exception&) {
+    throw Error(Code::kBadInput, "{}: not JSON: a number is too large", path);
+  }
+}
+
+Config::Config(std::string path, nlohmann::json json, std::map<std::string, std::string> names)
+    : path_(std::move(path)), json_(std::move(json)), names_(std::move(names)) {
   if (!json_.is_object())
     throw Error(Code::kBadInput, "{}: expected a JSON object, got {}", path_, json_.type_name());
 }
 
 Config Config::Read(const std::string& path) {
-  return Config(path, text::ParseJson(ReadWholeFile(path), path));
+  return Config(path, ParseJson(ReadWholeFile(path), path));
 }
 
-const ordered_json* Config::Find(std::string_view key) const {
+const nlohmann::json* Config::Find(std::string_view key) const {
   const auto at = json_.find(std::string(key));
   return at == json_.end() || at->is_null() ? nullptr : &*at;
 }
 
 void Config::Fail(std::string_view key, const std::string& problem) const {
-  throw Error(Code::kBadInput, "{}: {}{}: {}", path_, prefix_, key, problem);
+  const auto name = names_.find(std::string(key));
+  throw Error(Code::kBadInput, "{}: {}{}: {}", path_, prefix_,
+              name == names_.end() ? key : name->second, problem);
 }
 
 std::optional<int64_t> Config::FindInt(std::string_view key) const {
-  const ordered_json* value = Find(key);
+  const nlohmann::json* value = Find(key);
   if (!value) return std::nullopt;
   // Some write 8192.0.
   const bool is_whole = value->is_number_integer() ||
@@ -58,7 +74,7 @@ std::optional<int64_t> Config::FindInt(std::string_view key) const {
 }
 
 std::optional<double> Config::FindFloat(std::string_view key) const {
-  const ordered_json* value = Find(key);
+  const nlohmann::json* value = Find(key);
   if (!value) return std::nullopt;
   if (!value->is_number()) Fail(key, fmt::format("expected a number, got {}", value->type_name()));
   if (!std::isfinite(value->get<double>())) Fail(key, "expected a finite number");
@@ -66,7 +82,7 @@ std::optional<double> Config::FindFloat(std::string_view key) const {
 }
 
 std::optional<bool> Config::FindBool(std::string_view key) const {
-  const ordered_json* value = Find(key);
+  const nlohmann::json* value = Find(key);
   if (!value) return std::nullopt;
   if (!value->is_boolean())
     Fail(key, fmt::format("expected true or false, got {}", value->type_name()));
@@ -74,18 +90,18 @@ std::optional<bool> Config::FindBool(std::string_view key) const {
 }
 
 std::optional<std::string> Config::FindString(std::string_view key) const {
-  const ordered_json* value = Find(key);
+  const nlohmann::json* value = Find(key);
   if (!value) return std::nullopt;
   if (!value->is_string()) Fail(key, fmt::format("expected text, got {}", value->type_name()));
   return value->get<std::string>();
 }
 
 std::optional<std::vector<double>> Config::FindFloats(std::string_view key) const {
-  const ordered_json* value = Find(key);
+  const nlohmann::json* value = Find(key);
   if (!value) return std::nullopt;
   if (!value->is_array()) Fail(key, fmt::format("expected a list, got {}", value->type_name()));
   std::vector<double> numbers;
-  for (const ordered_json& item : *value) {
+  for (const nlohmann::json& item : *value) {
     if (!item.is_number() || !std::isfinite(item.get<double>()))
       Fail(key, fmt::format("expected finite numbers, got {}", item.type_name()));
     numbers.push_back(item.get<double>());
@@ -94,7 +110,7 @@ std::optional<std::vector<double>> Config::FindFloats(std::string_view key) cons
 }
 
 std::optional<Config> Config::FindObject(std::string_view key) const {
-  const ordered_json* value = Find(key);
+  const nlohmann::json* value = Find(key);
   if (!value) return std::nullopt;
   if (!value->is_object()) Fail(key, fmt::format("expected an object, got {}", value->type_name()));
   Config object(path_, *value);
@@ -114,7 +130,11 @@ double Config::GetFloat(std::string_view key) const {
   return *value;
 }
 
-void Config::Merge(const ordered_json& over) {
+void Config::AddDefaults(const nlohmann::json& defaults) {
+  json_.insert(defaults.begin(), defaults.end());
+}
+
+void Config::Merge(const nlohmann::json& over) {
   for (const auto& [key, value] : over.items()) json_[key] = value;
 }
 

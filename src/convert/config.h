@@ -1,6 +1,7 @@
 // A JSON file of a checkpoint as a model's numbers, with messages that name the file and the key.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -9,19 +10,24 @@
 
 namespace slm::convert {
 
+// Throws kBadInput, without the text itself. Objects are sorted maps: ordered ones search all their
+// keys for each new one, and a file may have 10^5.
+nlohmann::json ParseJson(std::string_view text, const std::string& path);
+
 class Config {
  public:
-  // `json` must be an object. `path` is for messages.
-  Config(std::string path, nlohmann::ordered_json json);
+  // `json` must be an object. `path` is for messages, and so are `names`, what the file itself
+  // calls a key.
+  Config(std::string path, nlohmann::json json, std::map<std::string, std::string> names = {});
 
   // Throws Error: kFailed when the file cannot be opened, kBadInput when it is no JSON object.
   static Config Read(const std::string& path);
 
   const std::string& path() const { return path_; }
-  const nlohmann::ordered_json& json() const { return json_; }
+  const nlohmann::json& json() const { return json_; }
 
   // nullptr where the key is missing or null.
-  const nlohmann::ordered_json* Find(std::string_view key) const;
+  const nlohmann::json* Find(std::string_view key) const;
 
   // Nothing where the key is missing or null; throws kBadInput where it has another type. An
   // integer is from 0 to 2^31 - 1, a float finite.
@@ -38,14 +44,17 @@ class Config {
   double GetFloat(std::string_view key) const;
 
   // Keys of `over` take the place of those here.
-  void Merge(const nlohmann::ordered_json& over);
+  void Merge(const nlohmann::json& over);
+  // Only where a key is missing: null has a meaning of its own, none.
+  void AddDefaults(const nlohmann::json& defaults);
 
   [[noreturn]] void Fail(std::string_view key, const std::string& problem) const;
 
  private:
   std::string path_;
   std::string prefix_;  // of keys, in messages: "text_config."
-  nlohmann::ordered_json json_;
+  nlohmann::json json_;
+  std::map<std::string, std::string> names_;
 };
 
 // The whole of a file. Throws kFailed or kBadInput; files above 1 GB are refused.

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "convert/checkpoint.h"
 #include "convert/checkpoint_tensors.h"
+#include "convert/class_checks.h"
 #include "convert/general_metadata.h"
 #include "convert/hparams_from_config.h"
 #include "convert/vocab_files.h"
@@ -17,18 +18,33 @@ namespace fs = std::filesystem;
 
 constexpr uint32_t kQuantizationVersion = 2;  // GGML_QUANT_VERSION
 
-void CheckOutput(const Checkpoint& checkpoint, const std::string& output) {
+// A file of the folder is replaced only where it is one that conversion makes.
+void CheckOutput(const std::string& folder, const std::string& output) {
   std::error_code ignored;
   if (fs::is_directory(output, ignored))
     throw Error(Code::kUsage, "{}: expected the name of a file, got a folder", output);
-  for (const std::string& path : checkpoint.tensors.shard_paths()) {
-    if (fs::equivalent(path, output, ignored) || fs::equivalent(path, output + ".tmp", ignored))
-      throw Error(Code::kUsage, "{}: is one of the files to convert", output);
+  if (!fs::exists(output, ignored)) return;
+  for (const auto& entry : fs::recursive_directory_iterator(
+           folder, fs::directory_options::skip_permission_denied, ignored)) {
+    if (entry.path().extension() != ".gguf" && fs::equivalent(entry.path(), output, ignored))
+      throw Error(Code::kUsage, "{}: is a file of the folder to convert", output);
   }
 }
 
 bool IsVector(const format::TensorSource& source) {
   return source.dims.size() < 2 || source.name.ends_with("_norm.weight");
+}
+
+// Mistral's own form has its template in code, so that of the family is taken, if it is clear
+// which; where other checkpoints have none, it is that of a base model. Returns a notice.
+std::string FindTemplate(const Checkpoint& checkpoint, const text::ModelTraits& traits,
+                         HfVocab* vocab) {
+  const auto published =
+      checkpoint.form == Form::kMistral ? text::FindPublishedTemplate(traits) : std::nullopt;
+  if (!published) return "the folder has no chat template, and so the file has none";
+  vocab->chat_template = published->source;
+  return fmt::format("the folder has no chat template; the published one of {} is written",
+                     published->name);
 }
 
 }  // namespace
@@ -55,8 +71,9 @@ GgufTarget PlainTarget(quant::Type type) {
 std::vector<std::string> ConvertToGguf(const ConvertOptions& options, const GgufTarget& target,
                                        ThreadPool* pool, Progress* progress) {
   Checkpoint checkpoint = OpenCheckpoint(options.folder);
-  CheckOutput(checkpoint, options.output);
+  CheckOutput(options.folder, options.output);
   const model::Hparams hparams = HparamsOf(checkpoint);
+  CheckClass(checkpoint, hparams);
   const CheckpointTensors tensors = ListTensors(checkpoint, hparams, options.allows_non_finite);
   std::vector<std::string> notices = checkpoint.notices;
   notices.insert(notices.end(), tensors.notices.begin(), tensors.notices.end());
@@ -71,11 +88,13 @@ std::vector<std::string> ConvertToGguf(const ConvertOptions& options, const Gguf
   format::GgufWriter writer(options.output);
   int64_t parameters = 0;
   for (const format::TensorSource& source : tensors.sources) parameters += source.elements();
-  WriteGeneralMetadata(checkpoint, parameters, &writer);
+  text::ModelTraits traits = WriteGeneralMetadata(checkpoint, parameters, &writer, &notices);
   WriteHparams(checkpoint, hparams, &writer, &notices);
   writer.Set<uint32_t>("general.file_type", target.file_type);
   writer.Set<uint32_t>("general.quantization_version", kQuantizationVersion);
   if (vocab) {
+    traits.tokenizer_pre = vocab->pre;
+    if (vocab->chat_template.empty()) notices.push_back(FindTemplate(checkpoint, traits, &*vocab));
     WriteVocab(*vocab, &writer);
     vocab.reset();
   } else {

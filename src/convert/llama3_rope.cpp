@@ -28,14 +28,21 @@ bool Gives(const Llama3Scaling& scaling, std::span<const float> factors, double 
 }  // namespace
 
 std::vector<float> Llama3Factors(const Llama3Scaling& s, double rope_base, int64_t rope_dim) {
+  const auto factor = static_cast<float>(s.factor), low = static_cast<float>(s.low_freq_factor);
   std::vector<float> factors;
-  for (size_t i = 0; i < static_cast<size_t>(rope_dim / 2); ++i) {
-    // Turns in the original context: fewer than low_freq_factor, interpolated; more than
-    // high_freq_factor, kept; in between, a bit of both.
-    const double turns = Turns(rope_base, rope_dim, i) * s.original_context;
-    const double kept = std::clamp(
-        (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor), 0.0, 1.0);
-    factors.push_back(static_cast<float>(1 / ((1 - kept) / s.factor + kept)));
+  for (int64_t i = 0; i < rope_dim; i += 2) {
+    const float exponent = static_cast<float>(i) / static_cast<float>(rope_dim);
+    const float frequency = 1.0f / std::pow(static_cast<float>(rope_base), exponent);
+    const float wavelength = static_cast<float>(2 * std::numbers::pi) / frequency;
+    if (wavelength < static_cast<float>(s.original_context / s.high_freq_factor)) {
+      factors.push_back(1.0f);
+    } else if (wavelength > static_cast<float>(s.original_context / s.low_freq_factor)) {
+      factors.push_back(factor);
+    } else {
+      const float kept = (static_cast<float>(s.original_context) / wavelength - low) /
+                         static_cast<float>(s.high_freq_factor - s.low_freq_factor);
+      factors.push_back(1.0f / ((1.0f - kept) / factor + kept));
+    }
   }
   return factors;
 }

@@ -14,8 +14,9 @@ struct Llama3Scaling {
   double original_context = 0;  // original_max_position_embeddings
 };
 
-// What the frequency of each pair is divided by, [rope_dim / 2]. Reference: transformers,
-// _compute_llama3_parameters in modeling_rope_utils.py.
+// What the frequency of each pair is divided by, [rope_dim / 2]: where a wavelength is beyond the
+// original context, `factor`; short ones are kept, those between blended. In float, as PyTorch
+// computes it. Reference: transformers, modeling_rope_utils.py, _compute_llama3_parameters.
 std::vector<float> Llama3Factors(const Llama3Scaling& scaling, double rope_base, int64_t rope_dim);
 
 // Numbers that give these factors, to 2e-5. The factors fix them only up to a common multiple of

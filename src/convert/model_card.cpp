@@ -5,6 +5,8 @@
 namespace slm::convert {
 namespace {
 
+constexpr size_t kMaxItems = 1000;  // of a list
+
 std::string_view Trim(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r");
   if (begin == std::string_view::npos) return {};
@@ -26,7 +28,7 @@ std::vector<std::string> Values(std::string_view text) {
   std::vector<std::string> values;
   text.remove_prefix(1);
   text = text.substr(0, text.find(']'));
-  while (!text.empty()) {
+  while (!text.empty() && values.size() < kMaxItems) {
     const size_t comma = std::min(text.find(','), text.size());
     if (std::string value = Unquote(text.substr(0, comma)); !value.empty())
       values.push_back(std::move(value));
@@ -52,7 +54,8 @@ ModelCard ParseModelCard(std::string_view readme) {
     const std::string_view text = Trim(line);
     if (text.starts_with("- ")) {
       const std::string_view item = text.substr(2);
-      if (list && item.find(": ") == std::string_view::npos) list->push_back(Unquote(item));
+      const bool is_text = item.find(": ") == std::string_view::npos;
+      if (list && is_text && list->size() < kMaxItems) list->push_back(Unquote(item));
       continue;
     }
     const size_t colon = line.find(':');

@@ -21,8 +21,13 @@ struct Part {
 bool IsAlpha(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
+// Longer ones are no names; the library's matcher recurses for each character.
+constexpr size_t kMaxNameBytes = 256;
+constexpr size_t kMaxPartBytes = 64;
+
 bool Matches(const std::string& text, const char* pattern) {
-  return std::regex_match(text, std::regex(pattern, std::regex::icase));
+  return text.size() <= kMaxPartBytes &&
+         std::regex_match(text, std::regex(pattern, std::regex::icase));
 }
 
 std::vector<std::string> Split(std::string_view text, std::string_view separators) {
@@ -122,6 +127,7 @@ std::string Join(const std::vector<Part>& parts, unsigned kind, unsigned without
 
 ModelName ParseModelName(const std::string& id, int64_t parameters) {
   ModelName name;
+  if (id.size() > kMaxNameBytes) return name;
   if (id.empty() || id.find(' ') != std::string::npos) {  // a sentence
     name.full = id;
     return name;

@@ -14,7 +14,8 @@ struct ModelName {
   std::string full, organization, basename, finetune, version, size_label;
 };
 
-// `parameters`: of the model, to tell its size from other numbers, e.g. a context length.
+// Nothing is known of names above 256 bytes. `parameters`: of the model, to tell its size from
+// other numbers, e.g. a context length.
 ModelName ParseModelName(const std::string& id, int64_t parameters);
 
 // "smollm2-135M" -> "Smollm2 135M".

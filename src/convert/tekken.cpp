@@ -84,10 +84,7 @@ std::string Gpt2Token(std::string_view bytes) {
 class Reader {
  public:
   Reader(const std::string& path, std::string_view text, size_t vocab_size, HfVocab* vocab)
-      : path_(path),
-        json_(ParseTokenizerJson(path, text)),
-        vocab_size_(vocab_size),
-        vocab_(vocab) {}
+      : path_(path), json_(ParseJson(text, path)), vocab_size_(vocab_size), vocab_(vocab) {}
 
   void Read() {
     const json config = json_.value("config", json());

@@ -1,5 +1,7 @@
 #include "convert/tensor_rows.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -7,12 +9,6 @@
 
 namespace slm::convert {
 namespace {
-
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (const int64_t dim : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(dim);
-  return text + "]";
-}
 
 int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -26,6 +22,10 @@ void Scale(const ScaleGrid& grid, int64_t source_row, int64_t row, float* out) {
 }
 
 }  // namespace
+
+std::string ShapeText(std::span<const int64_t> shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 ScaleGrid ReadScales(const std::string& path, const format::SafetensorsTensor& scales,
                      const format::SafetensorsTensor& weight, const std::vector<int64_t>& block) {

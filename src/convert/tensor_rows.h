@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "format/safetensors.h"
 
 namespace slm::convert {
+
+// "[2, 3]", for messages.
+std::string ShapeText(std::span<const int64_t> shape);
 
 // What an FP8 weight [out, in] is multiplied with: scale [r, c] belongs to rows from r * row_block
 // and columns from c * column_block.
@@ -20,7 +24,7 @@ struct ScaleGrid {
 };
 
 // Throws Error kBadInput naming the tensor when the scales do not fit the weight. `block` is
-// config.json's weight_block_size, empty where it has none.
+// config.json's weight_block_size or block_structure, empty where it has none.
 ScaleGrid ReadScales(const std::string& path, const format::SafetensorsTensor& scales,
                      const format::SafetensorsTensor& weight, const std::vector<int64_t>& block);
 

@@ -18,7 +18,6 @@ using format::Quoted;
 using nlohmann::json;
 using text::TokenType;
 
-constexpr int kMaxDepth = 100;
 constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
 constexpr float kAddedScore = -1000.0f;
 
@@ -280,22 +279,6 @@ class Reader {
 };
 
 }  // namespace
-
-json ParseTokenizerJson(const std::string& path, std::string_view text) {
-  try {
-    json parsed = json::parse(text, [&](int depth, json::parse_event_t, json&) {
-      if (depth > kMaxDepth)
-        throw Error(Code::kBadInput, "{}: nested deeper than {}", path, kMaxDepth);
-      return true;
-    });
-    if (!parsed.is_object()) throw Error(Code::kBadInput, "{}: expected a JSON object", path);
-    return parsed;
-  } catch (const json::parse_error& problem) {
-    throw Error(Code::kBadInput, "{}: not JSON at byte {}", path, problem.byte);
-  } catch (const json::exception&) {
-    throw Error(Code::kBadInput, "{}: not JSON: a number is too large", path);
-  }
-}
 
 void ReadTokenizerJson(const std::string& path, const json& tokenizer, size_t vocab_size,
                        HfVocab* vocab) {

@@ -9,9 +9,6 @@
 
 namespace slm::convert {
 
-// Throws Error as text::ParseJson does. Objects are sorted maps here: a vocabulary has 10^5 keys.
-nlohmann::json ParseTokenizerJson(const std::string& path, std::string_view text);
-
 // Fills tokens, types, scores or merges, and what the post-processor adds. `vocab_size`: rows of
 // the embedding. Throws as ReadHfVocab does.
 void ReadTokenizerJson(const std::string& path, const nlohmann::json& tokenizer, size_t vocab_size,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
@@ -10,7 +11,7 @@
 #include "convert/tokenizer_json.h"
 #include "format/byte_reader.h"
 #include "text/tokenizer.h"
-#include "text/vocab.h"
+#include "text/unicode.h"
 
 namespace slm::convert {
 namespace {
@@ -18,10 +19,11 @@ namespace {
 namespace fs = std::filesystem;
 using format::Quoted;
 using nlohmann::json;
-using nlohmann::ordered_json;
 using text::TokenType;
 
 constexpr float kPaddingScore = -10000.0f;
+constexpr size_t kMaxTemplates = 100;
+constexpr size_t kMaxTemplateNameBytes = 64;
 
 std::optional<std::string> PathOf(const std::string& folder, const char* name) {
   const std::string path = fs::path(folder) / name;
@@ -44,7 +46,7 @@ class Reader {
     const auto tekken = PathOf(folder_, "tekken.json");
     if (const auto path = PathOf(folder_, "tokenizer_config.json"))
       tokenizer_config_ = Config::Read(*path);
-    if (tokenizer) json_ = ParseTokenizerJson(*tokenizer, ReadWholeFile(*tokenizer));
+    if (tokenizer) json_ = ParseJson(ReadWholeFile(*tokenizer), *tokenizer);
     if (sentencepiece) {
       ReadSentencePiece(*sentencepiece);
       if (tokenizer) ReadAddedTokens(*tokenizer, json_, vocab_size_, &vocab_);
@@ -62,6 +64,7 @@ class Reader {
     ReadSpecialIds();
     ReadAdditions();
     Check();
+    RemoveDoubles(&vocab_.notices);
     return std::move(vocab_);
   }
 
@@ -89,11 +92,14 @@ class Reader {
     vocab_.unk = model.unk;
     vocab_.pad = model.pad;
     if (!model.add_dummy_prefix) vocab_.add_space_prefix = false;
+    if (tokenizer_config_)
+      if (const auto add = tokenizer_config_->FindBool("add_prefix_space"))
+        vocab_.add_space_prefix = add;
     if (model.remove_extra_whitespaces) vocab_.remove_extra_whitespaces = true;
     if (const auto added = PathOf(folder_, "added_tokens.json")) {
       const Config tokens = Config::Read(*added);
       for (const auto& [text, id] : tokens.json().items())
-        AddChecked(*added, tokens.GetInt(text), text, false);
+        AddChecked(tokens.GetInt(text), text, false);
     }
     const auto listed = TokenizerConfigObject("added_tokens_decoder");
     if (!listed) return;
@@ -103,14 +109,14 @@ class Reader {
       const auto entry = listed->FindObject(id);
       const auto text = entry ? entry->FindString("content") : std::nullopt;
       if (!is_number || !text) listed->Fail(id, "expected an id with a content");
-      AddChecked(listed->path(), std::stoll(id), *text, entry->FindBool("special").value_or(false));
+      AddChecked(std::stoll(id), *text, entry->FindBool("special").value_or(false));
     }
   }
 
-  void AddChecked(const std::string& path, int64_t id, const std::string& text, bool is_special) {
+  void AddChecked(int64_t id, const std::string& text, bool is_special) {
     if (static_cast<size_t>(id) >= vocab_size_) {
-      vocab_.notices.push_back(fmt::format(
-          "{}: added token {} has no row in the embedding: left out", path, Quoted(text)));
+      vocab_.notices.push_back(
+          fmt::format("added token {} has no row in the embedding: left out", Quoted(text)));
       return;
     }
     AddToken(&vocab_, static_cast<size_t>(id), text, is_special);
@@ -122,7 +128,7 @@ class Reader {
 
   // "bos_token": a text, or an object with one.
   std::optional<std::string> SpecialText(const std::string& key) const {
-    const ordered_json* value = tokenizer_config_ ? tokenizer_config_->Find(key) : nullptr;
+    const json* value = tokenizer_config_ ? tokenizer_config_->Find(key) : nullptr;
     if (!value) return std::nullopt;
     if (value->is_object()) return tokenizer_config_->FindObject(key)->FindString("content");
     return tokenizer_config_->FindString(key);
@@ -143,11 +149,40 @@ class Reader {
         }
       }
       const std::string key = std::string(kind) + "_token_id";
-      const ordered_json* value = config_.Find(key);
-      if (!value || value->is_array()) continue;  // several ends: those go by their names
-      const int64_t number = value->is_number_integer() && *value == -1 ? -1 : config_.GetInt(key);
-      if (number >= 0 && static_cast<size_t>(number) < vocab_size_)
-        *id = static_cast<int32_t>(number);
+      const std::vector<int32_t> ids = Ids(config_, key);
+      const bool is_list = config_.Find(key) && config_.Find(key)->is_array();
+      if (!ids.empty() && (!is_list || *id < 0)) *id = ids[0];
+    }
+  }
+
+  // An id or a list of some, where they are in the vocabulary.
+  std::vector<int32_t> Ids(const Config& config, const std::string& key) const {
+    const json* value = config.Find(key);
+    if (!value) return {};
+    std::vector<int32_t> ids;
+    for (const json& id : value->is_array() ? *value : json::array({*value})) {
+      if (!id.is_number_integer()) config.Fail(key, "expected an id or a list of some");
+      if (id >= 0 && id < vocab_size_) ids.push_back(id.get<int32_t>());
+    }
+    return ids;
+  }
+
+  // The publisher's lists of ends may hold more than the EOS and what runtimes know by name. GGUF
+  // has a place for one of those.
+  void AddEnds(std::vector<int32_t> known) {
+    std::vector<int32_t> ends = Ids(config_, "eos_token_id");
+    if (const auto path = PathOf(folder_, "generation_config.json"))
+      for (const int32_t id : Ids(Config::Read(*path), "eos_token_id")) ends.push_back(id);
+    for (const int32_t id : ends) {
+      if (std::find(known.begin(), known.end(), id) != known.end()) continue;
+      known.push_back(id);
+      if (vocab_.eot < 0) {
+        vocab_.eot = id;
+        continue;
+      }
+      vocab_.notices.push_back(
+          fmt::format("token {} ends an answer, too, which GGUF has no place for",
+                      Quoted(vocab_.tokens[static_cast<size_t>(id)])));
     }
   }
 
@@ -195,63 +230,69 @@ class Reader {
     return texts;
   }
 
+  // As transformers has it: files of their own before what tokenizer_config.json says.
   void ReadTemplates() {
-    const ordered_json* own =
-        tokenizer_config_ ? tokenizer_config_->Find("chat_template") : nullptr;
-    if (own && own->is_string()) {
-      vocab_.chat_template = own->get<std::string>();
-    } else if (own && own->is_array()) {
-      for (const ordered_json& item : *own) {
+    const json* listed = tokenizer_config_ ? tokenizer_config_->Find("chat_template") : nullptr;
+    if (listed && listed->is_string()) AddTemplate("default", listed->get<std::string>());
+    if (listed && listed->is_array()) {
+      for (const json& item : *listed) {
         const Config entry(tokenizer_config_->path(), item);
         const auto name = entry.FindString("name"), text = entry.FindString("template");
         if (!name || !text) entry.Fail("chat_template", "expected a name and a template each");
         AddTemplate(*name, *text);
       }
-    } else if (const auto jinja = PathOf(folder_, "chat_template.jinja")) {
-      vocab_.chat_template = ReadWholeFile(*jinja);
+    }
+    const std::string in_config = vocab_.chat_template;
+    if (const auto jinja = PathOf(folder_, "chat_template.jinja")) {
+      vocab_.more_templates.clear();
+      AddTemplate("default", ReadTemplate(*jinja));
       const fs::path more = fs::path(folder_) / "additional_chat_templates";
       std::error_code ignored;
       for (const auto& entry : fs::directory_iterator(more, ignored))
         if (entry.path().extension() == ".jinja")
-          AddTemplate(entry.path().stem(), ReadWholeFile(entry.path()));
-    } else if (const auto file = PathOf(folder_, "chat_template.json")) {
-      vocab_.chat_template = Config::Read(*file).FindString("chat_template").value_or("");
+          AddTemplate(entry.path().stem(), ReadTemplate(entry.path()));
+    } else if (const auto file = PathOf(folder_, "chat_template.json"); file && in_config.empty()) {
+      AddTemplate("default", Config::Read(*file).FindString("chat_template").value_or(""));
     }
+    if (!in_config.empty() && in_config != vocab_.chat_template)
+      vocab_.notices.push_back(
+          "chat_template.jinja and tokenizer_config.json differ: the file is taken, as "
+          "transformers does");
   }
 
-  void AddTemplate(const std::string& name, const std::string& text) {
+  static std::string ReadTemplate(const std::string& path) {
+    std::string text = ReadWholeFile(path);
+    if (!text::IsUtf8(text)) throw Error(Code::kBadInput, "{}: expected UTF-8", path);
+    return text;
+  }
+
+  void AddTemplate(std::string name, std::string text) {
     if (name == "default") {
-      vocab_.chat_template = text;
+      vocab_.chat_template = std::move(text);
       return;
     }
-    // As a part of a metadata key.
-    std::string key;
-    for (const char c : name)
-      if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_')
-        key += c;
-    if (!key.empty()) vocab_.more_templates.emplace_back(key, text);
+    for (char& c : name) {  // a part of a metadata key
+      const bool is_plain =
+          (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      if (!is_plain) c = '_';
+    }
+    if (!name.empty() && name.size() <= kMaxTemplateNameBytes &&
+        vocab_.more_templates.size() < kMaxTemplates)
+      vocab_.more_templates[name] = std::move(text);
   }
 
   // The tokenizer that will read the file says what is wrong with it now, not then.
-  void Check() const {
-    text::Vocab v;
-    v.model = vocab_.model;
-    v.pre = vocab_.pre;
-    v.tokens.assign(vocab_.tokens.begin(), vocab_.tokens.end());
-    v.scores = vocab_.scores;
-    v.types = vocab_.types;
-    v.merges.assign(vocab_.merges.begin(), vocab_.merges.end());
-    v.bos = vocab_.bos;
-    v.eos = vocab_.eos;
-    v.unk = vocab_.unk;
-    v.pad = vocab_.pad;
-    v.add_bos = vocab_.add_bos;
-    v.add_eos = vocab_.add_eos;
+  void Check() {
     try {
-      text::Tokenizer tokenizer(v);
+      AddEnds(text::Tokenizer(ViewOf(vocab_)).end_of_generation());
     } catch (const Error& error) {
       throw Error(error.code(), "{}: the tokenizer: {}", folder_, error.what());
     }
+  }
+
+  static void RemoveDoubles(std::vector<std::string>* notices) {
+    std::set<std::string> seen;
+    std::erase_if(*notices, [&](const std::string& notice) { return !seen.insert(notice).second; });
   }
 
   const std::string& folder_;
@@ -279,6 +320,26 @@ HfVocab ReadHfVocab(const std::string& folder, const Config& config) {
   return Reader(folder, config).Read();
 }
 
+text::Vocab ViewOf(const HfVocab& vocab) {
+  text::Vocab v;
+  v.model = vocab.model;
+  v.pre = vocab.pre;
+  v.tokens.assign(vocab.tokens.begin(), vocab.tokens.end());
+  v.scores = vocab.scores;
+  v.types = vocab.types;
+  v.merges.assign(vocab.merges.begin(), vocab.merges.end());
+  v.bos = vocab.bos;
+  v.eos = vocab.eos;
+  v.eot = vocab.eot;
+  v.unk = vocab.unk;
+  v.pad = vocab.pad;
+  v.add_bos = vocab.add_bos;
+  v.add_eos = vocab.add_eos;
+  v.add_space_prefix = vocab.add_space_prefix;
+  v.remove_extra_whitespaces = vocab.remove_extra_whitespaces;
+  return v;
+}
+
 void WriteVocab(const HfVocab& vocab, format::GgufWriter* writer) {
   const auto key = [](const std::string& name) { return "tokenizer.ggml." + name; };
   writer->SetString(key("model"), vocab.model);
@@ -291,6 +352,7 @@ void WriteVocab(const HfVocab& vocab, format::GgufWriter* writer) {
     writer->SetStrings(key("merges"), std::span<const std::string>(vocab.merges));
   const std::pair<const char*, int32_t> ids[] = {{"bos_token_id", vocab.bos},
                                                  {"eos_token_id", vocab.eos},
+                                                 {"eot_token_id", vocab.eot},
                                                  {"unknown_token_id", vocab.unk},
                                                  {"padding_token_id", vocab.pad}};
   for (const auto& [name, id] : ids)

@@ -201,27 +201,6 @@ TEST_F(ConvertTest, MultimodalCheckpointsGiveTheirTextModel) {
   }
 }
 
-TinyCheckpoint MistralNative() {
-  TinyCheckpoint checkpoint = TinyLlama();
-  checkpoint.config = {{"dim", 32},         {"hidden_dim", 64}, {"n_heads", 4},
-                       {"n_kv_heads", 2},   {"n_layers", 2},    {"head_dim", 8},
-                       {"vocab_size", 48},  {"norm_eps", 1e-5}, {"rope_theta", 10000.0},
-                       {"max_seq_len", 128}};
-  checkpoint.Rename("model.embed_tokens.weight", "tok_embeddings.weight");
-  checkpoint.Rename("model.norm.weight", "norm.weight");
-  checkpoint.Rename("lm_head.weight", "output.weight");
-  constexpr std::pair<const char*, const char*> kNames[] = {
-      {"input_layernorm", "attention_norm"}, {"post_attention_layernorm", "ffn_norm"},
-      {"self_attn.q_proj", "attention.wq"},  {"self_attn.k_proj", "attention.wk"},
-      {"self_attn.v_proj", "attention.wv"},  {"self_attn.o_proj", "attention.wo"},
-      {"mlp.gate_proj", "feed_forward.w1"},  {"mlp.down_proj", "feed_forward.w2"},
-      {"mlp.up_proj", "feed_forward.w3"}};
-  for (const std::string layer : {"layers.0.", "layers.1."})
-    for (const auto& [from, to] : kNames)
-      checkpoint.Rename("model." + layer + from + ".weight", layer + to + ".weight");
-  return checkpoint;
-}
-
 TEST_F(ConvertTest, MistralsOwnFormHasRowsAsGgufHas) {
   TinyCheckpoint checkpoint = MistralNative();
   const GgufFile file = Convert(checkpoint, quant::Type::kF32, "consolidated.safetensors");
@@ -287,7 +266,15 @@ TEST_F(ConvertTest, Fp8WeightsAreScaled) {
   checkpoint.tensors[name + "_scale"] = FloatTensor({64, 1}, rows);
   expect_scaled([](size_t r, size_t) { return static_cast<float>(r); });
 
-  checkpoint.config["quantization_config"].erase("weight_block_size");
+  // compressed-tensors has the block elsewhere.
+  checkpoint.config["quantization_config"] = {
+      {"quant_method", "compressed-tensors"},
+      {"format", "float-quantized"},
+      {"config_groups", {{"group_0", {{"weights", {{"block_structure", {24, 16}}}}}}}}};
+  checkpoint.tensors[name + "_scale"] = FloatTensor({3, 2}, {1, 2, 3, 4, 5, 6});
+  expect_scaled([](size_t r, size_t c) { return static_cast<float>(r / 24 * 2 + c / 16 + 1); });
+
+  checkpoint.config["quantization_config"].erase("config_groups");
   checkpoint.tensors[name + "_scale"] = FloatTensor({3, 2}, {1, 2, 3, 4, 5, 6});
   EXPECT_HAS(Problem(checkpoint), "no weight_block_size");
 }
@@ -355,7 +342,7 @@ TEST_F(ConvertTest, WhatIsNotCarriedOverIsSaid) {
   Convert(checkpoint);
   ASSERT_EQ(notices_.size(), 1u);
   EXPECT_HAS(notices_[0], "sliding_window of 64");
-  checkpoint.config["use_sliding_window"] = false;
+  checkpoint.config.erase("sliding_window");
   checkpoint.config["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};
   Convert(checkpoint);
   ASSERT_EQ(notices_.size(), 1u);
@@ -426,8 +413,10 @@ TEST_F(ConvertTest, ConfigsAreChecked) {
   EXPECT_HAS(problem("rms_norm_eps", ordered_json::array()), "expected a number");
   EXPECT_HAS(problem("text_config", 1), "expected an object");
   EXPECT_HAS(problem("rope_scaling", {{"rope_type", "yarn"}}), "rope_scaling.factor: missing");
-  EXPECT_HAS(problem("rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}}),
-             "low_freq_factor: missing");
+  EXPECT_HAS(
+      problem("rope_scaling",
+              {{"rope_type", "llama3"}, {"original_max_position_embeddings", 64}, {"factor", 8}}),
+      "low_freq_factor: missing");
   EXPECT_HAS(problem("rope_scaling", {{"rope_type", "new"}}, Code::kUnsupported),
              "rope scaling \"new\"");
   EXPECT_HAS(problem("rope_scaling", {{"rope_type", "longrope"}}, Code::kUnsupported), "longrope");
@@ -506,9 +495,13 @@ TEST_F(ConvertTest, OutputMustNotBeAnInput) {
   const std::string folder = NextFolder();
   TinyLlama().Write(folder);
   const std::string before = testing::ReadFile(folder + "/model.safetensors");
+  testing::WriteFile(folder + "/tokenizer.json", "{}");
+  testing::WriteFile(folder + "/additional_chat_templates/x.jinja", "{}");
   ThreadPool pool(1);
   std::filesystem::create_symlink(folder + "/model.safetensors", temp_ / "link.gguf");
-  for (const std::string& output : {folder + "/model.safetensors", temp_ / "link.gguf", folder}) {
+  for (const std::string& output :
+       {folder + "/model.safetensors", temp_ / "link.gguf", folder, folder + "/config.json",
+        folder + "/tokenizer.json", folder + "/additional_chat_templates/x.jinja"}) {
     try {
       ConvertToGguf({.folder = folder, .output = output, .has_vocab = false},
                     PlainTarget(quant::Type::kF16), &pool, nullptr);
@@ -518,6 +511,9 @@ TEST_F(ConvertTest, OutputMustNotBeAnInput) {
     }
   }
   EXPECT_EQ(testing::ReadFile(folder + "/model.safetensors"), before);
+  for (int i = 0; i < 2; ++i)  // over a result
+    ConvertToGguf({.folder = folder, .output = folder + "/m.gguf", .has_vocab = false},
+                  PlainTarget(quant::Type::kF16), &pool, nullptr);
 }
 
 TEST_F(ConvertTest, FullDiskLeavesNothing) {

@@ -46,6 +46,13 @@ TEST(ModelNameTest, PartsAreThoseOfTheReference) {
   }
 }
 
+TEST(ModelNameTest, LongNamesAreNoNames) {
+  for (const std::string& part : {std::string(400'000, '1'), std::string(200, '1')}) {
+    EXPECT_EQ(ParseModelName("a-" + part, 1).size_label, "");
+    EXPECT_EQ(TitleOf("v" + part), "V" + part);
+  }
+}
+
 TEST(ModelNameTest, SizeLabelsHaveTwoDigits) {
   EXPECT_EQ(SizeLabel(169'000), "169K");
   EXPECT_EQ(SizeLabel(1234), "1.2K");

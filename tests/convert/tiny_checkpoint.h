@@ -32,6 +32,13 @@ std::vector<float> Floats(const TinyTensor& tensor);  // of F32
 // Llama: two layers, D 32, F 64, four heads of 8 on two, 48 tokens; random values.
 TinyCheckpoint TinyLlama();
 
+// The same numbers in other families. Gemma 2: a window of 16 in layer 0, logits capped at 50
+// and 30. Phi-3: long rope from 64 to 128 positions.
+TinyCheckpoint TinyGemma2();
+TinyCheckpoint TinyPhi3();
+TinyCheckpoint TinyQwen2();
+TinyCheckpoint MistralNative();  // Llama in Mistral's own form
+
 // The bytes of a safetensors file.
 std::string SafetensorsBytes(const std::map<std::string, TinyTensor>& tensors);
 

@@ -34,7 +34,7 @@ void Try(const Read& read) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   Try([&](slm::convert::HfVocab* vocab) {
-    const auto json = slm::convert::ParseTokenizerJson("fuzz", text);
+    const auto json = slm::convert::ParseJson(text, "fuzz");
     slm::convert::ReadTokenizerJson("fuzz", json, kVocabSize, vocab);
   });
   Try([&](slm::convert::HfVocab* vocab) {
