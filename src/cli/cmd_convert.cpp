@@ -64,14 +64,24 @@ Work DeclareConvert(CLI::App* app) {
   app->add_option("--to", flags->to, "gguf, or hf: a folder for transformers and vLLM")
       ->check(CLI::IsMember({"gguf", "hf"}))
       ->capture_default_str();
-  app->add_option("--type", flags->type, "f32, f16, bf16, q8_0 or any other of slm quantize")
-      ->capture_default_str();
+  const CLI::Option* type =
+      app->add_option("--type", flags->type, "f32, f16, bf16, q8_0 or any other of slm quantize")
+          ->capture_default_str();
   app->add_flag("--no-vocab", flags->no_vocab, "Convert a folder without a tokenizer");
   app->add_flag("--force", flags->force, "Convert weights that are NaN or infinite, too");
   AddToHfFlags(app, &flags->to_hf);
   AddThreads(app, &flags->threads);
   AddJson(app, &flags->is_json);
-  return [flags] { Run(*flags); };
+  return [flags, type] {
+    // Each direction has its own; none is ignored in silence.
+    const bool is_to_hf = flags->to == "hf";
+    if (is_to_hf && (type->count() > 0 || flags->no_vocab))
+      throw Error(Code::kUsage, "{} is not for --to hf; --bits chooses there",
+                  type->count() > 0 ? "--type" : "--no-vocab");
+    if (!is_to_hf && flags->to_hf.bits != 0)
+      throw Error(Code::kUsage, "--bits is for --to hf; --type chooses for GGUF");
+    Run(*flags);
+  };
 }
 
 }  // namespace slm::cli

@@ -31,10 +31,6 @@ void CheckOutput(const std::string& folder, const std::string& output) {
   }
 }
 
-bool IsVector(const format::TensorSource& source) {
-  return source.dims.size() < 2 || source.name.ends_with("_norm.weight");
-}
-
 // Mistral's own form has its template in code, so that of the family is taken, if it is clear
 // which; where other checkpoints have none, it is that of a base model. Returns a notice.
 std::string FindTemplate(const Checkpoint& checkpoint, const text::ModelTraits& traits,
@@ -48,25 +44,6 @@ std::string FindTemplate(const Checkpoint& checkpoint, const text::ModelTraits& 
 }
 
 }  // namespace
-
-GgufTarget PlainTarget(quant::Type type) {
-  GgufTarget target;
-  target.file_type = type == quant::Type::kF32    ? 0
-                     : type == quant::Type::kF16  ? 1
-                     : type == quant::Type::kQ8_0 ? 7
-                                                  : 32;
-  target.choose = [type](std::span<const format::TensorSource> sources) {
-    std::vector<format::TensorTarget> targets;
-    for (const format::TensorSource& source : sources) {
-      const bool fits = source.dims[0] % quant::Traits(type).block_size == 0;
-      targets.push_back({.type = IsVector(source) ? quant::Type::kF32
-                                 : fits           ? type
-                                                  : quant::Type::kF16});
-    }
-    return targets;
-  };
-  return target;
-}
 
 std::vector<std::string> ConvertToGguf(const ConvertOptions& options, const GgufTarget& target,
                                        ThreadPool* pool, Progress* progress) {

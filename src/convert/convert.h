@@ -11,15 +11,12 @@
 
 namespace slm::convert {
 
-// What the tensors become. `choose` sees them all, in the order in which they will be written.
+// What the tensors become; compress::RecipeTargets chooses. `choose` sees them all, in the order in
+// which they will be written.
 struct GgufTarget {
   uint32_t file_type = 0;  // general.file_type, llama.cpp's numbers
   std::function<std::vector<format::TensorTarget>(std::span<const format::TensorSource>)> choose;
 };
-
-// All matrices as `type`; norms, biases and rope tensors as f32, as llama.cpp's converter keeps
-// them. Rows that the type's blocks do not divide become f16. kF32, kF16, kBF16 or kQ8_0.
-GgufTarget PlainTarget(quant::Type type);
 
 struct ConvertOptions {
   std::string folder, output;

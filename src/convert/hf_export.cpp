@@ -81,6 +81,11 @@ class Exporter {
   // All that can be wrong with the file is found before anything is written.
   HfExportResult Run() {
     result_.bits = Bits();
+    const bool has_halves =
+        std::any_of(file_.tensors().begin(), file_.tensors().end(),
+                    [](const GgufTensor& tensor) { return tensor.type == quant::Type::kF16; });
+    if (options_.bits == 0 && result_.bits == 16 && has_halves)
+      options_.notice("F16 is rounded to bfloat16, which has three bits less; --bits 32 keeps all");
     const ordered_json config = Config();
     const ordered_json generation = MakeGenerationConfig(file_);
     std::vector<TextFile> texts = MakeHfTokenizer(file_, options_.notice);

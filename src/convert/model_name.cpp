@@ -25,9 +25,8 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 constexpr size_t kMaxNameBytes = 256;
 constexpr size_t kMaxPartBytes = 64;
 
-bool Matches(const std::string& text, const char* pattern) {
-  return text.size() <= kMaxPartBytes &&
-         std::regex_match(text, std::regex(pattern, std::regex::icase));
+bool Matches(const std::string& text, const std::regex& pattern) {
+  return text.size() <= kMaxPartBytes && std::regex_match(text, pattern);
 }
 
 std::vector<std::string> Split(std::string_view text, std::string_view separators) {
@@ -74,17 +73,20 @@ void ClassifySize(Part* part, int64_t parameters) {
 }
 
 void Classify(std::vector<Part>* parts, int64_t parameters) {
+  static const std::regex kVersions(R"((v|iter)?\d+([.]\d+)*)", std::regex::icase);
+  static const std::regex kTypes(R"(i?q\d(_\w)*|b?fp?(16|32))", std::regex::icase);
+  static const std::regex kSizes(
+      R"((([A]|\d+[x])?\d+([._]\d+)?[KMBT]\d?|small|mini|medium|large|x?xl))", std::regex::icase);
+  static const std::regex kFinetunes("chat|instruct|vision|lora", std::regex::icase);
   for (size_t i = 0; i < parts->size(); ++i) {
     Part& part = (*parts)[i];
-    if (Matches(part.text, R"((v|iter)?\d+([.]\d+)*)")) {
+    if (Matches(part.text, kVersions)) {
       part.kinds = kVersion;
-    } else if (Matches(part.text, R"(i?q\d(_\w)*|b?fp?(16|32))")) {
+    } else if (Matches(part.text, kTypes)) {
       part.kinds = kType;
-    } else if (i > 0 &&
-               Matches(part.text,
-                       R"((([A]|\d+[x])?\d+([._]\d+)?[KMBT]\d?|small|mini|medium|large|x?xl))")) {
+    } else if (i > 0 && Matches(part.text, kSizes)) {
       ClassifySize(&part, parameters);
-    } else if (i > 0 && Matches(part.text, "chat|instruct|vision|lora")) {
+    } else if (i > 0 && Matches(part.text, kFinetunes)) {
       part.kinds = kFinetune;
     }
   }
@@ -148,6 +150,7 @@ ModelName ParseModelName(const std::string& id, int64_t parameters) {
 }
 
 std::string TitleOf(std::string_view name) {
+  static const std::regex kAsIs(R"((v\d+(?:\.\d+)*|\d.*))", std::regex::icase);
   std::string title;
   for (std::string word : Split(name, "- ")) {
     const bool is_lower =
@@ -155,7 +158,7 @@ std::string TitleOf(std::string_view name) {
                      [](char c) { return std::isupper(static_cast<unsigned char>(c)); }) &&
         std::any_of(word.begin(), word.end(), IsAlpha);
     // Every run of letters begins with a capital, but for sizes and versions.
-    if (is_lower && !Matches(word, R"((v\d+(?:\.\d+)*|\d.*))")) {
+    if (is_lower && !Matches(word, kAsIs)) {
       bool in_letters = false;
       for (char& c : word) {
         if (!in_letters) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));

@@ -77,8 +77,12 @@ class HeaderEvents : public JsonEvents {
   bool key(string_t& text) override {
     if (depth_ == 1) {
       is_metadata_ = text == "__metadata__";
-      Expect("tensor " + Quoted(text), "an object of dtype, shape and data_offsets");
-      if (!is_metadata_) tensors.emplace_back().name = std::move(text);
+      if (is_metadata_) {
+        Expect("__metadata__", "an object of texts");
+      } else {
+        Expect("tensor " + Quoted(text), "an object of dtype, shape and data_offsets");
+        tensors.emplace_back().name = std::move(text);
+      }
     } else if (!is_metadata_) {
       StartField(text);
     }

@@ -624,6 +624,11 @@ TEST(Commands, Convert) {
 
   const std::string none = temp / "none.gguf";
   EXPECT_EQ(RunProgram({"convert", folder, "-o", none, "--type", "q9"}).code, 2);
+  // What belongs to the other direction.
+  EXPECT_EQ(RunProgram({"convert", folder, "-o", none, "--no-vocab", "--bits", "4"}).code, 2);
+  EXPECT_EQ(RunProgram({"convert", out, "-o", none, "--to", "hf", "--type", "f16"}).code, 2);
+  EXPECT_EQ(RunProgram({"convert", out, "-o", none, "--to", "hf", "--no-vocab"}).code, 2);
+  EXPECT_FALSE(std::filesystem::exists(none));
   EXPECT_EQ(RunProgram({"convert", folder, "-o", temp.path()}).code, 2);
   const ProgramResult no_vocab = RunProgram({"convert", folder, "-o", none});
   EXPECT_EQ(no_vocab.code, 3);

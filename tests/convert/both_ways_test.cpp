@@ -7,6 +7,7 @@
 #include "convert/convert.h"
 #include "convert/hf_export.h"
 #include "convert/hf_tokenizer.h"
+#include "convert/recipe_target.h"
 #include "convert/vocab_files.h"
 #include "format/gguf.h"
 #include "model/vocab.h"
@@ -44,8 +45,8 @@ TEST_P(BothWays, TensorsAndTokenizer) {
   options.notice = [](const std::string&) {};
   ExportHf(options);
   ThreadPool pool(2);
-  ConvertToGguf({.folder = folder / "hf", .output = folder / "again.gguf"},
-                PlainTarget(quant::Type::kF32), &pool, nullptr);
+  ConvertToGguf({.folder = folder / "hf", .output = folder / "again.gguf"}, RecipeTarget("F32"),
+                &pool, nullptr);
   const GgufFile before = GgufFile::Open(path), after = GgufFile::Open(folder / "again.gguf");
   ASSERT_EQ(after.tensors().size(), before.tensors().size());
   for (const auto& tensor : before.tensors()) {

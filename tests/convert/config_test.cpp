@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "convert/convert.h"
 #include "convert/hf_export.h"
+#include "convert/recipe_target.h"
 #include "convert/tiny_checkpoint.h"
 #include "format/gguf.h"
 #include "model/hparams.h"
@@ -28,7 +29,7 @@ class ConfigTest : public ::testing::Test {
 
   GgufFile ConvertFolder(const std::string& folder) {
     notices_ = ConvertToGguf({.folder = folder, .output = folder + ".gguf", .has_vocab = false},
-                             PlainTarget(quant::Type::kF32), &pool_, nullptr);
+                             RecipeTarget("F32"), &pool_, nullptr);
     return GgufFile::Open(folder + ".gguf");
   }
 
@@ -87,9 +88,8 @@ TEST_F(ConfigTest, YarnScalesAttentionAsTransformersDoes) {
     for (const bool is_mistral : {false, true}) {
       TinyCheckpoint checkpoint = TinyLlama();
       ordered_json& config = checkpoint.config;
-      config["rope_scaling"] = {{"rope_type", "yarn"},
-                                {"factor", 4.0},
-                                {"original_max_position_embeddings", 32}};
+      config["rope_scaling"] = {
+          {"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 32}};
       config["rope_scaling"].update(more);
       if (is_mistral) {
         config["architectures"] = {"Ministral3ForCausalLM"};
@@ -233,16 +233,17 @@ TEST_F(ConfigTest, MistralsFormWithoutAContext) {
   EXPECT_EQ(Convert(checkpoint, "consolidated").metadata().GetInt("llama.context_length"), 128000);
   ASSERT_EQ(notices_.size(), 1u);
   EXPECT_HAS(notices_[0], "128000");
-  config["yarn"] = {{"factor", 4},
-                    {"beta", 32},
-                    {"alpha", 1},
-                    {"original_max_position_embeddings", 64}};
-  const auto attention = [&] { return Hparams(Convert(checkpoint, "consolidated")).rope_attn_factor; };
+  config["yarn"] = {
+      {"factor", 4}, {"beta", 32}, {"alpha", 1}, {"original_max_position_embeddings", 64}};
+  const auto attention = [&] {
+    return Hparams(Convert(checkpoint, "consolidated")).rope_attn_factor;
+  };
   EXPECT_NEAR(attention(), 1, 1e-6);
   config["yarn"]["apply_scale"] = true;
   EXPECT_NEAR(attention(), 1 + 0.1 * std::log(4.0), 1e-6);
   config.erase("n_layers");
-  EXPECT_HAS(Problem(checkpoint, Code::kBadInput, "consolidated"), "params.json: n_layers: missing");
+  EXPECT_HAS(Problem(checkpoint, Code::kBadInput, "consolidated"),
+             "params.json: n_layers: missing");
 }
 
 TEST_F(ConfigTest, ManyKeysAreNoWork) {

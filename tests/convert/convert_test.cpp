@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "base/thread_pool.h"
+#include "compress/quantizer.h"
+#include "convert/recipe_target.h"
 #include "convert/tiny_checkpoint.h"
 #include "format/gguf.h"
 #include "support/data.h"
@@ -42,7 +44,7 @@ class ConvertTest : public ::testing::Test {
                               .output = folder + ".gguf",
                               .has_vocab = false,
                               .allows_non_finite = force},
-                             PlainTarget(type), &pool, nullptr);
+                             RecipeTarget(quant::Traits(type).name), &pool, nullptr);
     ExpectNoTemporaryFiles();
     return GgufFile::Open(folder + ".gguf");
   }
@@ -149,6 +151,38 @@ TEST_F(ConvertTest, TypesAndFileTypes) {
       quant::Traits(tensor.type).encode(want.data(), bytes.data(), tensor.elements);
       EXPECT_TRUE(std::ranges::equal(bytes, tensor.data)) << tensor.name;
     }
+  }
+}
+
+TEST_F(ConvertTest, ATypeIsThatOfQuantizing) {
+  TinyCheckpoint checkpoint = TinyLlama();  // with some rows of 256, for K-types
+  checkpoint.config["intermediate_size"] = 256;
+  for (const char* layer : {"0", "1"})
+    for (const char* name : {"gate", "up", "down"}) {
+      const bool is_down = std::string(name) == "down";
+      std::vector<float> values(256 * 32);
+      for (size_t i = 0; i < values.size(); ++i)
+        values[i] = std::sin(static_cast<float>(i * i % 1009));
+      checkpoint.At(fmt::format("model.layers.{}.mlp.{}_proj.weight", layer, name)) =
+          FloatTensor({is_down ? 32 : 256, is_down ? 256 : 32}, values);
+    }
+  const std::string folder = NextFolder();
+  checkpoint.Write(folder);
+  const GgufFile exact = ConvertFolder(folder);
+  ThreadPool pool(2);
+  for (const char* type : {"Q4_K_M", "Q8_0", "BF16"}) {
+    const std::string at_once = temp_ / "at_once.gguf", later = temp_ / "later.gguf";
+    ConvertToGguf({.folder = folder, .output = at_once, .has_vocab = false}, RecipeTarget(type),
+                  &pool, nullptr);
+    compress::QuantizeOptions options;
+    options.recipe = &compress::FindRecipe(type);
+    compress::QuantizeFile(exact, compress::PlanQuantization(exact, options), options, later,
+                           kernels::Kernels(), &pool, nullptr);
+    const GgufFile a = GgufFile::Open(at_once), b = GgufFile::Open(later);
+    EXPECT_TRUE(SameTensors(a, b)) << type;
+    for (const format::GgufTensor& tensor : a.tensors())
+      EXPECT_EQ(tensor.type, b.Get(tensor.name).type) << type << " " << tensor.name;
+    EXPECT_EQ(a.metadata().GetInt("general.file_type"), b.metadata().GetInt("general.file_type"));
   }
 }
 
@@ -503,8 +537,8 @@ TEST_F(ConvertTest, OutputMustNotBeAnInput) {
        {folder + "/model.safetensors", temp_ / "link.gguf", folder, folder + "/config.json",
         folder + "/tokenizer.json", folder + "/additional_chat_templates/x.jinja"}) {
     try {
-      ConvertToGguf({.folder = folder, .output = output, .has_vocab = false},
-                    PlainTarget(quant::Type::kF16), &pool, nullptr);
+      ConvertToGguf({.folder = folder, .output = output, .has_vocab = false}, RecipeTarget("F16"),
+                    &pool, nullptr);
       ADD_FAILURE() << output;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::kUsage) << error.what();
@@ -513,7 +547,7 @@ TEST_F(ConvertTest, OutputMustNotBeAnInput) {
   EXPECT_EQ(testing::ReadFile(folder + "/model.safetensors"), before);
   for (int i = 0; i < 2; ++i)  // over a result
     ConvertToGguf({.folder = folder, .output = folder + "/m.gguf", .has_vocab = false},
-                  PlainTarget(quant::Type::kF16), &pool, nullptr);
+                  RecipeTarget("F16"), &pool, nullptr);
 }
 
 TEST_F(ConvertTest, FullDiskLeavesNothing) {
@@ -534,8 +568,8 @@ TEST_F(ConvertTest, AFolderWithoutATokenizerSaysSo) {
   TinyLlama().Write(folder);
   ThreadPool pool(1);
   try {
-    ConvertToGguf({.folder = folder, .output = folder + ".gguf"}, PlainTarget(quant::Type::kF16),
-                  &pool, nullptr);
+    ConvertToGguf({.folder = folder, .output = folder + ".gguf"}, RecipeTarget("F16"), &pool,
+                  nullptr);
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_HAS(error.what(), "--no-vocab");

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "convert/convert.h"
+#include "convert/recipe_target.h"
 #include "convert/tiny_checkpoint.h"
 #include "convert/vocab_files.h"
 #include "format/gguf.h"
@@ -24,8 +25,9 @@ constexpr size_t kVocab = 664;  // 656 tokens, two special ones, those that a te
 class FolderTest : public ::testing::Test {
  protected:
   FolderTest()
-      : tokenizer_(json::parse(
-            testing::ReadFile("tests/golden/hf_tokenizers/llama-bpe/tokenizer.json"))) {}
+      : tokenizer_(
+            json::parse(testing::ReadFile("tests/golden/hf_tokenizers/llama-bpe/tokenizer.json"))) {
+  }
 
   int AddToken(const char* text, bool is_special = true) {
     tokenizer_["added_tokens"].push_back(
@@ -56,7 +58,7 @@ class FolderTest : public ::testing::Test {
     Write("tokenizer.json", tokenizer_.dump());
     ThreadPool pool(1);
     notices_ = ConvertToGguf({.folder = temp_ / folder_, .output = temp_ / "out.gguf"},
-                             PlainTarget(quant::Type::kF16), &pool, nullptr);
+                             RecipeTarget("F16"), &pool, nullptr);
     return format::GgufFile::Open(temp_ / "out.gguf");
   }
 
@@ -154,7 +156,8 @@ TEST_F(FolderTest, TokensWithoutARowAreSaidOnce) {
   EXPECT_EQ(Read().notices.size(), 1u);
 
   // Three files may list it beside a SentencePiece model.
-  const std::string spm = testing::ReadFile("tests/golden/hf_tokenizers/spm_prefix/tokenizer.model");
+  const std::string spm =
+      testing::ReadFile("tests/golden/hf_tokenizers/spm_prefix/tokenizer.model");
   Write("tokenizer.model", spm);
   next_ = 1000;
   tokenizer_["added_tokens"] = json::array();
@@ -180,7 +183,8 @@ TEST_F(FolderTest, TokenizerConfigSaysWhetherTextGetsASpace) {
 }
 
 TEST_F(FolderTest, SequencesOfOneNormalizerOrNone) {
-  const json qwen = json::parse(testing::ReadFile("tests/golden/hf_tokenizers/qwen2/tokenizer.json"));
+  const json qwen =
+      json::parse(testing::ReadFile("tests/golden/hf_tokenizers/qwen2/tokenizer.json"));
   tokenizer_["pre_tokenizer"] = qwen["pre_tokenizer"];
   tokenizer_["model"]["ignore_merges"] = false;
   const auto pre = [&](json normalizer) {

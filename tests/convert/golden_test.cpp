@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "convert/convert.h"
+#include "convert/recipe_target.h"
 #include "format/gguf.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
@@ -32,7 +33,7 @@ TEST_P(GoldenTest, EqualsTheReferenceConverter) {
   ThreadPool pool(2);
   const auto notices =
       ConvertToGguf({.folder = folder + "/hf", .output = temp / "out.gguf", .has_vocab = false},
-                    PlainTarget(quant::Type::kF32), &pool, nullptr);
+                    RecipeTarget("F32"), &pool, nullptr);
   EXPECT_TRUE(notices.empty());
 
   const auto ours = format::GgufFile::Open(temp / "out.gguf");

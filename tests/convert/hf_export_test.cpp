@@ -132,6 +132,28 @@ TEST(HfExport, NormsLoseTheirOne) {
   EXPECT_EQ(config["sliding_window"], 100);
 }
 
+TEST(HfExport, RoundingOfHalvesIsSaid) {
+  const TempFolder folder;
+  std::vector<std::string> notices;
+  HfExportOptions options;
+  options.input = WriteTinyModel({.arch = "llama", .type = Type::kF16});
+  options.folder = folder / "hf";
+  options.threads = 2;
+  options.notice = [&](const std::string& text) { notices.push_back(text); };
+  const auto is_said = [&] {
+    notices.clear();
+    ExportHf(options);
+    return std::any_of(notices.begin(), notices.end(), [](const std::string& text) {
+      return text.find("F16 is rounded to bfloat16") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(is_said());
+  options.bits = 16;  // asked for
+  EXPECT_FALSE(is_said());
+  options.bits = 32;
+  EXPECT_FALSE(is_said());
+}
+
 TEST(HfExport, SixteenBits) {
   const TempFolder folder;
   const std::string path = WriteTinyModel({.arch = "llama", .type = Type::kQ8_0});
