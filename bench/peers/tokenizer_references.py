@@ -38,6 +38,7 @@ RECIPES = {
     "llama-bpe": ([split(LLAMA3), byte_level()], False, True),
     "dbrx": ([split(LLAMA3), byte_level()], False, False),
     "qwen2": ([split(QWEN2), byte_level()], True, False),
+    "deepseek-r1-qwen": ([split(QWEN2), byte_level()], False, False),
     "gpt-4o": ([split(O200K), byte_level()], False, False),
     "tekken": ([split(TEKKEN), byte_level()], False, True),
     "smollm": ([pre_tokenizers.Digits(individual_digits=True), byte_level(use_regex=True)], False, False),

@@ -51,7 +51,7 @@ TEST(PreTokenizerTest, AgreesWithThePublishedExpressions) {
       ++checked;
     }
   }
-  EXPECT_EQ(checked, strings.size() * 8);
+  EXPECT_EQ(checked, strings.size() * 9);
 }
 
 TEST(PreTokenizerTest, AliasesAreTheSame) {
