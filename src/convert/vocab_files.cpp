@@ -167,17 +167,22 @@ class Reader {
     return ids;
   }
 
-  // The publisher's lists of ends may hold more than the EOS and what runtimes know by name. GGUF
-  // has a place for one of those.
-  void AddEnds(std::vector<int32_t> known) {
+  // The publisher's lists of ends may hold more than the EOS and what runtimes know by name. Those
+  // go where a name does not decide already: EOT, then EOM.
+  void AddEnds(const text::Tokenizer& tokenizer) {
+    std::vector<int32_t> known = tokenizer.end_of_generation();
+    std::vector<int32_t*> places;
+    if (tokenizer.eot() < 0) places.push_back(&vocab_.eot);
+    if (tokenizer.eom() < 0) places.push_back(&vocab_.eom);
     std::vector<int32_t> ends = Ids(config_, "eos_token_id");
     if (const auto path = PathOf(folder_, "generation_config.json"))
       for (const int32_t id : Ids(Config::Read(*path), "eos_token_id")) ends.push_back(id);
     for (const int32_t id : ends) {
       if (std::find(known.begin(), known.end(), id) != known.end()) continue;
       known.push_back(id);
-      if (vocab_.eot < 0) {
-        vocab_.eot = id;
+      if (!places.empty()) {
+        *places.front() = id;
+        places.erase(places.begin());
         continue;
       }
       vocab_.notices.push_back(
@@ -284,7 +289,7 @@ class Reader {
   // The tokenizer that will read the file says what is wrong with it now, not then.
   void Check() {
     try {
-      AddEnds(text::Tokenizer(ViewOf(vocab_)).end_of_generation());
+      AddEnds(text::Tokenizer(ViewOf(vocab_)));
     } catch (const Error& error) {
       throw Error(error.code(), "{}: the tokenizer: {}", folder_, error.what());
     }
@@ -331,6 +336,7 @@ text::Vocab ViewOf(const HfVocab& vocab) {
   v.bos = vocab.bos;
   v.eos = vocab.eos;
   v.eot = vocab.eot;
+  v.eom = vocab.eom;
   v.unk = vocab.unk;
   v.pad = vocab.pad;
   v.add_bos = vocab.add_bos;
@@ -350,11 +356,10 @@ void WriteVocab(const HfVocab& vocab, format::GgufWriter* writer) {
   writer->SetArray<int32_t>(key("token_type"), std::span<const int32_t>(vocab.types));
   if (!vocab.merges.empty())
     writer->SetStrings(key("merges"), std::span<const std::string>(vocab.merges));
-  const std::pair<const char*, int32_t> ids[] = {{"bos_token_id", vocab.bos},
-                                                 {"eos_token_id", vocab.eos},
-                                                 {"eot_token_id", vocab.eot},
-                                                 {"unknown_token_id", vocab.unk},
-                                                 {"padding_token_id", vocab.pad}};
+  const std::pair<const char*, int32_t> ids[] = {
+      {"bos_token_id", vocab.bos},     {"eos_token_id", vocab.eos},
+      {"eot_token_id", vocab.eot},     {"eom_token_id", vocab.eom},
+      {"unknown_token_id", vocab.unk}, {"padding_token_id", vocab.pad}};
   for (const auto& [name, id] : ids)
     if (id >= 0) writer->Set<uint32_t>(key(name), static_cast<uint32_t>(id));
   const std::pair<const char*, std::optional<bool>> flags[] = {

@@ -24,7 +24,7 @@ struct HfVocab {
   std::vector<int32_t> types;       // text::TokenType
   std::vector<std::string> merges;  // "gpt2" only
 
-  int32_t bos = -1, eos = -1, eot = -1, unk = -1, pad = -1;
+  int32_t bos = -1, eos = -1, eot = -1, eom = -1, unk = -1, pad = -1;
   std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
 
   std::string chat_template;                          // empty: none

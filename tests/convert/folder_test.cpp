@@ -86,7 +86,8 @@ TEST_F(FolderTest, TheFirstOfSeveralEndsIsTheEos) {
 }
 
 TEST_F(FolderTest, AnEndThatRuntimesDoNotKnow) {
-  const int eos = AddToken("<|end_of_text|>"), own = AddToken("<stop>"), second = AddToken("<off>");
+  const int eos = AddToken("<|end_of_text|>"), own = AddToken("<stop>"), second = AddToken("<off>"),
+            third = AddToken("<out>");
   Write("generation_config.json", json{{"eos_token_id", {eos, own}}}.dump());
   const HfVocab vocab = Read({{"eos_token_id", eos}});
   EXPECT_EQ(vocab.eot, own);
@@ -96,11 +97,17 @@ TEST_F(FolderTest, AnEndThatRuntimesDoNotKnow) {
   const std::vector<int32_t> ends = model::MakeTokenizer(file).end_of_generation();
   EXPECT_NE(std::find(ends.begin(), ends.end(), own), ends.end());
 
-  Write("generation_config.json", json{{"eos_token_id", {eos, own, second}}}.dump());
+  Write("generation_config.json", json{{"eos_token_id", {eos, own, second, third}}}.dump());
   const HfVocab more = Read({{"eos_token_id", eos}});
   EXPECT_EQ(more.eot, own);
+  EXPECT_EQ(more.eom, second);
   ASSERT_EQ(more.notices.size(), 1u);
-  EXPECT_TRUE(HasNotice(more.notices, "'<off>' ends an answer"));
+  EXPECT_TRUE(HasNotice(more.notices, "'<out>' ends an answer"));
+
+  AddToken("<|im_end|>");  // known, and the EOT
+  const HfVocab named = Read({{"eos_token_id", {eos, own}}});
+  EXPECT_EQ(named.eot, -1);
+  EXPECT_EQ(named.eom, own);
 }
 
 TEST_F(FolderTest, TheFileOfATemplateComesFirst) {
