@@ -1,23 +1,57 @@
 #include "base/result_file.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "base/error.h"
 
 namespace slm {
 
+namespace {
+
+// By this path a file without a name gets one.
+std::string PathOf(int descriptor) { return fmt::format("/proc/self/fd/{}", descriptor); }
+
+// nullptr where there is no such thing.
+std::FILE* OpenWithoutName(const std::string& path) {
+#ifdef O_TMPFILE
+  std::string folder = std::filesystem::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  const int descriptor = open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  if (descriptor < 0) return nullptr;
+  if (access(PathOf(descriptor).c_str(), F_OK) == 0) return fdopen(descriptor, "wb");
+  close(descriptor);
+#endif
+  return nullptr;
+}
+
+}  // namespace
+
 ResultFile::ResultFile(std::string path) : path_(std::move(path)) {
-  for (int attempt = 0; !file_; ++attempt) {
-    temp_path_ = fmt::format("{}.{}{}.tmp", path_, getpid(),
-                             attempt == 0 ? "" : "." + std::to_string(attempt));
-    file_ = std::fopen(temp_path_.c_str(), "wbx");
-    if (!file_ && errno != EEXIST)
-      throw Error(Code::kFailed, "{}: cannot create: {}", path_, std::strerror(errno));
+  file_ = OpenWithoutName(path_);
+  if (file_) return;
+  TakeName([&](const std::string& name) {
+    file_ = std::fopen(name.c_str(), "wbx");
+    return file_ != nullptr;
+  });
+}
+
+template <class TryName>
+void ResultFile::TakeName(const TryName& try_name) {
+  for (int attempt = 0;; ++attempt) {
+    const std::string name = fmt::format("{}.{}{}.tmp", path_, getpid(),
+                                         attempt == 0 ? "" : "." + std::to_string(attempt));
+    if (try_name(name)) {
+      temp_path_ = name;
+      return;
+    }
+    if (errno != EEXIST) Fail("create");
   }
 }
 
@@ -37,6 +71,11 @@ void ResultFile::Complete() {
   // cannot say.
   if (std::fflush(file_) != 0 || (fsync(fileno(file_)) != 0 && errno != EINVAL && errno != ENOTSUP))
     Fail("write");
+  if (temp_path_.empty())
+    TakeName([&](const std::string& name) {
+      return linkat(AT_FDCWD, PathOf(fileno(file_)).c_str(), AT_FDCWD, name.c_str(),
+                    AT_SYMLINK_FOLLOW) == 0;
+    });
   if (std::fclose(std::exchange(file_, nullptr)) != 0) Fail("write");
 }
 
@@ -49,7 +88,7 @@ void ResultFile::Finish() {
 void ResultFile::Remove() {
   if (is_finished_) return;
   if (file_) std::fclose(std::exchange(file_, nullptr));
-  std::remove(temp_path_.c_str());
+  if (!temp_path_.empty()) std::remove(temp_path_.c_str());
   is_finished_ = true;
 }
 

@@ -1,6 +1,7 @@
-// A file that appears under its name only when it is complete and on the disk. Until then it is
-// `<path>.<process>.tmp`, made anew, so that it is no file that is there already, an input for one;
-// it is removed when a writer is given up.
+// A file that appears under its name only when it is complete and on the disk. Until then it has no
+// name, where the file system can do that, so that nothing is left however the process ends.
+// Elsewhere it is `<path>.<process>.tmp`, made anew, so that it is no file that is there already,
+// an input for one; it is removed when a writer is given up.
 #pragma once
 
 #include <cstddef>
@@ -30,10 +31,14 @@ class ResultFile {
   void Finish();
 
  private:
+  // The next name that no file has: `try_name` returns whether it could be taken, and sets errno.
+  template <class TryName>
+  void TakeName(const TryName& try_name);
   void Remove();
   [[noreturn]] void Fail(const char* action);
 
-  std::string path_, temp_path_;
+  std::string path_;
+  std::string temp_path_;      // empty: no name yet
   std::FILE* file_ = nullptr;  // until it is complete
   bool is_finished_ = false;
 };

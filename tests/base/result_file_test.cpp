@@ -1,9 +1,11 @@
 #include "base/result_file.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -54,6 +56,24 @@ TEST(ResultFileTest, GivenUpItLeavesNothing) {
   { ResultFile(folder / "result").Write("a", 1); }
   EXPECT_TRUE(fs::is_empty(folder.path()));
   EXPECT_THROW(ResultFile(folder / "absent/result"), Error);
+}
+
+TEST(ResultFileTest, AKilledProcessLeavesNothing) {
+  const testing::TempFolder folder;
+  const int probe = open(folder.path().c_str(), O_TMPFILE | O_WRONLY, 0600);
+  if (probe < 0) GTEST_SKIP() << "the file system has no files without names";
+  close(probe);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ResultFile file(folder / "result");
+    file.Write("abc", 3);
+    raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
 TEST(ResultFileTest, AFullDiskIsAnErrorWithoutAFile) {

@@ -165,7 +165,6 @@ TEST(GgufWriter, NothingAppearsBeforeFinish) {
     const int64_t dims[] = {8};
     writer.Declare("t", quant::Type::kF32, dims);
     writer.Append(Ramp(16, 0));
-    EXPECT_FALSE(std::filesystem::is_empty(folder.path()));
     EXPECT_FALSE(std::filesystem::exists(path));
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
