@@ -24,6 +24,9 @@ std::string ReadWholeFile(const std::string& path) {
 }
 
 json ParseJson(std::string_view text, const std::string& path) {
+  // To the parser a zero is the end of the text, whatever follows.
+  if (const size_t zero = text.find('\0'); zero != std::string_view::npos)
+    throw Error(Code::kBadInput, "{}: not JSON at byte {}", path, zero + 1);
   try {
     return json::parse(text, [&](int depth, json::parse_event_t, json&) {
       if (depth > kMaxDepth)

@@ -87,6 +87,7 @@ class Reader {
       : path_(path), json_(ParseJson(text, path)), vocab_size_(vocab_size), vocab_(vocab) {}
 
   void Read() {
+    if (!json_.is_object()) throw Error(Code::kBadInput, "{}: expected a JSON object", path_);
     const json config = json_.value("config", json());
     if (!config.is_object()) Fail("config", "expected an object");
     const json pattern = config.value("pattern", json());

@@ -21,6 +21,9 @@ std::string Reason(std::string what) {
 }  // namespace
 
 ordered_json ParseJson(std::string_view text, const std::string& where) {
+  // To the parser a zero is the end of the text, whatever follows.
+  if (text.find('\0') != std::string_view::npos)
+    throw Error(Code::kBadInput, "{}: not JSON: a zero byte", where);
   using Event = ordered_json::parse_event_t;
   try {
     return ordered_json::parse(text, [&](int depth, Event event, ordered_json&) {
