@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -34,6 +35,14 @@ std::FILE* OpenWithoutName(const std::string& path) {
 }  // namespace
 
 ResultFile::ResultFile(std::string path) : path_(std::move(path)) {
+  // What is renamed over a device takes its place.
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path_, ignored);
+  if (path_.empty() || (exists(status) && !is_regular_file(status)))
+    throw Error(Code::kUsage, "\"{}\": expected the name of a file to write, got {}", path_,
+                path_.empty()          ? "nothing"
+                : is_directory(status) ? "a folder"
+                                       : "what is not a file");
   file_ = OpenWithoutName(path_);
   if (file_) return;
   TakeName([&](const std::string& name) {

@@ -13,7 +13,8 @@ namespace slm {
 
 class ResultFile {
  public:
-  // All throw Error kFailed, naming the file and the reason, e.g. a full disk.
+  // All throw Error kFailed, naming the file and the reason, e.g. a full disk; this one kUsage for
+  // a folder, a device or a pipe.
   explicit ResultFile(std::string path);
   ~ResultFile();
   ResultFile(const ResultFile&) = delete;

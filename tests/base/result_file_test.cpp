@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,6 +75,20 @@ TEST(ResultFileTest, AKilledProcessLeavesNothing) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(ResultFileTest, ReplacesOnlyFiles) {
+  const testing::TempFolder folder;
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  for (const std::string& path : {folder / "pipe", folder.path(), std::string()}) {
+    try {
+      ResultFile file(path);
+      ADD_FAILURE() << path;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kUsage);
+    }
+  }
+  EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
 }
 
 TEST(ResultFileTest, AFullDiskIsAnErrorWithoutAFile) {
