@@ -174,8 +174,9 @@ class FeedbackEncoder::Task {
           code = NearestTableCode(at);
           value = grids.step[lane] * static_cast<float>(quant::kIq4NlValues[code]);
         } else {
-          code = static_cast<int>(
-              std::clamp(std::nearbyint(at), static_cast<float>(low), static_cast<float>(high)));
+          // Not clamp: what is not a number must not reach the cast.
+          code = static_cast<int>(std::max(static_cast<float>(low),
+                                           std::min(static_cast<float>(high), std::nearbyint(at))));
           value = grids.step[lane] * static_cast<float>(code) + grids.offset[lane];
           code += grid_.zero;
         }
