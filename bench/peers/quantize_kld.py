@@ -42,8 +42,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="quantize_kld."))
     imatrix = folder / "imatrix.gguf"
     if args.ways != ["plain"]:
-        run(args.slm, "imatrix", "-m", args.base, "-f", args.calibrate, "-o", imatrix, "--process-output",
-            "--chunks", args.calibration_chunks, "-t", args.threads)
+        run(args.slm, "imatrix", "-m", args.base, "-f", args.calibrate, "-o", imatrix, "--chunks", args.calibration_chunks, "-t", args.threads)
     importance = quantize_llama.read_imatrix(imatrix) if imatrix.exists() else None
     feedback = ["--imatrix", imatrix, "--method", "error-feedback", "-f", args.calibrate, "--chunks", args.calibration_chunks]
     rows = []

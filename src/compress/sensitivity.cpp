@@ -21,8 +21,9 @@ constexpr int64_t kSampledElements = 1 << 20;
 constexpr quant::Type kProbeTypes[] = {quant::Type::kQ4_0, quant::Type::kIQ4_NL};
 constexpr double kLeastProbeError = 1e-4;  // of the weights' squares
 
-// Divergences that rounded activations make and hide, nats.
-constexpr double kNoise = 1e-6;
+// The least that a divergence counts as, nats: one that was measured as 0 or below is noise, and a
+// tensor that costs nothing in any type would get the smallest.
+constexpr double kLeastKld = 1e-6;
 
 // Over a sample of rows, weighted as encoding weighs it.
 struct Loss {
@@ -54,7 +55,7 @@ class Measurer {
       probe_error = loss.error;
       if (loss.error > kLeastProbeError * loss.square) break;
     }
-    result.probe_kld = std::max(ProbeKld(tensor, result.probe_type), kNoise);
+    result.probe_kld = std::max(ProbeKld(tensor, result.probe_type), kLeastKld);
     for (const quant::TypeTraits& traits : quant::AllTypes()) {
       const bool is_own = traits.type == tensor.type;
       const bool is_half = tensor.type == quant::Type::kF32 && traits.type == quant::Type::kBF16;

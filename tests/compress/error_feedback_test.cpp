@@ -102,47 +102,68 @@ double OutputError(const std::vector<float>& x, int64_t rows, int64_t k,
   return total;
 }
 
+// Normal weights, [n, k], as a tensor.
+struct Weights {
+  Weights(int64_t n, int64_t k, uint32_t seed) : values(static_cast<size_t>(n * k)) {
+    std::mt19937 rng(seed);
+    std::normal_distribution<float> normal(0, 0.02f);
+    for (float& w : values) w = normal(rng);
+    source = {"weights", {k, n}, [this, k](int64_t first, int64_t count, float* out) {
+                std::copy_n(values.data() + first * k, count * k, out);
+              }};
+  }
+  Weights(const Weights&) = delete;
+
+  std::vector<float> values;
+  format::TensorSource source;
+};
+
+// What `encode` hands to its sink, decoded.
+template <class Encode>
+std::vector<float> Decoded(quant::Type type, size_t size, const Encode& encode) {
+  std::vector<uint8_t> bytes;
+  encode([&](std::span<const uint8_t> piece) {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+  });
+  std::vector<float> values(size);
+  quant::Traits(type).decode(bytes.data(), values.data(), static_cast<int64_t>(size));
+  return values;
+}
+
+std::vector<float> Rounded(quant::Type type, const Weights& weights, ThreadPool* pool) {
+  return Decoded(type, weights.values.size(), [&](const auto& sink) {
+    EncodeTensor(weights.source, TargetOf(type, weights.source.dims[0], {}, kernels::Kernels()),
+                 pool, sink);
+  });
+}
+
 TEST(ErrorFeedback, LosesLessThanRoundingAndSaysHowMuch) {
   ThreadPool pool(2);
   const int64_t k = 512, rows = 600, n = 70;  // rows of weights: not whole tasks
   const std::vector<float> x = Activations(rows, k, 3);
   const Gram gram = GramOf(x, rows, k, &pool);
   const FeedbackFactor factor = MakeFeedbackFactor(gram, 0.01f, kernels::Kernels(), &pool);
-  std::mt19937 rng(4);
-  std::normal_distribution<float> normal(0, 0.02f);
-  std::vector<float> weights(static_cast<size_t>(n * k));
-  for (float& w : weights) w = normal(rng);
-  const format::TensorSource source = {
-      "weights", {k, n}, [&](int64_t first, int64_t count, float* out) {
-        std::copy_n(weights.data() + first * k, count * k, out);
-      }};
+  const Weights weights(n, k, 4);
   double trace = 0;
   for (int64_t i = 0; i < k; ++i)
     trace += static_cast<double>(gram.sums()[static_cast<size_t>(i * k + i)]);
   for (const quant::TypeTraits& traits : quant::AllTypes()) {
     if (traits.block_size == 1) continue;
     SCOPED_TRACE(traits.name);
-    std::vector<uint8_t> bytes, plain_bytes;
-    const auto append = [](std::vector<uint8_t>* to) {
-      return [to](std::span<const uint8_t> piece) {
-        to->insert(to->end(), piece.begin(), piece.end());
-      };
-    };
-    const double loss = FeedbackEncoder(factor, traits.type, kernels::Kernels(), &pool)
-                            .Encode(source, append(&bytes));
-    EncodeTensor(source, TargetOf(traits.type, k, {}, kernels::Kernels()), &pool,
-                 append(&plain_bytes));
-    ASSERT_EQ(bytes.size(), plain_bytes.size());
-    std::vector<float> rounded(weights.size()), plain(weights.size());
-    traits.decode(bytes.data(), rounded.data(), n * k);
-    traits.decode(plain_bytes.data(), plain.data(), n * k);
-    const double with = OutputError(x, rows, k, weights, rounded);
-    const double without = OutputError(x, rows, k, weights, plain);
+    double loss = 0;
+    const std::vector<float> rounded =
+        Decoded(traits.type, weights.values.size(), [&](const auto& sink) {
+          loss = FeedbackEncoder(factor, traits.type, kernels::Kernels(), &pool)
+                     .Encode(weights.source, sink);
+        });
+    const double with = OutputError(x, rows, k, weights.values, rounded);
+    const double without =
+        OutputError(x, rows, k, weights.values, Rounded(traits.type, weights, &pool));
     EXPECT_LT(with, 0.7 * without);
     // In the factor's unit, and with the damping's share.
     double damped = 0;
-    for (size_t i = 0; i < weights.size(); ++i)
-      damped += 0.01 * std::pow(static_cast<double>(weights[i] - rounded[i]), 2);
+    for (size_t i = 0; i < rounded.size(); ++i)
+      damped += 0.01 * std::pow(static_cast<double>(weights.values[i] - rounded[i]), 2);
     EXPECT_NEAR(loss, with * static_cast<double>(k) / trace + damped, 0.02 * loss);
   }
 }
@@ -158,30 +179,16 @@ TEST(ErrorFeedback, IllConditionedInputsDoNoHarm) {
       if (i % 101 == 3) x[static_cast<size_t>(t * k + i)] *= 3000;
     }
   const Gram gram = GramOf(x, rows, k, &pool);
-  std::mt19937 rng(6);
-  std::normal_distribution<float> normal(0, 0.02f);
-  std::vector<float> weights(static_cast<size_t>(n * k));
-  for (float& w : weights) w = normal(rng);
-  const format::TensorSource source = {
-      "weights", {k, n}, [&](int64_t first, int64_t count, float* out) {
-        std::copy_n(weights.data() + first * k, count * k, out);
-      }};
+  const Weights weights(n, k, 6);
   const quant::Type type = quant::Type::kQ4_0;
+  const double plain = OutputError(x, rows, k, weights.values, Rounded(type, weights, &pool));
   for (const float damping : {0.01f, 1e-9f}) {
     const FeedbackFactor factor = MakeFeedbackFactor(gram, damping, kernels::Kernels(), &pool);
     for (const float u : factor.ut) ASSERT_TRUE(std::isfinite(u));
-    std::vector<uint8_t> bytes, plain_bytes;
-    const auto append = [](std::vector<uint8_t>* to) {
-      return [to](std::span<const uint8_t> piece) {
-        to->insert(to->end(), piece.begin(), piece.end());
-      };
-    };
-    FeedbackEncoder(factor, type, kernels::Kernels(), &pool).Encode(source, append(&bytes));
-    EncodeTensor(source, TargetOf(type, k, {}, kernels::Kernels()), &pool, append(&plain_bytes));
-    std::vector<float> rounded(weights.size()), plain(weights.size());
-    quant::Traits(type).decode(bytes.data(), rounded.data(), n * k);
-    quant::Traits(type).decode(plain_bytes.data(), plain.data(), n * k);
-    EXPECT_LT(OutputError(x, rows, k, weights, rounded), OutputError(x, rows, k, weights, plain));
+    const std::vector<float> rounded = Decoded(type, weights.values.size(), [&](const auto& sink) {
+      FeedbackEncoder(factor, type, kernels::Kernels(), &pool).Encode(weights.source, sink);
+    });
+    EXPECT_LT(OutputError(x, rows, k, weights.values, rounded), plain);
     for (const float w : rounded) EXPECT_LT(std::abs(w), 0.5f);
   }
 }
