@@ -11,10 +11,6 @@ namespace {
 
 constexpr int64_t kBlock = 128;
 
-// Rounding can take all of what damping gave a pivot. Its column then has no feedback from others:
-// what is left of it is noise, and dividing it by next to nothing would spoil the rest.
-constexpr double kLeastPivot = 1e-6;
-
 // A symmetric matrix of which the lower triangle holds H at first. The factor takes its place from
 // the last block to the first; U^T grows below the diagonal, so that its rows are contiguous
 // for what is subtracted from the rest.
@@ -50,10 +46,10 @@ class Factorizer {
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j <= i; ++j) at(i, j) = static_cast<double>(At(begin + i, begin + j));
     for (int64_t j = n - 1; j >= 0; --j) {
-      const bool is_lost = at(j, j) <= kLeastPivot;
-      const double pivot = is_lost ? kLeastPivot : at(j, j);
+      // Rounding can take what damping gave; a tiny pivot only means that nothing depends on it.
+      const double pivot = std::max(at(j, j), 1e-6);
       d_[static_cast<size_t>(begin + j)] = static_cast<float>(pivot);
-      for (int64_t i = 0; i < j; ++i) at(j, i) = is_lost ? 0 : at(j, i) / pivot;  // U_ij
+      for (int64_t i = 0; i < j; ++i) at(j, i) /= pivot;  // U_ij
       for (int64_t i = 0; i < j; ++i) {
         const double scaled = at(j, i) * pivot;
         for (int64_t l = 0; l <= i; ++l) at(i, l) -= scaled * at(j, l);
@@ -77,8 +73,7 @@ class Factorizer {
           for (int64_t i = 0; i < count; ++i) row[i] -= factor * other[i];
         }
         const float pivot = d_[static_cast<size_t>(j)];
-        const bool is_lost = pivot <= static_cast<float>(kLeastPivot);
-        for (int64_t i = 0; i < count; ++i) row[i] = is_lost ? 0 : row[i] / pivot;
+        for (int64_t i = 0; i < count; ++i) row[i] /= pivot;
       }
     });
   }
