@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "text/json.h"
 
 namespace slm::convert {
 namespace {
@@ -74,7 +75,7 @@ const HfFamily& FindFamily(const Config& config) {
 }
 
 void SetDefaults(const HfFamily& family, Config* config) {
-  if (family.defaults) config->AddDefaults(ParseJson(family.defaults, "defaults"));
+  if (family.defaults) config->AddDefaults(text::ParseSortedJson(family.defaults, "defaults"));
 }
 
 Checkpoint OpenTransformers(const std::string& folder) {

@@ -4,14 +4,12 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "text/json.h"
 
 namespace slm::convert {
 namespace {
 
-using nlohmann::json;
-
 constexpr size_t kMaxFileBytes = 1'000'000'000;
-constexpr int kMaxDepth = 100;
 
 }  // namespace
 
@@ -23,23 +21,6 @@ std::string ReadWholeFile(const std::string& path) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-json ParseJson(std::string_view text, const std::string& path) {
-  // To the parser a zero is the end of the text, whatever follows.
-  if (const size_t zero = text.find('\0'); zero != std::string_view::npos)
-    throw Error(Code::kBadInput, "{}: not JSON at byte {}", path, zero + 1);
-  try {
-    return json::parse(text, [&](int depth, json::parse_event_t, json&) {
-      if (depth > kMaxDepth)
-        throw Error(Code::kBadInput, "{}: nested deeper than {}", path, kMaxDepth);
-      return true;
-    });
-  } catch (const nlohmann::json::parse_error& problem) {
-    throw Error(Code::kBadInput, "{}: not JSON at byte {}", path, problem.byte);
-  } catch (const nlohmann::json::exception&) {
-    throw Error(Code::kBadInput, "{}: not JSON: a number is too large", path);
-  }
-}
-
 Config::Config(std::string path, nlohmann::json json, std::map<std::string, std::string> names)
     : path_(std::move(path)), json_(std::move(json)), names_(std::move(names)) {
   if (!json_.is_object())
@@ -47,7 +28,7 @@ Config::Config(std::string path, nlohmann::json json, std::map<std::string, std:
 }
 
 Config Config::Read(const std::string& path) {
-  return Config(path, ParseJson(ReadWholeFile(path), path));
+  return Config(path, text::ParseSortedJson(ReadWholeFile(path), path));
 }
 
 const nlohmann::json* Config::Find(std::string_view key) const {

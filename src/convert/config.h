@@ -10,10 +10,6 @@
 
 namespace slm::convert {
 
-// Throws kBadInput, without the text itself. Objects are sorted maps: ordered ones search all their
-// keys for each new one, and a file may have 10^5.
-nlohmann::json ParseJson(std::string_view text, const std::string& path);
-
 class Config {
  public:
   // `json` must be an object. `path` is for messages, and so are `names`, what the file itself

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "convert/pre_tokenizer_names.h"
 #include "convert/tokenizer_json.h"
+#include "text/json.h"
 #include "text/unicode.h"
 #include "text/vocab.h"
 
@@ -84,7 +85,10 @@ std::string Gpt2Token(std::string_view bytes) {
 class Reader {
  public:
   Reader(const std::string& path, std::string_view text, size_t vocab_size, HfVocab* vocab)
-      : path_(path), json_(ParseJson(text, path)), vocab_size_(vocab_size), vocab_(vocab) {}
+      : path_(path),
+        json_(text::ParseSortedJson(text, path)),
+        vocab_size_(vocab_size),
+        vocab_(vocab) {}
 
   void Read() {
     if (!json_.is_object()) throw Error(Code::kBadInput, "{}: expected a JSON object", path_);

@@ -10,6 +10,7 @@
 #include "convert/tekken.h"
 #include "convert/tokenizer_json.h"
 #include "format/byte_reader.h"
+#include "text/json.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
@@ -46,7 +47,7 @@ class Reader {
     const auto tekken = PathOf(folder_, "tekken.json");
     if (const auto path = PathOf(folder_, "tokenizer_config.json"))
       tokenizer_config_ = Config::Read(*path);
-    if (tokenizer) json_ = ParseJson(ReadWholeFile(*tokenizer), *tokenizer);
+    if (tokenizer) json_ = text::ParseSortedJson(ReadWholeFile(*tokenizer), *tokenizer);
     if (sentencepiece) {
       ReadSentencePiece(*sentencepiece);
       if (tokenizer) ReadAddedTokens(*tokenizer, json_, vocab_size_, &vocab_);

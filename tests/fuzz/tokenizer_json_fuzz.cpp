@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "convert/tekken.h"
 #include "convert/tokenizer_json.h"
+#include "text/json.h"
 
 namespace {
 
@@ -34,7 +35,7 @@ void Try(const Read& read) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   Try([&](slm::convert::HfVocab* vocab) {
-    const auto json = slm::convert::ParseJson(text, "fuzz");
+    const auto json = slm::text::ParseSortedJson(text, "fuzz");
     slm::convert::ReadTokenizerJson("fuzz", json, kVocabSize, vocab);
   });
   Try([&](slm::convert::HfVocab* vocab) {
