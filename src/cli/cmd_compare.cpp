@@ -116,7 +116,7 @@ class Comparison {
     std::vector<std::string> inputs = paths_;
     inputs.insert(inputs.end(), {base_name_, flags_.text});
     for (const std::string& output : {flags_.save_logits, flags_.logits_file})
-      CheckIsNoInput(output, inputs);
+      if (!output.empty()) CheckOutput(output, inputs);
     if (!is_stored) {
       const std::string text = ReadTextFile(flags_.text);
       base_.emplace(base_name_, &runtime_, &progress_);

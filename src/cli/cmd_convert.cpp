@@ -72,7 +72,8 @@ Work DeclareConvert(CLI::App* app) {
   AddToHfFlags(app, &flags->to_hf);
   AddThreads(app, &flags->threads);
   AddJson(app, &flags->is_json);
-  return [flags, type] {
+  const CLI::Option* group_size = app->get_option("--group-size");
+  return [flags, type, group_size] {
     // Each direction has its own; none is ignored in silence.
     const bool is_to_hf = flags->to == "hf";
     if (is_to_hf && (type->count() > 0 || flags->no_vocab))
@@ -80,6 +81,8 @@ Work DeclareConvert(CLI::App* app) {
                   type->count() > 0 ? "--type" : "--no-vocab");
     if (!is_to_hf && flags->to_hf.bits != 0)
       throw Error(Code::kUsage, "--bits is for --to hf; --type chooses for GGUF");
+    if (group_size->count() > 0 && flags->to_hf.bits != 4)
+      throw Error(Code::kUsage, "--group-size is for --bits 4");
     Run(*flags);
   };
 }

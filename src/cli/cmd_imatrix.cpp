@@ -26,7 +26,7 @@ void Run(Flags flags) {
   text::CheckChunkOptions(flags.chunks);
   std::vector<std::string> inputs = flags.files;
   inputs.push_back(ResolveModelPath(flags.model.model));
-  CheckIsNoInput(flags.out, inputs);
+  CheckOutput(flags.out, inputs);
   std::vector<std::string> texts;
   for (const std::string& file : flags.files) texts.push_back(ReadTextFile(file));
   LoadedModel loaded(flags.model);

@@ -221,7 +221,7 @@ class Job {
       throw Error(Code::kUsage, "expected --chunks of at least 1, or -1, got {}", flags.chunks);
     std::vector<std::string> inputs = flags.texts;
     if (!flags.imatrix.empty()) inputs.push_back(flags.imatrix);
-    CheckIsNoInput(flags.out, inputs);
+    CheckOutput(flags.out, inputs);
     options_.allows_non_finite = flags.is_forced;
     for (const std::string& text : flags.tensor_types)
       options_.overrides.push_back(compress::TypeOverride::Parse(text));
@@ -239,7 +239,12 @@ class Job {
     if (file_->Reads(flags_.out))
       throw Error(Code::kUsage, "{} is what is read; name another file for the result", flags_.out);
     const uint64_t bytes_before = file_->file_bytes();
-    if (!IsAuto(flags_)) {
+    if (IsAuto(flags_)) {
+      SetMetadataBytes();
+      if (limit_.file_bytes)  // throws now, not after minutes of measuring
+        compress::ChooseTypes(*file_, compress::TypesToChooseFrom(*file_), options_.overrides,
+                              limit_);
+    } else {
       plan_ = compress::PlanQuantization(*file_, options_);
       SayNotices(plan_, options_);
     }
@@ -281,6 +286,13 @@ class Job {
                              &progress_);
   }
 
+  // A few keys of numbers, and what is noted of the importance matrix.
+  void SetMetadataBytes() {
+    limit_.metadata_bytes = 512 + flags_.imatrix.size();
+    const auto& datasets = importance_ ? importance_->origin().datasets : flags_.texts;
+    for (const std::string& name : datasets) limit_.metadata_bytes += name.size();
+  }
+
   void RunAuto() {
     if (!importance_) {
       compress::ImportanceCollector collector(runtime_->pool());
@@ -305,10 +317,6 @@ class Job {
     const auto measure = [&](const std::string& path) {
       measured_kld_ = probe.MeasureModel(engine::Model::Load(path, &*runtime_, &progress_));
     };
-    // A few keys of numbers, and what is noted of the importance matrix.
-    limit_.metadata_bytes = 512 + flags_.imatrix.size();
-    for (const std::string& name : importance_->origin().datasets)
-      limit_.metadata_bytes += name.size();
     if (limit_.file_bytes) {
       choose(limit_);
       SayNotices(plan_, options_);
@@ -410,6 +418,7 @@ Work DeclareQuantize(CLI::App* app) {
   app->add_option("-f,--file", flags->texts, "Calibration text; may be repeated");
   app->add_option("--chunks", flags->chunks,
                   "Pieces of 512 tokens of the calibration text, spread over it; -1: all")
+      ->needs("--file")
       ->capture_default_str();
   app->add_option("--method", flags->method,
                   "rounding (default), or error-feedback (default with auto): what rounding loses "

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/result_file.h"
 
 namespace slm::cli {
 
@@ -116,12 +117,13 @@ void AddPrompt(CLI::App* app, PromptFlags* flags) {
   app->add_option("-f,--file", flags->file, "File to read the prompt from; - for standard input");
 }
 
-void CheckIsNoInput(const std::string& output, const std::vector<std::string>& inputs) {
+void CheckOutput(const std::string& output, const std::vector<std::string>& inputs) {
   std::error_code ignored;
   for (const std::string& input : inputs)
     if (std::filesystem::equivalent(output, input, ignored))
       throw Error(Code::kUsage, "{}: expected another file to write than the input {}", output,
                   input);
+  ResultFile{output};
 }
 
 std::string ReadTextFile(const std::string& path) {

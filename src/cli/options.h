@@ -47,8 +47,9 @@ struct PromptFlags {
 };
 void AddPrompt(CLI::App* app, PromptFlags* flags);
 
-// Throws kUsage when the file `output`, which is about to be written, is one of `inputs`.
-void CheckIsNoInput(const std::string& output, const std::vector<std::string>& inputs);
+// For before the work: throws kUsage when the file `output` is one of `inputs`, and what ResultFile
+// does when it cannot be written.
+void CheckOutput(const std::string& output, const std::vector<std::string>& inputs);
 
 std::string ReadTextFile(const std::string& path);  // "-": standard input
 

@@ -45,29 +45,20 @@ class Measurer {
         importance_(importance),
         probe_(*probe) {}
 
-  TensorSensitivity Measure(const GgufTensor& tensor) {
-    TensorSensitivity result;
-    result.tensor = &tensor;
+  // Fills in what the tensor costs.
+  void Measure(TensorSensitivity* result) {
+    const GgufTensor& tensor = *result->tensor;
     double probe_error = 0;
     for (const quant::Type type : kProbeTypes) {
       const Loss loss = LossOf(tensor, type);
-      result.probe_type = type;
+      result->probe_type = type;
       probe_error = loss.error;
       if (loss.error > kLeastProbeError * loss.square) break;
     }
-    result.probe_kld = std::max(ProbeKld(tensor, result.probe_type), kLeastKld);
-    for (const quant::TypeTraits& traits : quant::AllTypes()) {
-      const bool is_own = traits.type == tensor.type;
-      const bool is_half = tensor.type == quant::Type::kF32 && traits.type == quant::Type::kBF16;
-      if (!is_own && !is_half && traits.block_size == 1) continue;
-      if (tensor.dims[0] % traits.block_size != 0) continue;
-      const double error = is_own ? 0 : LossOf(tensor, traits.type).error;
-      const double cost = probe_error > 0 ? result.probe_kld * error / probe_error : 0;
-      result.options.push_back(
-          {traits.type,
-           static_cast<uint64_t>(tensor.elements / traits.block_size) * traits.block_bytes, cost});
-    }
-    return result;
+    result->probe_kld = std::max(ProbeKld(tensor, result->probe_type), kLeastKld);
+    for (TypeOption& option : result->options)
+      if (option.type != tensor.type && probe_error > 0)
+        option.cost = result->probe_kld * LossOf(tensor, option.type).error / probe_error;
   }
 
  private:
@@ -144,24 +135,39 @@ class Measurer {
 
 }  // namespace
 
+std::vector<TensorSensitivity> TypesToChooseFrom(const format::GgufFile& file) {
+  std::vector<TensorSensitivity> result;
+  for (const GgufTensor& tensor : file.tensors()) {
+    const int64_t k = tensor.dims[0];
+    if (!IsQuantized(tensor.name, tensor.num_dims) ||
+        k % quant::Traits(kProbeTypes[0]).block_size != 0)
+      continue;
+    result.emplace_back().tensor = &tensor;
+    for (const quant::TypeTraits& traits : quant::AllTypes()) {
+      const bool is_half = tensor.type == quant::Type::kF32 && traits.type == quant::Type::kBF16;
+      if (traits.type != tensor.type && !is_half && traits.block_size == 1) continue;
+      if (k % traits.block_size != 0) continue;
+      const auto blocks = static_cast<uint64_t>(tensor.elements / traits.block_size);
+      result.back().options.push_back({traits.type, blocks * traits.block_bytes, 0});
+    }
+  }
+  // The probe only goes forward: what is outside of layers comes first.
+  std::stable_sort(result.begin(), result.end(), [](const auto& a, const auto& b) {
+    return LayerOfTensor(a.tensor->name) < LayerOfTensor(b.tensor->name);
+  });
+  return result;
+}
+
 std::vector<TensorSensitivity> MeasureSensitivities(
     const std::shared_ptr<const engine::Model>& model, const Importance& importance, Probe* probe,
     Progress* progress) {
-  std::vector<const GgufTensor*> tensors;
-  for (const GgufTensor& tensor : model->file().tensors())
-    if (IsQuantized(tensor.name, tensor.num_dims) &&
-        tensor.dims[0] % quant::Traits(kProbeTypes[0]).block_size == 0)
-      tensors.push_back(&tensor);
-  // The probe only goes forward: what is outside of layers comes first.
-  std::stable_sort(tensors.begin(), tensors.end(), [](const GgufTensor* a, const GgufTensor* b) {
-    return LayerOfTensor(a->name) < LayerOfTensor(b->name);
-  });
-  if (progress) progress->Start("measuring tensors", ProgressUnit::kCount, 0, tensors.size());
+  std::vector<TensorSensitivity> result = TypesToChooseFrom(model->file());
+  if (progress) progress->Start("measuring tensors", ProgressUnit::kCount, 0, result.size());
   Measurer measurer(model, importance, probe);
-  std::vector<TensorSensitivity> result;
-  for (const GgufTensor* tensor : tensors) {
-    result.push_back(measurer.Measure(*tensor));
-    if (progress) progress->Update(result.size());
+  uint64_t done = 0;
+  for (TensorSensitivity& sensitivity : result) {
+    measurer.Measure(&sensitivity);
+    if (progress) progress->Update(++done);
   }
   if (progress) progress->Finish();
   return result;

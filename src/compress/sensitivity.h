@@ -25,7 +25,11 @@ struct TensorSensitivity {
   std::vector<TypeOption> options;
 };
 
-// Of every tensor that is quantized (IsQuantized) and whose rows divide by 32. `probe` has not
+// Every tensor that is quantized (IsQuantized) and whose rows divide by 32, those outside of layers
+// first, with the types that it can have. Nothing is measured: costs are 0.
+std::vector<TensorSensitivity> TypesToChooseFrom(const format::GgufFile& file);
+
+// The same, measured. `probe` has not
 // advanced yet and stands behind the last layer afterwards.
 std::vector<TensorSensitivity> MeasureSensitivities(
     const std::shared_ptr<const engine::Model>& model, const Importance& importance, Probe* probe,

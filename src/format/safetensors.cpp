@@ -106,7 +106,12 @@ Safetensors Safetensors::OpenFolder(const std::string& folder, std::string_view 
   for (const auto& [tensor, shard] : shard_of) shards.insert(shard);
   if (has_whole && !shards.contains(whole)) FailTwice(root, whole, fs::path(index_path).filename());
   Safetensors files;
-  for (const std::string& shard : shards) files.AddFile(root / shard);
+  for (const std::string& shard : shards) {
+    if (!fs::exists(root / shard))
+      throw Error(Code::kBadInput, "{}: names {}, which is missing; fetch it again", index_path,
+                  Quoted(shard));
+    files.AddFile(root / shard);
+  }
   files.BuildIndex();
   for (const auto& [tensor, shard] : shard_of) {
     const SafetensorsTensor* found = files.Find(tensor);

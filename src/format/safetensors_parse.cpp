@@ -229,6 +229,11 @@ SafetensorsTensor Check(const std::string& path, RawTensor raw, std::span<const 
 
 std::vector<SafetensorsTensor> ParseSafetensors(const std::string& path,
                                                 std::span<const uint8_t> bytes) {
+  constexpr std::string_view kPointer = "version https://git-lfs";
+  if (std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())
+          .starts_with(kPointer))
+    throw Error(Code::kBadInput, "{}: a pointer of Git LFS, not the file; git lfs pull fetches it",
+                path);
   ByteReader in(path, bytes);
   const auto header_bytes = in.Read<uint64_t>("the length of the header");
   if (header_bytes > kMaxHeaderBytes)

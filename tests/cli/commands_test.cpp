@@ -463,7 +463,17 @@ TEST(Commands, QuantizeRefuses) {
   EXPECT_EQ(
       code({Model(), out, "Q4_0", "--method", "error-feedback", "-f", Model(), "--chunks", "0"}),
       2);
+  EXPECT_EQ(code({Model(), out, "Q4_0", "--chunks", "4"}), 2);
+  EXPECT_EQ(code({Model(), folder.path(), "Q4_0"}), 2);
+  // Before the text is looked at, which is too short.
   WriteFile(folder / "text", "some");
+  const auto error = [](const std::vector<std::string>& args) { return RunProgram(args).err; };
+  EXPECT_NE(error({"quantize", Model(), out, "auto", "--target-size", "1k", "-f", folder / "text"})
+                .find("even the smallest types"),
+            std::string::npos);
+  EXPECT_NE(error({"imatrix", "-m", Model(), "-f", folder / "text", "-o", folder / "absent/x"})
+                .find("absent/x: cannot create"),
+            std::string::npos);
   EXPECT_EQ(
       code({Model(), folder / "text", "Q4_0", "--method", "error-feedback", "-f", folder / "text"}),
       2);
@@ -626,6 +636,10 @@ TEST(Commands, Convert) {
   EXPECT_EQ(RunProgram({"convert", folder, "-o", none, "--type", "q9"}).code, 2);
   // What belongs to the other direction.
   EXPECT_EQ(RunProgram({"convert", folder, "-o", none, "--no-vocab", "--bits", "4"}).code, 2);
+  EXPECT_EQ(RunProgram(
+                {"convert", folder, "-o", none, "--to", "hf", "--bits", "16", "--group-size", "32"})
+                .code,
+            2);
   EXPECT_EQ(RunProgram({"convert", out, "-o", none, "--to", "hf", "--type", "f16"}).code, 2);
   EXPECT_EQ(RunProgram({"convert", out, "-o", none, "--to", "hf", "--no-vocab"}).code, 2);
   EXPECT_FALSE(std::filesystem::exists(none));

@@ -86,6 +86,7 @@ TEST(SafetensorsTest, RefusesMalformedHeaders) {
     const char* expected;
   } kCases[] = {
       {"", "length of the header"},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS"},
       {std::string(8, '\xff'), "at most 100000000"},
       {std::string("\x10\0\0\0\0\0\0\0{}", 10), "the header"},
       {File("", ""), "not JSON"},
@@ -170,7 +171,7 @@ TEST_F(ShardsTest, IndexAndShardsMustAgree) {
       {R"({"weight_map":{"x":"../a.safetensors"}})", "expected a file name"},
       {R"({"weight_map":{"x":"/etc/passwd"}})", "expected a file name"},
       {R"({"weight_map":{"x":"a.safetensors","x":"a.safetensors"}})", "listed twice"},
-      {R"({"weight_map":{"x":"missing.safetensors"}})", "cannot open"},
+      {R"({"weight_map":{"x":"missing.safetensors"}})", "which is missing"},
       {R"({"weight_map":{"x":"a.safetensors","y":"a.safetensors"}})", "where the index puts it"},
       {R"({"weight_map":{"x":"b.safetensors","y":"a.safetensors"}})", "where the index puts it"},
       {R"({"weight_map":{"x":"a.safetensors","z":"b.safetensors"}})", "'z': not in b"},
