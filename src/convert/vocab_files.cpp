@@ -282,9 +282,15 @@ class Reader {
           (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
       if (!is_plain) c = '_';
     }
-    if (!name.empty() && name.size() <= kMaxTemplateNameBytes &&
-        vocab_.more_templates.size() < kMaxTemplates)
-      vocab_.more_templates[name] = std::move(text);
+    if (name.empty() || name.size() > kMaxTemplateNameBytes ||
+        vocab_.more_templates.size() == kMaxTemplates) {
+      vocab_.notices.push_back(
+          fmt::format("chat template {}: left out; names have 1 to {} bytes, "
+                      "and there are at most {}",
+                      Quoted(name), kMaxTemplateNameBytes, kMaxTemplates));
+      return;
+    }
+    vocab_.more_templates[name] = std::move(text);
   }
 
   // The tokenizer that will read the file says what is wrong with it now, not then.
