@@ -1,21 +1,27 @@
 #!/usr/bin/env python3
-"""Speed of slm and llama.cpp on the same files, in pairs that take turns.
+"""Speed of slm and llama.cpp on the same files, in rounds in which they take turns.
 
-    python3 bench/peers/compare.py --slm build/release/slm --models <folder of .gguf files>
+    python3 bench/peers/compare.py --slm build/release/slm --models <.gguf files, or folders of them>
 
-Machines drift, and other work comes and goes: so the two engines are measured right after each other, in
-changing order, and the ratio of each pair counts. Printed per model and test: the median tokens/s of
-both, the median of the ratios slm / llama.cpp with the least and the greatest. Tests: pp<P> prefills P
-random tokens, tg<N> decodes N tokens one by one, @d<D> after D tokens. llama.cpp runs as llama-bench runs it
-(llama_peer.py): one process per model that loads once and warms up; slm loads and warms up in each run.
-Before that both continue a prompt greedily, and the number of tokens on which they agree is printed: a fast
-engine that computes something else is no peer. --json writes everything to a file.
+Machines drift, and other work comes and goes: so the engines are measured right after each other, in changing order,
+and the ratio of each round counts. llama.cpp runs in both of its settings, with weights repacked (its default) and
+without, and the one that is faster at a test is its peer. Printed per model and test: the median tokens/s, the median
+of the ratios slm / llama.cpp with the least and the greatest, and what slm makes of the machine's peak. Tests: pp<P>
+prefills P random tokens, tg<N> decodes N tokens one by one, @d<D> after D tokens.
+
+The machine's peaks (multiply-adds of int8, bytes read) are probed by slm before and after each of its turns; a round
+whose probes differ by more than a tenth is measured again, as often as --again says.
+
+llama.cpp runs as llama-bench runs it (llama_peer.py): one process per model and setting that loads once and warms up;
+slm loads and warms up in each run. Before that they continue a prompt greedily, and the number of tokens on which they
+agree is printed: a fast engine that computes something else is no peer. --json writes everything to a file.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import platform
 import statistics
 import subprocess
 import sys
@@ -25,15 +31,19 @@ HERE = pathlib.Path(__file__).resolve().parent
 PROMPT = ("The history of the lighthouse begins with fires on hilltops. Later, towers of stone were "
           "built so that the light")
 GREEDY = 16
+MOST_DRIFT = 0.1
 
 
 class Llama:
     """llama_peer.py in a process of its own."""
 
-    def __init__(self, path, args):
+    def __init__(self, name, path, args, *options):
+        self.name = name
         context = max(args.depth) + max(args.prompt, args.gen, 512) + 64
+        if args.cache == "q8_0":
+            options += ("q8_0",)
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "llama_peer.py", path, str(context), str(args.threads)],
+            [sys.executable, HERE / "llama_peer.py", path, str(context), str(args.threads), *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.about = self._read()
 
@@ -48,8 +58,11 @@ class Llama:
         self.process.stdin.flush()
         return self._read()
 
-    def speed(self, kind, count, depth):
-        return self.ask(do=kind, count=count, depth=depth)["tokens_per_second"]
+    def measure(self, kind, count, depth):
+        return self.ask(do=kind, count=count, depth=depth)
+
+    def greedy(self):
+        return self.ask(do="greedy", prompt=PROMPT, count=GREEDY)
 
     def close(self):
         self.process.stdin.close()
@@ -57,25 +70,29 @@ class Llama:
 
 
 class Slm:
+    name = "slm"
+
     def __init__(self, path, args):
-        self.path, self.binary, self.threads = path, args.slm, args.threads
+        self.path, self.args = path, args
 
     def run(self, command, *options):
-        line = [self.binary, command, "-m", self.path, "-t", str(self.threads), *options, "--json"]
+        line = [self.args.slm, command, "-m", self.path, "-t", str(self.args.threads), *options, "--json"]
         done = subprocess.run(line, capture_output=True, text=True)
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(map(str, line))}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
-    def speed(self, kind, count, depth):
+    def measure(self, kind, count, depth):
         p, n = (count, 0) if kind == "pp" else (0, count)
-        rows = self.run("bench", "-p", str(p), "-n", str(n), "-d", str(depth), "-r", "1")
-        return rows[0]["tokens_per_second"]
+        return self.run("bench", "-p", str(p), "-n", str(n), "-d", str(depth), "-r", "1",
+                        "-ctk", self.args.cache, "-ctv", self.args.cache)[0]
+
+    def greedy(self):
+        return self.run("run", "--raw", "-p", PROMPT, "-n", str(GREEDY), "--temp", "0")
 
 
-def check_greedy(slm, llama):
-    ours = slm.run("run", "--raw", "-p", PROMPT, "-n", str(GREEDY), "--temp", "0")
-    theirs = llama.ask(do="greedy", prompt=PROMPT, count=GREEDY)
+def agreement(slm, llama):
+    ours, theirs = slm.greedy(), llama.greedy()
     same = 0
     for a, b in zip(ours["tokens"], theirs["tokens"]):
         if a != b:
@@ -85,74 +102,114 @@ def check_greedy(slm, llama):
             "prompt_tokens": [ours["prompt_tokens"], theirs["prompt_tokens"]]}
 
 
-def measure(slm, llama, kind, count, depth, pairs):
-    llama.speed(kind, count, depth)  # slm warms up by itself
-    runs = []
-    for pair in range(pairs):
-        speeds = {}
-        for name in ("slm", "llama_cpp") if pair % 2 == 0 else ("llama_cpp", "slm"):
-            engine = slm if name == "slm" else llama
-            speeds[name] = engine.speed(kind, count, depth)
-        runs.append(speeds)
-    ratios = [r["slm"] / r["llama_cpp"] for r in runs]
-    return {"test": f"{kind}{count}" + (f"@d{depth}" if depth else ""),
-            "slm": statistics.median(r["slm"] for r in runs),
-            "llama_cpp": statistics.median(r["llama_cpp"] for r in runs),
-            "ratio": statistics.median(ratios), "ratio_least": min(ratios),
-            "ratio_greatest": max(ratios), "runs": runs}
+def drift(probes):
+    return max(probes) / min(probes) - 1
+
+
+def one_round(engines, number, kind, count, depth):
+    order = engines[number % len(engines):] + engines[:number % len(engines)]
+    return {engine.name: engine.measure(kind, count, depth) for engine in order}
+
+
+def measure(engines, kind, count, depth, args):
+    for engine in engines[1:]:
+        engine.measure(kind, count, depth)  # slm warms up by itself
+    rounds, discarded = [], 0
+    while len(rounds) < args.pairs:
+        result = one_round(engines, len(rounds), kind, count, depth)
+        if drift(result["slm"]["probes"]) > MOST_DRIFT and discarded < args.again:
+            discarded += 1
+            continue
+        rounds.append(result)
+    speeds = {e.name: [r[e.name]["tokens_per_second"] for r in rounds] for e in engines}
+    medians = {name: statistics.median(of) for name, of in speeds.items()}
+    peer = max((name for name in medians if name != "slm"), key=medians.get)
+    ratios = [a / b for a, b in zip(speeds["slm"], speeds[peer])]
+    shares = [r["slm"]["share_of_peak"] for r in rounds]
+    share = None if None in shares else statistics.median(shares)
+    return {"test": f"{kind}{count}" + (f"@d{depth}" if depth else ""), "tokens_per_second": medians, "peer": peer,
+            "ratio": statistics.median(ratios), "ratio_least": min(ratios), "ratio_greatest": max(ratios),
+            "share_of_peak": share, "peer_share_of_peak": share and share * medians[peer] / medians["slm"],
+            "discarded": discarded, "rounds": rounds}
 
 
 def compare(path, args):
-    slm, llama = Slm(path, args), Llama(path, args)
-    greedy = check_greedy(slm, llama)
+    slm = Slm(path, args)
+    peers = [Llama("llama.cpp", path, args), Llama("llama.cpp --no-repack", path, args, "no-repack")]
+    greedy = agreement(slm, peers[0])
     print(f"{path.name}: greedy tokens agree for {greedy['agree']} of {greedy['of']}, prompt of "
-          f"{greedy['prompt_tokens'][0]} and {greedy['prompt_tokens'][1]} tokens")
+          f"{greedy['prompt_tokens'][0]} and {greedy['prompt_tokens'][1]} tokens", flush=True)
     rows = []
     for depth in args.depth:
         for kind, count in (("pp", args.prompt), ("tg", args.gen)):
             if count == 0:
                 continue
-            row = measure(slm, llama, kind, count, depth, args.pairs)
-            print(f"{path.stem[:40]:40} {row['test']:>12} {row['slm']:10.1f} {row['llama_cpp']:10.1f} "
-                  f"{row['ratio']:7.2f}  [{row['ratio_least']:.2f}, {row['ratio_greatest']:.2f}]",
-                  flush=True)
+            row = measure([slm, *peers], kind, count, depth, args)
+            speed = row["tokens_per_second"]
+            print(f"{path.stem[:32]:32} {row['test']:>12} {speed['slm']:9.1f} {speed['llama.cpp']:9.1f} "
+                  f"{speed['llama.cpp --no-repack']:9.1f} {row['ratio']:7.2f}  "
+                  f"[{row['ratio_least']:.2f}, {row['ratio_greatest']:.2f}] " +
+                  (f"{100 * row['share_of_peak']:5.0f} % {100 * row['peer_share_of_peak']:5.0f} %"
+                   if row["share_of_peak"] else "    -       -  ") +
+                  (f"  ({row['discarded']} discarded)" if row["discarded"] else ""), flush=True)
             rows.append(row)
-    llama.close()
-    return {"model": path.name, "greedy": greedy, "speed": rows}, llama.about
+    for peer in peers:
+        peer.close()
+    return {"model": path.name, "greedy": greedy, "speed": rows}, peers[0].about
+
+
+def machine():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(": ")[2]
+    return platform.machine()
+
+
+def commit():
+    done = subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slm", default="build/release/slm", help="the program to measure")
-    parser.add_argument("--models", default=os.environ.get("SLM_MODELS"),
-                        help="a .gguf file or a folder of them (default: $SLM_MODELS)")
+    parser.add_argument("--models", type=pathlib.Path, nargs="+", default=[os.environ.get("SLM_MODELS")],
+                        help=".gguf files or folders of them (default: $SLM_MODELS)")
     parser.add_argument("-p", "--prompt", type=int, default=512, help="tokens to prefill; 0: none")
     parser.add_argument("-n", "--gen", type=int, default=64, help="tokens to decode; 0: none")
     parser.add_argument("-d", "--depth", type=int, nargs="+", default=[0],
                         help="tokens in the context before; several: a row for each")
     parser.add_argument("-t", "--threads", type=int, default=2)
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--cache", choices=("f16", "q8_0"), default="f16", help="type of keys and values")
+    parser.add_argument("--busy", action="store_true", help="beside a shell that spins")
+    parser.add_argument("--pairs", type=int, default=5, help="rounds")
+    parser.add_argument("--again", type=int, default=5, help="rounds that may be discarded per test")
     parser.add_argument("--json", type=pathlib.Path, help="file to write all figures to")
     args = parser.parse_args()
-    if not args.models:
+    if None in args.models:
         parser.error("--models or SLM_MODELS is needed")
-    models = pathlib.Path(args.models)
-    paths = [models] if models.is_file() else sorted(models.glob("*.gguf"))
+    paths = [path for given in args.models for path in ([given] if given.is_file() else sorted(given.glob("*.gguf")))]
     if not paths:
-        parser.error(f"no .gguf file in {models}")
-    load = [os.getloadavg()[0]]
-    print(f"{'model':40} {'test':>12} {'slm t/s':>10} {'llama t/s':>10} {'ratio':>7}")
-    results = []
-    for path in paths:
-        result, about = compare(path, args)
-        results.append(result)
-    load.append(os.getloadavg()[0])
-    print(f"{about['version']}, {args.threads} threads, {args.pairs} pairs, load {load[0]:.1f} before, "
-          f"{load[1]:.1f} after")
+        parser.error("no .gguf file there")
+    neighbour = subprocess.Popen(["bash", "-c", "while :; do :; done"]) if args.busy else None
+    try:
+        load = [os.getloadavg()[0]]
+        print(f"{'model':32} {'test':>12} {'slm':>9} {'llama.cpp':>9} {'no-repack':>9} {'ratio':>7}  "
+              f"{'':12} share, of peer")
+        results = []
+        for path in paths:
+            result, about = compare(path, args)
+            results.append(result)
+        load.append(os.getloadavg()[0])
+    finally:
+        if neighbour:
+            neighbour.kill()
+    print(f"{about['version']}, {machine()}, {args.threads} threads, {args.cache} cache, {args.pairs} rounds" +
+          (", beside a busy process" if args.busy else "") + f", load {load[0]:.1f} before, {load[1]:.1f} after")
     if args.json:
-        text = {"date": time.strftime("%Y-%m-%d"), "peer": about, "threads": args.threads,
-                "load": load, "models": results}
+        text = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "commit": commit(), "peer": about,
+                "threads": args.threads, "cache": args.cache, "is_busy": args.busy, "load": load, "models": results}
         args.json.write_text(json.dumps(text, indent=1) + "\n")
 
 

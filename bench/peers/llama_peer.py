@@ -16,7 +16,7 @@ import llama_cpp as ll
 import numpy as np
 
 VERSION = "llama-cpp-python " + importlib.metadata.version("llama-cpp-python")
-GGML_TYPE_F32, GGML_TYPE_F16 = 0, 1
+GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_Q8_0 = 0, 1, 8
 
 
 @ll.llama_log_callback
@@ -28,11 +28,12 @@ class LlamaPeer:
     """A model with one context. Defaults are llama.cpp's: mmap, repacked weights, flash attention where it
     thinks fit, float16 keys and values. On a CPU only."""
 
-    def __init__(self, path, context, threads, batch=2048, is_f32=False):
+    def __init__(self, path, context, threads, batch=2048, is_f32=False, is_repacked=True, is_q8=False):
         ll.llama_log_set(_log_nothing, ctypes.c_void_p(0))
         ll.llama_backend_init()
         model_params = ll.llama_model_default_params()
         model_params.n_gpu_layers = 0
+        model_params.use_extra_bufts = is_repacked
         self.model = ll.llama_model_load_from_file(str(path).encode(), model_params)
         if not self.model:
             raise SystemExit(f"{path}: llama.cpp cannot load it")
@@ -45,6 +46,9 @@ class LlamaPeer:
         if is_f32:  # for goldens: nothing rounded that need not be
             params.type_k = params.type_v = GGML_TYPE_F32
             params.flash_attn_type = ll.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        if is_q8:
+            params.type_k = params.type_v = GGML_TYPE_Q8_0
+            params.flash_attn_type = ll.LLAMA_FLASH_ATTN_TYPE_ENABLED  # quantized values need it
         self.context = ll.llama_init_from_model(self.model, params)
         if not self.context:
             raise SystemExit(f"{path}: llama.cpp cannot make a context of {context}")
@@ -133,8 +137,9 @@ class LlamaPeer:
         return seconds
 
 
-def serve(path, context, threads):
-    peer = LlamaPeer(path, int(context), int(threads))
+def serve(path, context, threads, *options):
+    peer = LlamaPeer(path, int(context), int(threads), is_repacked="no-repack" not in options,
+                     is_q8="q8_0" in options)
     rng = np.random.default_rng(1)
     answer = {"version": VERSION, "system_info": peer.system_info()}
     while True:

@@ -145,6 +145,16 @@ MemoryInfo GetMemoryInfo(const std::string& root) {
   return info;
 }
 
+uint64_t LastCacheBytes(const std::string& root) {
+  uint64_t bytes = 0;
+  for (int index = 0;; ++index) {
+    const auto kibibytes = ReadNumber(root + "/sys/devices/system/cpu/cpu0/cache/index" +
+                                      std::to_string(index) + "/size");  // such as "32768K"
+    if (!kibibytes) return bytes;
+    bytes = std::max(bytes, *kibibytes * 1024);
+  }
+}
+
 uint64_t PeakResidentBytes() {
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);

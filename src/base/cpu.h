@@ -32,6 +32,9 @@ struct MemoryInfo {
 
 MemoryInfo GetMemoryInfo(const std::string& root = "");
 
+// Of the last cache that the first core reaches; 0 when the system does not say.
+uint64_t LastCacheBytes(const std::string& root = "");
+
 // Of this process, from the kernel's count.
 uint64_t PeakResidentBytes();
 

@@ -24,24 +24,26 @@ void Run(Flags flags) {
   ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
   const eval::SpeedReport report =
       eval::MeasureSpeed(loaded.model(), &loaded.executor(), flags.speed, &progress);
-  const double gmacs =
-      std::max(report.before.int8_macs_per_second, report.after.int8_macs_per_second) / 1e9;
-  const double gbytes =
-      std::max(report.before.read_bytes_per_second, report.after.read_bytes_per_second) / 1e9;
+  const double gmacs = report.peak.int8_macs_per_second / 1e9;
+  const double gbytes = report.peak.read_bytes_per_second / 1e9;
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   const auto add = [&](const char* kind, int64_t tokens, const eval::Speed& speed,
                        const char* peak_name, double peak) {
     if (tokens == 0) return;
     std::string test = kind + std::to_string(tokens);
     if (flags.speed.depth > 0) test += "@d" + std::to_string(flags.speed.depth);
-    list.push_back({{"test", test},
-                    {"tokens_per_second", speed.tokens_per_second},
-                    {"best", speed.best},
-                    {"worst", speed.worst},
-                    {"share_of_peak", speed.share_of_peak},
-                    {peak_name, peak},
-                    {"threads", loaded.runtime().pool()->threads()},
-                    {"kernels", loaded.runtime().kernels().isa}});
+    list.push_back(
+        {{"test", test},
+         {"tokens_per_second", speed.tokens_per_second},
+         {"best", speed.best},
+         {"worst", speed.worst},
+         {"share_of_peak", speed.share_of_peak ? nlohmann::ordered_json(*speed.share_of_peak)
+                                               : nlohmann::ordered_json()},
+         {peak_name, peak},
+         {"probes", speed.probes},
+         {"discarded", report.discarded},
+         {"threads", loaded.runtime().pool()->threads()},
+         {"kernels", loaded.runtime().kernels().isa}});
   };
   add("pp", flags.speed.prompt, report.prefill, "peak_int8_gmac_per_second", gmacs);
   add("tg", flags.speed.predict, report.decode, "peak_read_gb_per_second", gbytes);
@@ -50,10 +52,13 @@ void Run(Flags flags) {
     return;
   }
   std::printf("%-14s %12s %12s %12s %8s\n", "test", "tok/s", "worst", "best", "share");
-  for (const auto& row : list)
-    std::printf("%-14s %12.1f %12.1f %12.1f %7.0f%%\n", row.at("test").get<std::string>().c_str(),
+  for (const auto& row : list) {
+    const nlohmann::ordered_json& share = row.at("share_of_peak");
+    std::printf("%-14s %12.1f %12.1f %12.1f %8s\n", row.at("test").get<std::string>().c_str(),
                 row.at("tokens_per_second").get<double>(), row.at("worst").get<double>(),
-                row.at("best").get<double>(), 100 * row.at("share_of_peak").get<double>());
+                row.at("best").get<double>(),
+                share.is_null() ? "-" : fmt::format("{:.0f}%", 100 * share.get<double>()).c_str());
+  }
   std::printf(
       "this machine: %.0f GMAC/s of int8 and reads of %.1f GB/s with %d threads, %s kernels\n",
       gmacs, gbytes, loaded.runtime().pool()->threads(),

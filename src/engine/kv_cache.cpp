@@ -138,4 +138,14 @@ uint64_t KvCache::BytesFor(const model::Hparams& hparams, kernels::KvType k_type
   return pages * layout.page_bytes();
 }
 
+uint64_t KvCache::BytesRead(const model::Hparams& hparams, kernels::KvType k_type,
+                            kernels::KvType v_type, int64_t positions) {
+  const ops::KvLayout layout = {k_type, v_type, hparams.kv_heads, hparams.head_dim};
+  uint64_t seen = 0;
+  for (int64_t layer = 0; layer < hparams.layers; ++layer)
+    seen += static_cast<uint64_t>(hparams.IsWindowLayer(layer) ? std::min(positions, hparams.window)
+                                                               : positions);
+  return seen * layout.page_bytes() / kPagePositions;
+}
+
 }  // namespace slm::engine

@@ -44,6 +44,9 @@ class KvCache {
   // Bytes that `positions` positions take at most, with windows, marks and what is reserved ahead.
   static uint64_t BytesFor(const model::Hparams& hparams, kernels::KvType k_type,
                            kernels::KvType v_type, int64_t positions);
+  // Bytes that attention reads for the token at position `positions` - 1.
+  static uint64_t BytesRead(const model::Hparams& hparams, kernels::KvType k_type,
+                            kernels::KvType v_type, int64_t positions);
 
  private:
   using Page = std::shared_ptr<AlignedBuffer>;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/aligned_buffer.h"
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/random.h"
@@ -18,6 +19,9 @@ using Clock = std::chrono::steady_clock;
 double Since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+// The probes around a repetition may differ by so much.
+constexpr double kMostDrift = 1.1;
 
 struct Work {
   double macs = 0;   // of one token through all layers
@@ -38,16 +42,34 @@ Work WorkOf(const engine::Model& model) {
   return work;
 }
 
-Speed Summarize(std::vector<double> rates, double peak_rate) {
-  if (rates.empty()) return {};
-  std::sort(rates.begin(), rates.end());
-  Speed speed;
-  speed.tokens_per_second = rates[rates.size() / 2];
-  speed.best = rates.back();
-  speed.worst = rates.front();
-  speed.share_of_peak = peak_rate > 0 ? speed.tokens_per_second / peak_rate : 0;
-  return speed;
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
+
+// The repetitions of one test.
+class Repetitions {
+ public:
+  // Tokens per second, the peak before and after, and what the peak would give.
+  void Add(double rate, double before, double after, double at_peak) {
+    rates_.push_back(rate);
+    shares_.push_back(rate / at_peak);
+    probes_.insert(probes_.end(), {before, after});
+  }
+  Speed Summarize(bool has_share) const {
+    if (rates_.empty()) return {};
+    Speed speed;
+    speed.tokens_per_second = Median(rates_);
+    speed.best = *std::max_element(rates_.begin(), rates_.end());
+    speed.worst = *std::min_element(rates_.begin(), rates_.end());
+    if (has_share) speed.share_of_peak = Median(shares_);
+    speed.probes = probes_;
+    return speed;
+  }
+
+ private:
+  std::vector<double> rates_, shares_, probes_;
+};
 
 }  // namespace
 
@@ -56,7 +78,7 @@ MachinePeak ProbeMachine(engine::Runtime* runtime) {
   const kernels::KernelTable& kernels = runtime->kernels();
   MachinePeak peak;
   // One chunk a thread, but whoever is free takes it: the probe is of the threads together.
-  constexpr int64_t kRounds = 2'000'000;
+  constexpr int64_t kRounds = 1'000'000;
   constexpr size_t kPart = size_t{1} << 20;
   const int64_t parts = 128;
   const AlignedBuffer buffer(kPart * static_cast<size_t>(parts));
@@ -91,8 +113,6 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
   // The first repetition is for warming up.
   if (progress)
     progress->Start("bench", ProgressUnit::kCount, 0, static_cast<uint64_t>(options.repeats) + 1);
-  SpeedReport report;
-  report.before = ProbeMachine(model->runtime());
   std::vector<int32_t> ids;
   for (int64_t i = 0; i < longest; ++i)
     ids.push_back(static_cast<int32_t>(RandomBits(1, static_cast<uint64_t>(i)) %
@@ -101,34 +121,65 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
   const auto first = [&](int64_t n) {
     return std::span<const int32_t>(ids).first(static_cast<size_t>(n));
   };
-  std::vector<double> prefill, decode;
-  for (int repeat = -1; repeat < options.repeats; ++repeat) {
-    if (options.prompt > 0) {
-      session.KeepPrefix({}, 0);
-      if (options.depth > 0) executor->Extend(&session, first(options.depth));
-      const auto start = Clock::now();
-      executor->Extend(&session, first(options.depth + options.prompt));
-      if (repeat >= 0) prefill.push_back(static_cast<double>(options.prompt) / Since(start));
+  const auto prefill = [&] {
+    session.KeepPrefix({}, 0);
+    if (options.depth > 0) executor->Extend(&session, first(options.depth));
+    const auto start = Clock::now();
+    executor->Extend(&session, first(options.depth + options.prompt));
+    return static_cast<double>(options.prompt) / Since(start);
+  };
+  const auto decode = [&] {
+    session.KeepPrefix(first(options.depth), options.depth);
+    executor->Extend(&session, first(options.depth + 1));
+    const auto start = Clock::now();
+    for (int64_t i = 0; i < options.predict; ++i)
+      executor->Extend(&session, first(options.depth + 2 + i));
+    return static_cast<double>(options.predict) / Since(start);
+  };
+  if (options.prompt > 0) prefill();
+  if (options.predict > 0) decode();
+
+  const Work work = WorkOf(*model);
+  const double kv_bytes = static_cast<double>(
+      engine::KvCache::BytesRead(model->hparams(), session_options.k_type, session_options.v_type,
+                                 options.depth + 1 + options.predict / 2));
+  SpeedReport report;
+  Repetitions prefills, decodes;
+  std::vector<double> int8, read;  // all probes
+  MachinePeak before = ProbeMachine(model->runtime());
+  for (int repeat = 0; repeat < options.repeats;) {
+    const double prefilled = options.prompt > 0 ? prefill() : 0;
+    const double decoded = options.predict > 0 ? decode() : 0;
+    const MachinePeak after = ProbeMachine(model->runtime());
+    const auto differ = [](double a, double b) {
+      return std::max(a, b) > kMostDrift * std::min(a, b);
+    };
+    const bool has_drifted =
+        (options.prompt > 0 && differ(before.int8_macs_per_second, after.int8_macs_per_second)) ||
+        (options.predict > 0 && differ(before.read_bytes_per_second, after.read_bytes_per_second));
+    const double macs = (before.int8_macs_per_second + after.int8_macs_per_second) / 2;
+    const double bytes = (before.read_bytes_per_second + after.read_bytes_per_second) / 2;
+    int8.insert(int8.end(), {before.int8_macs_per_second, after.int8_macs_per_second});
+    read.insert(read.end(), {before.read_bytes_per_second, after.read_bytes_per_second});
+    if (has_drifted && report.discarded < options.repeats) {
+      ++report.discarded;
+    } else {
+      if (options.prompt > 0)
+        prefills.Add(prefilled, before.int8_macs_per_second, after.int8_macs_per_second,
+                     macs / work.macs);
+      if (options.predict > 0)
+        decodes.Add(decoded, before.read_bytes_per_second, after.read_bytes_per_second,
+                    bytes / (work.bytes + kv_bytes));
+      ++repeat;
     }
-    if (options.predict > 0) {
-      session.KeepPrefix(first(options.depth), options.depth);
-      executor->Extend(&session, first(options.depth + 1));
-      const auto start = Clock::now();
-      for (int64_t i = 0; i < options.predict; ++i)
-        executor->Extend(&session, first(options.depth + 2 + i));
-      if (repeat >= 0) decode.push_back(static_cast<double>(options.predict) / Since(start));
-    }
-    if (progress) progress->Update(static_cast<uint64_t>(repeat + 2));
+    before = after;
+    if (progress) progress->Update(static_cast<uint64_t>(repeat + 1));
   }
   if (progress) progress->Finish();
-  report.after = ProbeMachine(model->runtime());
-  const Work work = WorkOf(*model);
-  const double int8 =
-      std::max(report.before.int8_macs_per_second, report.after.int8_macs_per_second);
-  const double read =
-      std::max(report.before.read_bytes_per_second, report.after.read_bytes_per_second);
-  report.prefill = Summarize(prefill, int8 / work.macs);
-  report.decode = Summarize(decode, read / work.bytes);
+  const bool has_share = work.bytes > 2 * static_cast<double>(LastCacheBytes());
+  report.peak = {Median(int8), Median(read)};
+  report.prefill = prefills.Summarize(has_share);
+  report.decode = decodes.Summarize(has_share);
   return report;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/executor.h"
@@ -31,17 +32,21 @@ struct SpeedOptions {
 struct Speed {
   double tokens_per_second = 0;  // median
   double best = 0, worst = 0;
-  // Prefill: of the int8 multiply-adds; decode: of the read bandwidth.
-  double share_of_peak = 0;
+  // Median. Prefill: of the int8 multiply-adds, those of all products with weights counted; decode:
+  // of the read bandwidth, the bytes of weights, keys and values counted. Nothing for models that
+  // the last cache holds by half: they are faster than memory.
+  std::optional<double> share_of_peak;
+  std::vector<double> probes;  // the peak before and after every repetition that counts
 };
 
 struct SpeedReport {
-  MachinePeak before, after;  // shares are of the better of the two
+  MachinePeak peak;  // median of all probes
   Speed prefill, decode;
+  int discarded = 0;  // repetitions measured again, as the probes around them differed by a tenth
 };
 
-// Throws kUsage when a context is given that the test does not fit in. `progress` counts
-// repetitions.
+// Throws kUsage when a context is given that the test does not fit in. At most as many repetitions
+// as are asked for are discarded. `progress` counts repetitions.
 SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
                          engine::Executor* executor, const SpeedOptions& options,
                          Progress* progress = nullptr);
