@@ -50,7 +50,9 @@ void Measure(const slm::kernels::KernelTable& table, const slm::quant::TypeTrait
     if (kernel.format == ActFormat::kAct256)
       table.quantize_act256(x.data(), kK, reinterpret_cast<slm::kernels::Act256*>(to));
   }
-  std::vector<float> out(16 * kCols);
+  const int at_once = kernel.max_panels;
+  const int64_t out_stride = 16 * at_once + 16;
+  std::vector<float> out(static_cast<size_t>(out_stride * kCols));
   const auto run = [&](int64_t panel, int cols) {
     kernel.run({.type = type.type,
                 .panel = panels.data() + static_cast<size_t>(panel) * panel_bytes,
@@ -61,13 +63,15 @@ void Measure(const slm::kernels::KernelTable& table, const slm::quant::TypeTrait
                 .cols = cols,
                 .bias = nullptr,
                 .out = out.data(),
-                .out_stride = 16});
+                .out_stride = out_stride,
+                .panels = at_once,
+                .panel_stride = panel_bytes});
   };
   const double prefill = BestSeconds([&] {
-    for (int64_t p = 0; p < kPanels; ++p) run(p, kCols);
+    for (int64_t p = 0; p < kPanels; p += at_once) run(p, kCols);
   });
   const double decode = BestSeconds([&] {
-    for (int64_t p = 0; p < kDecodePanels; ++p) run(p, 1);
+    for (int64_t p = 0; p < kDecodePanels; p += at_once) run(p, 1);
   });
   std::printf("%-8s %10.1f %10.1f\n", type.name, 16.0 * kK * kCols * kPanels / prefill / 1e9,
               static_cast<double>(panel_bytes) * kDecodePanels / decode / 1e9);

@@ -69,7 +69,7 @@ class FeedbackEncoder::Task {
       const ops::Matrix& matrix = encoder_.matrices_[static_cast<size_t>(begin / kGroup)];
       for (int64_t panel = 0; panel < matrix.panels(); ++panel) {
         kernels::MatMulArgs args = {};
-        matrix.SetPanel(panel, &args);
+        matrix.SetPanels(panel, panel + 1, &args);
         args.act = reinterpret_cast<const uint8_t*>(errors_.data());
         args.act_stride = static_cast<size_t>(k_) * sizeof(float);
         args.cols = static_cast<int>(rows_);

@@ -99,7 +99,7 @@ class Factorizer {
       thread_local std::vector<float> products;
       products.resize(static_cast<size_t>((begin - first) * quant::kPanelRows));
       kernels::MatMulArgs args = {};
-      matrix.SetPanel(panel, &args);
+      matrix.SetPanels(panel, panel + 1, &args);
       args.act = reinterpret_cast<const uint8_t*>(scaled.data() + first * n);
       args.act_stride = static_cast<size_t>(n) * sizeof(float);
       args.cols = static_cast<int>(begin - first);

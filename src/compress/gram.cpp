@@ -30,7 +30,7 @@ void Gram::Add(const float* x, int64_t rows, const kernels::KernelTable& kernels
     thread_local std::vector<float> products;
     products.resize(static_cast<size_t>((k_ - first) * quant::kPanelRows));
     kernels::MatMulArgs args = {};
-    matrix.SetPanel(panel, &args);
+    matrix.SetPanels(panel, panel + 1, &args);
     args.act = reinterpret_cast<const uint8_t*>(columns_.data() + first * rows);
     args.act_stride = static_cast<size_t>(rows) * sizeof(float);
     args.cols = static_cast<int>(k_ - first);

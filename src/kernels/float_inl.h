@@ -48,15 +48,15 @@ SLM_INLINE float QuantizeBlock(const float* x, int count, int8_t* q, int16_t (*p
   const V16 inverse = Set(max > 0 ? 127.0f / max : 0.0f);
   for (int i = 0; i < count; ++i) {
     const V16 scaled = Round(Mul(Load(x + 16 * i), inverse));
-    int8_t* to = q + 16 * i;
-    StoreInt8(Min(Max(scaled, Set(-127.0f)), Set(127.0f)), to);
-    int low = 0, high = 0;
-    for (int j = 0; j < 16; j += 4) {
-      low += to[j] + to[j + 1];
-      high += to[j + 2] + to[j + 3];
-    }
-    pairs[i][0] = static_cast<int16_t>(low);
-    pairs[i][1] = static_cast<int16_t>(high);
+    const V16 rounded = Min(Max(scaled, Set(-127.0f)), Set(127.0f));
+    StoreInt8(rounded, q + 16 * i);
+    V16 sums = Add(rounded, SwapLanes<1>(rounded));
+    sums = Add(sums, SwapLanes<4>(sums));
+    sums = Add(sums, SwapLanes<8>(sums));
+    float lanes[16];
+    Store(sums, lanes);
+    pairs[i][0] = static_cast<int16_t>(lanes[0]);
+    pairs[i][1] = static_cast<int16_t>(lanes[2]);
   }
   return max / 127.0f;
 }
@@ -65,12 +65,25 @@ static void QuantizeAct32(const float* x, int64_t n, Act32* out) {
   for (int64_t i = 0; i < n; i += 32, ++out) {
     out->d = QuantizeBlock(x + i, 2, out->q, out->pairs);
     const int sum = out->pairs[0][0] + out->pairs[0][1] + out->pairs[1][0] + out->pairs[1][1];
+    out->shift = -128 * sum;
     out->sum = out->d * static_cast<float>(sum);
   }
 }
 
 static void QuantizeAct256(const float* x, int64_t n, Act256* out) {
-  for (int64_t i = 0; i < n; i += 256, ++out) out->d = QuantizeBlock(x + i, 16, out->q, out->pairs);
+  for (int64_t i = 0; i < n; i += 256, ++out) {
+    out->d = QuantizeBlock(x + i, 16, out->q, out->pairs);
+    for (int s = 0; s < 16; ++s) {
+      const int sum = out->pairs[s][0] + out->pairs[s][1];
+      out->sum16[s] = static_cast<int16_t>(sum);
+      out->shift16[s] = -128 * sum;
+    }
+    for (int s = 0; s < 8; ++s) {
+      const int sum = out->sum16[2 * s] + out->sum16[2 * s + 1];
+      out->sum32[s] = static_cast<int16_t>(sum);
+      out->shift32[s] = -128 * sum;
+    }
+  }
 }
 
 static void AddTo(const float* x, int64_t n, float* inout) {

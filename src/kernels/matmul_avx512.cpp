@@ -2,6 +2,9 @@
 // of 16 rows, and vpdpbusd adds its products to 32-bit sums. It takes unsigned weights: signed ones
 // are shifted by 128, and the sums of the activations take that back. Everything is exact until the
 // float step at the end of a block.
+#include <bit>
+#include <type_traits>
+
 #include "base/half.h"
 #include "kernels/avx512_intrinsics.h"
 #include "kernels/tables.h"
@@ -26,8 +29,9 @@ namespace avx512 {
 using quant::Grid;
 using quant::Type;
 
-constexpr int kTile = 8;   // columns that share a load of weights
-constexpr int kChunk = 8;  // units that are unpacked at once: 4 KiB of bytes stay in the L1 cache
+constexpr int kTile = 8;       // columns that share a load of weights
+constexpr int kMaxPanels = 2;  // that share a load of activations from the L2 cache
+constexpr int kChunk = 16;     // units of a panel that are unpacked at once
 
 SLM_INLINE __m512i LoadVec(const uint8_t* p) { return _mm512_loadu_si512(p); }
 SLM_INLINE __m512i Broadcast4(const void* p) {
@@ -84,203 +88,237 @@ SLM_INLINE __m512i UnpackGroup(const uint8_t* unit, int g) {
   return nibble;
 }
 
-// Where a unit's groups come from: packed bits, or bytes that were unpacked before.
-template <Type kType>
-struct Packed {
-  static constexpr bool kIsPacked = true;
-  static constexpr size_t kUnitBytes = quant::GridOf(kType).unit_bytes();
-  static SLM_INLINE __m512i Group(const uint8_t* unit, int g) {
-    return UnpackGroup<kType>(unit, g);
-  }
-};
-struct Unpacked {
-  static constexpr bool kIsPacked = false;
-  static constexpr size_t kUnitBytes = 512;
-  static SLM_INLINE __m512i Group(const uint8_t* unit, int g) { return LoadVec(unit + 64 * g); }
-};
-
 SLM_INLINE __m512i LoadScales(const uint8_t* p) {
   return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
 
-// The sum of the activations of sub-block `sub`, as 16-bit parts whose sum it is.
-template <int kSubBlock>
-SLM_INLINE __m512i PairSum(const int16_t (*pairs)[2], int sub) {
-  if (kSubBlock == 16) return Broadcast4(pairs[sub]);
-  return _mm512_add_epi16(Broadcast4(pairs[0]), Broadcast4(pairs[1]));
-}
+// A block of a panel, as a kernel sees it: Group(u, g) are the codes of group g of unit u, g a
+// constant, as unsigned bytes, and
+// Start() turns a broadcast `shift` of the activations into what their dot product starts at. Two
+// forms: as it is packed, for one column; and unpacked, for many.
+template <Type kType>
+struct PackedBlock {
+  static constexpr Grid kGrid = quant::GridOf(kType);
+  static constexpr size_t kBytes = kGrid.block_bytes();
+  static constexpr bool kHasStart = kOffset<kType> != 0;
+  const uint8_t* block;
 
-// Dot products of sub-block `sub` of a unit with every column. a[c] points at the unit's
-// activations, pairs[c] at their pair sums.
-template <Type kType, class Source, int kCols>
-SLM_INLINE void DotSubBlock(const uint8_t* unit, const int8_t* const* a,
-                            const int16_t (*const* pairs)[2], int sub, __m512i* dot) {
-  constexpr Grid kGrid = quant::GridOf(kType);
+  SLM_INLINE __m512i Group(int unit, int g) const {
+    return UnpackGroup<kType>(block + static_cast<size_t>(unit) * kGrid.unit_bytes(), g);
+  }
+  static SLM_INLINE __m512i Start(__m512i shift) {
+    constexpr unsigned kBits =
+        kHasStart
+            ? static_cast<unsigned>(7 - std::countr_zero(static_cast<unsigned>(kOffset<kType>)))
+            : 0;
+    return _mm512_srai_epi32(shift, kBits);
+  }
+  SLM_INLINE __m512i Scale(int sub) const { return LoadScales(block + kGrid.scales() + 16 * sub); }
+  // The mins of sub-blocks 2 j and 2 j + 1, 16 bits each.
+  SLM_INLINE __m512i Mins(int j) const {
+    const uint8_t* p = block + kGrid.mins() + 32 * j;
+    return _mm512_or_si512(LoadScales(p), _mm512_slli_epi32(LoadScales(p + 16), 16));
+  }
+  SLM_INLINE __m512 D() const { return LoadHalf(block + kGrid.d()).x; }
+  SLM_INLINE __m512 M() const { return LoadHalf(block + kGrid.m()).x; }
+};
+
+template <Type kType>
+struct UnpackedBlock {
+  static constexpr Grid kGrid = quant::GridOf(kType);
+  static constexpr bool kHasStart = kOffset<kType> != 0;
+  static constexpr int kSubs = kGrid.sub_blocks();
+  // Vectors: groups, scales, mins, d, m.
+  static constexpr int kScales = kGrid.block / 4;
+  static constexpr int kMins = kScales + kSubs;
+  static constexpr int kD = kMins + (kGrid.has_min ? kSubs / 2 : 0);
+  static constexpr size_t kBytes = 64 * (kD + 1 + (kGrid.has_min ? 1 : 0));
+  const uint8_t* block;
+
+  SLM_INLINE __m512i Group(int unit, int g) const { return LoadVec(block + 512 * unit + 64 * g); }
+  static SLM_INLINE __m512i Start(__m512i shift) { return shift; }
+  SLM_INLINE __m512i Scale(int sub) const { return LoadVec(block + 64 * (kScales + sub)); }
+  SLM_INLINE __m512i Mins(int j) const { return LoadVec(block + 64 * (kMins + j)); }
+  SLM_INLINE __m512 D() const { return _mm512_castsi512_ps(LoadVec(block + 64 * kD)); }
+  SLM_INLINE __m512 M() const { return _mm512_castsi512_ps(LoadVec(block + 64 * (kD + 1))); }
+
+  static SLM_INLINE void Unpack(const uint8_t* packed, uint8_t* to) {
+    const PackedBlock<kType> from = {packed};
+    const auto store = [&](int at, __m512i x) { _mm512_storeu_si512(to + 64 * at, x); };
+    constexpr auto kMore = static_cast<char>(kHasStart ? 128 - kOffset<kType> : 0);
+    for (int u = 0; u < kGrid.block / 32; ++u) {
+      SLM_UNROLL
+      for (int g = 0; g < 8; ++g) {
+        __m512i codes = from.Group(u, g);
+        if constexpr (kMore != 0) codes = _mm512_add_epi8(codes, _mm512_set1_epi8(kMore));
+        store(8 * u + g, codes);
+      }
+    }
+    for (int s = 0; s < kSubs; ++s) store(kScales + s, from.Scale(s));
+    if constexpr (kGrid.has_min) {
+      for (int j = 0; j < kSubs / 2; ++j) store(kMins + j, from.Mins(j));
+      store(kD + 1, _mm512_castps_si512(from.M()));
+    }
+    store(kD, _mm512_castps_si512(from.D()));
+  }
+};
+
+// Dot products of groups [first, first + count) of a unit with every column, whose activations of
+// the unit are a[c]; `shift` says what each starts at, see Act32.
+template <class Block, int kCols>
+SLM_INLINE void Dots(const Block& w, int unit, int first, int count, const int8_t* const* a,
+                     const int32_t* const* shift, __m512i* dot) {
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c)
-    dot[c] = kOffset<kType> == 0 ? _mm512_setzero_si512()
-                                 : _mm512_madd_epi16(PairSum<kGrid.sub_block>(pairs[c], sub),
-                                                     _mm512_set1_epi16(-kOffset<kType>));
+    dot[c] = Block::kHasStart ? Block::Start(Broadcast4(shift[c])) : _mm512_setzero_si512();
   SLM_UNROLL
-  for (int i = 0; i < kGrid.sub_block / 4; ++i) {
+  for (int i = 0; i < count; ++i) {
     // Whole units go through groups 0, 4, 1, 5, ..: both come from one load.
-    const int g = kGrid.sub_block == 32 ? i / 2 + 4 * (i % 2) : 4 * sub + i;
-    const __m512i w = Source::Group(unit, g);
+    const int g = first + (count == 8 ? i / 2 + 4 * (i % 2) : i);
+    const __m512i x = w.Group(unit, g);
     SLM_UNROLL
     for (int c = 0; c < kCols; ++c)
-      dot[c] = _mm512_dpbusd_epi32(dot[c], w, Broadcast4(a[c] + 4 * g));
+      dot[c] = _mm512_dpbusd_epi32(dot[c], x, Broadcast4(a[c] + 4 * g));
   }
 }
 
-// Blocks of 32: `units` in Source's form, unit_stride apart; the scales of block u are at tail + u
-// * tail_stride.
-template <Type kType, class Source, int kCols>
-SLM_INLINE void Blocks32(const uint8_t* units, size_t unit_stride, const uint8_t* tail,
-                         size_t tail_stride, const Act32* const* act, int64_t count,
-                         float* const* out) {
-  constexpr Grid kGrid = quant::GridOf(kType);
-  __m512 acc[kCols];
+// acc[c] += one block of 32 times activations act[c].
+template <class Block, int kCols>
+SLM_INLINE void AddBlock32(const Block& w, const Act32* const* act, __m512* acc) {
+  const int8_t* a[kCols];
+  const int32_t* shift[kCols];
+  __m512i dot[kCols];
   SLM_UNROLL
-  for (int c = 0; c < kCols; ++c) acc[c] = _mm512_loadu_ps(out[c]);
-  for (int64_t u = 0; u < count; ++u, units += unit_stride, tail += tail_stride) {
-    const int8_t* a[kCols];
-    const int16_t(*pairs[kCols])[2];
-    __m512i dot[kCols];
-    SLM_UNROLL
-    for (int c = 0; c < kCols; ++c) {
-      a[c] = act[c][u].q;
-      pairs[c] = act[c][u].pairs;
-    }
-    DotSubBlock<kType, Source, kCols>(units, a, pairs, 0, dot);
-    const __m512 d = LoadHalf(tail).x;
-    SLM_UNROLL
-    for (int c = 0; c < kCols; ++c) {
-      const __m512 factor = _mm512_mul_ps(d, _mm512_set1_ps(act[c][u].d));
-      acc[c] = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(dot[c]), acc[c]);
-    }
-    if constexpr (kGrid.has_min) {
-      const __m512 m = LoadHalf(tail + 32).x;
-      SLM_UNROLL
-      for (int c = 0; c < kCols; ++c)
-        acc[c] = _mm512_fmadd_ps(m, _mm512_set1_ps(act[c][u].sum), acc[c]);
-    }
+  for (int c = 0; c < kCols; ++c) a[c] = act[c]->q, shift[c] = &act[c]->shift;
+  Dots<Block, kCols>(w, 0, 0, 8, a, shift, dot);
+  const __m512 d = w.D();
+  SLM_UNROLL
+  for (int c = 0; c < kCols; ++c) {
+    const __m512 factor = _mm512_mul_ps(d, _mm512_set1_ps(act[c]->d));
+    acc[c] = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(dot[c]), acc[c]);
   }
-  SLM_UNROLL
-  for (int c = 0; c < kCols; ++c) _mm512_storeu_ps(out[c], acc[c]);
+  if constexpr (Block::kGrid.has_min) {
+    const __m512 m = w.M();
+    SLM_UNROLL
+    for (int c = 0; c < kCols; ++c)
+      acc[c] = _mm512_fmadd_ps(m, _mm512_set1_ps(act[c]->sum), acc[c]);
+  }
 }
 
-// One block of 256; `block` is the packed block, where the scales are, `units` its units in
-// Source's form.
-template <Type kType, class Source, int kCols>
-SLM_INLINE void Block256(const uint8_t* units, const uint8_t* block, const Act256* const* act,
-                         float* const* out) {
-  constexpr Grid kGrid = quant::GridOf(kType);
-  constexpr int kSubs = 32 / kGrid.sub_block;  // in a unit
-  __m512i total[kCols], mins[kCols];
+// acc[c] += one block of 256 times activations act[c].
+template <class Block, int kCols>
+SLM_INLINE void AddBlock256(const Block& w, const Act256* const* act, __m512* acc) {
+  constexpr Grid kGrid = Block::kGrid;
+  constexpr int kGroups = kGrid.sub_block / 4, kPairs = kGrid.sub_blocks() / 2;
+  __m512i total[kCols];
   SLM_UNROLL
-  for (int c = 0; c < kCols; ++c) total[c] = mins[c] = _mm512_setzero_si512();
+  for (int c = 0; c < kCols; ++c) total[c] = _mm512_setzero_si512();
   for (int u = 0; u < 8; ++u) {
-    const int8_t* a[kCols];
-    const int16_t(*pairs[kCols])[2];
     SLM_UNROLL
-    for (int c = 0; c < kCols; ++c) {
-      a[c] = act[c]->q + 32 * u;
-      pairs[c] = act[c]->pairs + 2 * u;
-    }
-    SLM_UNROLL
-    for (int s = 0; s < kSubs; ++s) {
-      const size_t at = static_cast<size_t>(16 * (u * kSubs + s));
+    for (int s = 0; s < 8 / kGroups; ++s) {
+      const int sub = 8 / kGroups * u + s;
+      const int8_t* a[kCols];
+      const int32_t* shift[kCols];
       __m512i dot[kCols];
-      DotSubBlock<kType, Source, kCols>(units + static_cast<size_t>(u) * Source::kUnitBytes, a,
-                                        pairs, s, dot);
-      const __m512i scale = LoadScales(block + kGrid.scales() + at);
+      SLM_UNROLL
+      for (int c = 0; c < kCols; ++c) {
+        a[c] = act[c]->q + 32 * u;
+        shift[c] = (kGrid.sub_block == 16 ? act[c]->shift16 : act[c]->shift32) + sub;
+      }
+      Dots<Block, kCols>(w, u, s * kGroups, kGroups, a, shift, dot);
+      const __m512i scale = w.Scale(sub);
       SLM_UNROLL
       for (int c = 0; c < kCols; ++c)
         total[c] = _mm512_add_epi32(total[c], _mm512_mullo_epi32(dot[c], scale));
-      if constexpr (kGrid.has_min) {
-        const __m512i x = LoadScales(block + kGrid.mins() + at);
-        const __m512i min = _mm512_or_si512(x, _mm512_slli_epi32(x, 16));  // mins are not negative
-        SLM_UNROLL
-        for (int c = 0; c < kCols; ++c)
-          mins[c] = _mm512_dpwssd_epi32(mins[c], PairSum<kGrid.sub_block>(pairs[c], s), min);
-      }
     }
   }
-  const __m512 d = LoadHalf(block + kGrid.d()).x;
+  __m512 da[kCols];
+  const __m512 d = w.D();
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) {
-    const __m512 da = _mm512_set1_ps(act[c]->d);
-    __m512 acc = _mm512_loadu_ps(out[c]);
-    acc = _mm512_fmadd_ps(_mm512_mul_ps(d, da), _mm512_cvtepi32_ps(total[c]), acc);
-    if constexpr (kGrid.has_min) {
-      const __m512 m = LoadHalf(block + kGrid.m()).x;
-      acc = _mm512_fnmadd_ps(_mm512_mul_ps(m, da), _mm512_cvtepi32_ps(mins[c]), acc);
-    }
-    _mm512_storeu_ps(out[c], acc);
+    da[c] = _mm512_set1_ps(act[c]->d);
+    acc[c] = _mm512_fmadd_ps(_mm512_mul_ps(d, da[c]), _mm512_cvtepi32_ps(total[c]), acc[c]);
   }
-}
-
-// `count` blocks from block `first` of the activations on, against kCols columns from c0.
-template <Type kType, class Source, int kCols>
-static void Columns(const MatMulArgs& args, const uint8_t* units, const uint8_t* blocks,
-                    int64_t first, int64_t count, int c0) {
-  constexpr Grid kGrid = quant::GridOf(kType);
-  const size_t stride =
-      Source::kIsPacked ? kGrid.block_bytes() : Source::kUnitBytes * (kGrid.block / 32);
-  float* out[kCols];
-  const uint8_t* row[kCols];
-  for (int c = 0; c < kCols; ++c) {
-    out[c] = args.out + (c0 + c) * args.out_stride;
-    row[c] = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
-  }
-  if constexpr (kGrid.block == 32) {
-    const Act32* act[kCols];
-    for (int c = 0; c < kCols; ++c) act[c] = reinterpret_cast<const Act32*>(row[c]) + first;
-    Blocks32<kType, Source, kCols>(units, stride, blocks + kGrid.d(), kGrid.block_bytes(), act,
-                                   count, out);
-  } else {
-    for (int64_t b = 0; b < count; ++b, units += stride, blocks += kGrid.block_bytes()) {
-      const Act256* act[kCols];
-      for (int c = 0; c < kCols; ++c) act[c] = reinterpret_cast<const Act256*>(row[c]) + first + b;
-      Block256<kType, Source, kCols>(units, blocks, act, out);
-    }
-  }
-}
-
-template <Type kType>
-static void UnpackBlocks(const uint8_t* block, int64_t count, uint8_t* to) {
-  constexpr Grid kGrid = quant::GridOf(kType);
-  for (int64_t i = 0; i < count; ++i, block += kGrid.block_bytes())
-    for (int u = 0; u < kGrid.block / 32; ++u) {
-      const uint8_t* unit = block + static_cast<size_t>(u) * kGrid.unit_bytes();
+  if constexpr (kGrid.has_min) {
+    __m512i mins[kCols];
+    SLM_UNROLL
+    for (int c = 0; c < kCols; ++c) mins[c] = _mm512_setzero_si512();
+    SLM_UNROLL
+    for (int j = 0; j < kPairs; ++j) {
+      const __m512i min = w.Mins(j);
       SLM_UNROLL
-      for (int g = 0; g < 8; ++g, to += 64) _mm512_storeu_si512(to, UnpackGroup<kType>(unit, g));
+      for (int c = 0; c < kCols; ++c) {
+        const int16_t* sums = kGrid.sub_block == 16 ? act[c]->sum16 : act[c]->sum32;
+        mins[c] = _mm512_dpwssd_epi32(mins[c], min, Broadcast4(sums + 2 * j));
+      }
     }
+    const __m512 m = w.M();
+    SLM_UNROLL
+    for (int c = 0; c < kCols; ++c)
+      acc[c] = _mm512_fnmadd_ps(_mm512_mul_ps(m, da[c]), _mm512_cvtepi32_ps(mins[c]), acc[c]);
+  }
+}
+
+// `count` blocks of a panel, from `blocks` on, against kCols columns from c0; the activations are
+// those from block `first` on. The sums so far are in `out`.
+template <class Block, int kCols>
+static void Columns(const MatMulArgs& args, const uint8_t* blocks, int64_t first, int64_t count,
+                    int c0, float* out) {
+  using Act = std::conditional_t<Block::kGrid.block == 32, Act32, Act256>;
+  const Act* act[kCols];
+  __m512 acc[kCols];
+  SLM_UNROLL
+  for (int c = 0; c < kCols; ++c) {
+    const uint8_t* row = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
+    act[c] = reinterpret_cast<const Act*>(row) + first;
+    acc[c] = _mm512_loadu_ps(out + (c0 + c) * args.out_stride);
+  }
+  for (int64_t b = 0; b < count; ++b, blocks += Block::kBytes) {
+    if constexpr (Block::kGrid.block == 32)
+      AddBlock32<Block, kCols>({blocks}, act, acc);
+    else
+      AddBlock256<Block, kCols>({blocks}, act, acc);
+    SLM_UNROLL
+    for (int c = 0; c < kCols; ++c) ++act[c];
+  }
+  SLM_UNROLL
+  for (int c = 0; c < kCols; ++c) _mm512_storeu_ps(out + (c0 + c) * args.out_stride, acc[c]);
 }
 
 template <Type kType>
 static void MatMulInt8(const MatMulArgs& args) {
   constexpr Grid kGrid = quant::GridOf(kType);
+  using Packed = PackedBlock<kType>;
+  using Unpacked = UnpackedBlock<kType>;
   for (int c = 0; c < args.cols; ++c)
-    _mm512_storeu_ps(args.out + c * args.out_stride,
-                     args.bias ? _mm512_loadu_ps(args.bias) : _mm512_setzero_ps());
+    for (int p = 0; p < args.panels; ++p)
+      _mm512_storeu_ps(args.out + c * args.out_stride + 16 * p,
+                       args.bias ? _mm512_loadu_ps(args.bias + 16 * p) : _mm512_setzero_ps());
   const int64_t blocks = args.k / kGrid.block;
+  const auto panel = [&](int p) { return args.panel + static_cast<size_t>(p) * args.panel_stride; };
   if (args.cols == 1) {
-    Columns<kType, Packed<kType>, 1>(args, args.panel, args.panel, 0, blocks, 0);
+    for (int p = 0; p < args.panels; ++p)
+      Columns<Packed, 1>(args, panel(p), 0, blocks, 0, args.out + 16 * p);
     return;
   }
-  // Many columns: unpack a stretch of the panel once, then let every tile of columns pass over it.
+  // Many columns: unpack a stretch of the panels once, then let every tile of columns pass over it.
   constexpr int64_t kStretch = kChunk / (kGrid.block / 32);
-  alignas(64) uint8_t units[kChunk * Unpacked::kUnitBytes];
+  alignas(64) uint8_t unpacked[kMaxPanels][kStretch * Unpacked::kBytes];
   for (int64_t b = 0; b < blocks; b += kStretch) {
     const int64_t count = blocks - b < kStretch ? blocks - b : kStretch;
-    const uint8_t* block = args.panel + static_cast<size_t>(b) * kGrid.block_bytes();
-    UnpackBlocks<kType>(block, count, units);
+    for (int p = 0; p < args.panels; ++p)
+      for (int64_t i = 0; i < count; ++i)
+        Unpacked::Unpack(panel(p) + static_cast<size_t>(b + i) * Packed::kBytes,
+                         unpacked[p] + static_cast<size_t>(i) * Unpacked::kBytes);
+    const auto tile = [&]<int kCols>(std::integral_constant<int, kCols>, int c) {
+      for (int p = 0; p < args.panels; ++p)
+        Columns<Unpacked, kCols>(args, unpacked[p], b, count, c, args.out + 16 * p);
+    };
     int c = 0;
-    for (; c + kTile <= args.cols; c += kTile)
-      Columns<kType, Unpacked, kTile>(args, units, block, b, count, c);
-    for (; c + 2 <= args.cols; c += 2) Columns<kType, Unpacked, 2>(args, units, block, b, count, c);
-    for (; c < args.cols; ++c) Columns<kType, Unpacked, 1>(args, units, block, b, count, c);
+    for (; c + kTile <= args.cols; c += kTile) tile(std::integral_constant<int, kTile>(), c);
+    if (c + 4 <= args.cols) tile(std::integral_constant<int, 4>(), c), c += 4;
+    if (c + 2 <= args.cols) tile(std::integral_constant<int, 2>(), c), c += 2;
+    if (c < args.cols) tile(std::integral_constant<int, 1>(), c);
   }
 }
 
@@ -316,7 +354,7 @@ template <Type kType>
 static void Install(KernelTable* table) {
   constexpr ActFormat kFormat =
       quant::GridOf(kType).block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
-  table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, kFormat, true};
+  table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, kFormat, true, kMaxPanels};
   table->encode[static_cast<int>(kType)] = encoding::Encode<kType>;
 }
 

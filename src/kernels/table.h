@@ -19,10 +19,13 @@ namespace slm::kernels {
 // the weights.
 enum class ActFormat { kF32, kAct32, kAct256 };
 
-// `pairs[s]` belongs to 16 elements: the sum of those with index % 4 < 2, and of the others.
+// Exact sums of q, in the forms that kernels start from. `pairs[s]` belongs to 16 elements: the sum
+// of those with index % 4 < 2, and of the others. `shift` is -128 times the sum of a sub-block of
+// 16 or 32: what a dot product with codes + 128 starts at.
 struct Act32 {
   int8_t q[32];
   int16_t pairs[2][2];
+  int32_t shift;
   float d;
   float sum;  // d * (exact sum of q)
 };
@@ -30,17 +33,20 @@ struct Act32 {
 struct Act256 {
   int8_t q[256];
   int16_t pairs[16][2];
+  int32_t shift16[16], shift32[8];
+  int16_t sum16[16], sum32[8];
   float d;
 };
 
 size_t ActRowBytes(ActFormat format, int64_t k);
 
-// One panel of up to 16 rows of weights times `cols` rows of activations:
+// One panel of up to 16 rows of weights (or several, see MatMulKernel) times `cols` rows of
+// activations:
 //   out[c * out_stride + r] = bias[r] + sum over k of W[r][k] * act[c][k]
 struct MatMulArgs {
   quant::Type type;
   const uint8_t*
-      panel;  // packed (quant/packed.h), or plain rows of the file where the table says so
+      panel;  // packed (quant/packed.h), 64-byte aligned, or plain rows where the table says so
   int rows;   // valid rows; a packed panel has all 16 and writes all 16
   int64_t k;
   const uint8_t* act;
@@ -49,12 +55,16 @@ struct MatMulArgs {
   const float* bias;  // `rows` values (packed: 16), or nullptr
   float* out;
   int64_t out_stride;
+  // Panels that follow each other, 16 rows each; bias and out follow on too.
+  int panels = 1;
+  size_t panel_stride = 0;  // bytes
 };
 
 struct MatMulKernel {
   void (*run)(const MatMulArgs& args) = nullptr;
   ActFormat format = ActFormat::kF32;
   bool is_packed = false;
+  int max_panels = 1;  // that a call may have
 };
 
 enum class KvType { kF32, kF16, kQ8_0 };

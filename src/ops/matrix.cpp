@@ -33,11 +33,13 @@ Matrix::Matrix(const PlainRows& plain, const kernels::KernelTable& kernels, Thre
   });
 }
 
-void Matrix::SetPanel(int64_t index, kernels::MatMulArgs* args) const {
+void Matrix::SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const {
   args->type = type_;
-  args->panel = data_ + static_cast<size_t>(index) * panel_bytes_;
+  args->panel = data_ + static_cast<size_t>(first) * panel_bytes_;
+  args->panels = static_cast<int>(std::min<int64_t>(kernel_->max_panels, end - first));
+  args->panel_stride = panel_bytes_;
   args->rows =
-      static_cast<int>(std::min<int64_t>(quant::kPanelRows, rows_ - index * quant::kPanelRows));
+      static_cast<int>(std::min<int64_t>(quant::kPanelRows, rows_ - first * quant::kPanelRows));
   args->k = k_;
 }
 

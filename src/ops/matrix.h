@@ -38,8 +38,9 @@ class Matrix {
   size_t bytes() const { return panel_bytes_ * static_cast<size_t>(panels()); }
   bool is_packed() const { return kernel_ && kernel_->is_packed; }
 
-  // Fills type, panel, rows and k of the arguments for panel `index`.
-  void SetPanel(int64_t index, kernels::MatMulArgs* args) const;
+  // Fills what the arguments say of the weights: as many panels from `first` on as a call of Run
+  // may have, before `end`.
+  void SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const;
   void Run(const kernels::MatMulArgs& args) const { kernel_->run(args); }
 
  private:

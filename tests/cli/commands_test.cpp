@@ -129,7 +129,8 @@ TEST(Commands, PerplexityAndBench) {
   EXPECT_EQ(b[0]["test"], "pp16@d8");
   EXPECT_EQ(b[1]["test"], "tg4@d8");
   EXPECT_GT(b[0]["tokens_per_second"].get<double>(), 0);
-  EXPECT_GT(b[1]["share_of_peak"].get<double>(), 0);
+  EXPECT_TRUE(b[1]["share_of_peak"].is_null());  // the cache holds this model
+  EXPECT_EQ(b[1]["probes"].size() % 2, 0u);
 }
 
 TEST(Commands, InspectAndDoctor) {

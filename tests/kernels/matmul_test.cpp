@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/aligned_buffer.h"
 #include "base/half.h"
 #include "kernels/table.h"
 #include "support/blocks.h"
@@ -100,6 +101,62 @@ TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
         ASSERT_EQ(std::memcmp(got.data(), expected.data(), 4 * got.size()), 0)
             << table->isa << " k=" << c.shape.k << " cols=" << shape.cols;
       }
+    }
+  }
+}
+
+// Panels that are given together come out as they do one by one.
+TEST_P(MatMul, SeveralPanelsMatchEachByItself) {
+  std::mt19937 rng(9);
+  constexpr int64_t kK = 768;
+  for (const KernelTable* table : testing::FastTables()) {
+    const MatMulKernel& kernel = table->matmul[static_cast<int>(GetParam())];
+    const int panels = kernel.max_panels;
+    const quant::TypeTraits& traits = quant::Traits(GetParam());
+    const size_t row_bytes = static_cast<size_t>(kK / traits.block_size) * traits.block_bytes;
+    const size_t panel_stride = (quant::PanelBytes(GetParam(), kK) + 63) / 64 * 64;
+    const std::vector<uint8_t> rows = testing::RandomRows(GetParam(), 16 * panels, kK, rng);
+    const AlignedBuffer packed(panel_stride * static_cast<size_t>(panels));
+    for (int p = 0; p < panels && kernel.is_packed; ++p)
+      quant::PackPanel(GetParam(), &rows[16 * static_cast<size_t>(p) * row_bytes], row_bytes, 16,
+                       kK, packed.data() + static_cast<size_t>(p) * panel_stride);
+    if (!kernel.is_packed) continue;
+    for (const int cols : {1, 2, 11}) {
+      const size_t act_stride = ActRowBytes(kernel.format, kK);
+      std::vector<uint8_t> act(act_stride * static_cast<size_t>(cols));
+      for (int c = 0; c < cols; ++c) {
+        const std::vector<float> x = testing::RandomFloats(kK, rng);
+        uint8_t* to = &act[static_cast<size_t>(c) * act_stride];
+        if (kernel.format == ActFormat::kF32) std::memcpy(to, x.data(), act_stride);
+        if (kernel.format == ActFormat::kAct32)
+          table->quantize_act32(x.data(), kK, reinterpret_cast<Act32*>(to));
+        if (kernel.format == ActFormat::kAct256)
+          table->quantize_act256(x.data(), kK, reinterpret_cast<Act256*>(to));
+      }
+      const std::vector<float> bias = testing::RandomFloats(16 * static_cast<size_t>(panels), rng);
+      const int64_t stride = 16 * panels + 5;
+      std::vector<float> together(static_cast<size_t>(cols * stride)), each = together;
+      MatMulArgs args = {.type = GetParam(),
+                         .panel = packed.data(),
+                         .rows = 16,
+                         .k = kK,
+                         .act = act.data(),
+                         .act_stride = act_stride,
+                         .cols = cols,
+                         .bias = bias.data(),
+                         .out = together.data(),
+                         .out_stride = stride,
+                         .panels = panels,
+                         .panel_stride = panel_stride};
+      kernel.run(args);
+      args.panels = 1;
+      for (int p = 0; p < panels; ++p) {
+        args.panel = packed.data() + static_cast<size_t>(p) * panel_stride;
+        args.bias = &bias[16 * static_cast<size_t>(p)];
+        args.out = &each[16 * static_cast<size_t>(p)];
+        kernel.run(args);
+      }
+      ASSERT_TRUE(testing::SameBits(together, each)) << table->isa << " cols=" << cols;
     }
   }
 }

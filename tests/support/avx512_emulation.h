@@ -202,6 +202,7 @@ inline __m512i _mm512_set1_epi16(int x) { return emulated::Fill<__m512i>(static_
 inline __m512i _mm512_set1_epi32(int x) { return emulated::Fill<__m512i>(x); }
 inline __m256 _mm512_castps512_ps256(__m512 a) { return emulated::Cast<__m256>(a); }
 inline __m512d _mm512_castps_pd(__m512 a) { return emulated::Cast<__m512d>(a); }
+inline __m512i _mm512_castps_si512(__m512 a) { return emulated::Cast<__m512i>(a); }
 inline __m512 _mm512_castsi512_ps(__m512i a) { return emulated::Cast<__m512>(a); }
 inline __m256d _mm512_extractf64x4_pd(__m512d a, int half) {
   return emulated::LoadBytes<__m256d>(a.byte + 32 * (half & 1));
@@ -333,6 +334,9 @@ inline __m512i _mm512_or_si512(__m512i a, __m512i b) {
 inline __m512i _mm512_xor_si512(__m512i a, __m512i b) {
   return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x ^ y; });
 }
+inline __m512i _mm512_add_epi8(__m512i a, __m512i b) {
+  return emulated::Map<uint8_t>(a, b, [](int x, int y) { return static_cast<uint8_t>(x + y); });
+}
 inline __m512i _mm512_add_epi16(__m512i a, __m512i b) {
   return emulated::Map<uint16_t>(a, b, [](int x, int y) { return static_cast<uint16_t>(x + y); });
 }
@@ -364,6 +368,10 @@ inline __m512i _mm512_srli_epi16(__m512i a, unsigned count) {
 }
 inline __m512i _mm512_slli_epi32(__m512i a, unsigned count) {
   return emulated::Map<uint32_t>(a, [count](uint32_t x) { return count > 31 ? 0 : x << count; });
+}
+// Signs move in; counts past the width are as 31.
+inline __m512i _mm512_srai_epi32(__m512i a, unsigned count) {
+  return emulated::Map<int32_t>(a, [count](int32_t x) { return x >> (count > 31 ? 31 : count); });
 }
 // Within each 16 bytes: byte i is a's byte number (index & 15), or zero when the index is negative.
 inline __m512i _mm512_shuffle_epi8(__m512i a, __m512i index) {

@@ -69,8 +69,9 @@ class CpuBackend : public Backend {
       int64_t first = 0;  // of the product's panels
       for (const Product& product : products) {
         const int64_t count = product.matrix->panels();
-        for (int64_t p = std::max(first, chunk * per_chunk); p < std::min(first + count, end); ++p)
-          RunPanel(input, product, p - first);
+        const int64_t begin = std::max(first, chunk * per_chunk);
+        if (begin < std::min(first + count, end))
+          RunPanels(input, product, begin - first, std::min(first + count, end) - first);
         first += count;
       }
     });
@@ -145,21 +146,23 @@ class CpuBackend : public Backend {
     }
   }
 
-  void RunPanel(const Input& input, const Product& product, int64_t panel) {
+  void RunPanels(const Input& input, const Product& product, int64_t begin, int64_t end) {
     const Matrix& matrix = *product.matrix;
     const ActFormat format = matrix.format();
-    const int64_t row = panel * quant::kPanelRows;
     kernels::MatMulArgs args = {};
-    matrix.SetPanel(panel, &args);
     args.act = format == ActFormat::kF32     ? reinterpret_cast<const uint8_t*>(input.f32)
                : format == ActFormat::kAct32 ? input.act32
                                              : input.act256;
     args.act_stride = ActRowBytes(format, input.k);
     args.cols = static_cast<int>(input.rows);
-    args.bias = product.bias ? product.bias + row : nullptr;
-    args.out = product.out + row;
     args.out_stride = product.out_stride;
-    matrix.Run(args);
+    for (int64_t panel = begin; panel < end; panel += args.panels) {
+      const int64_t row = panel * quant::kPanelRows;
+      matrix.SetPanels(panel, end, &args);
+      args.bias = product.bias ? product.bias + row : nullptr;
+      args.out = product.out + row;
+      matrix.Run(args);
+    }
   }
 
   void Rotate(const StoreArgs& args, int64_t t, const float* norm, float* head) {
