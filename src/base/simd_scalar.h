@@ -5,6 +5,9 @@ struct V16 {
   float lane[16];
 };
 
+// Sums that are kept in registers, beside what is added to them.
+constexpr int kAccumulators = 1;
+
 #define SLM_LANES for (int i = 0; i < 16; ++i)
 
 SLM_INLINE V16 Set(float x) {

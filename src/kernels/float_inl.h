@@ -20,12 +20,6 @@ SLM_INLINE V16 Exp(V16 x) {
   return TimesPowerOf2(p, n);
 }
 
-static float ExpOne(float x) {
-  float lanes[16];
-  Store(Exp(Set(x)), lanes);
-  return lanes[0];
-}
-
 static void RmsNorm(const float* x, const float* w, int64_t n, float eps, float* out) {
   V16 squares = Set(0.0f);
   for (int64_t i = 0; i < n; i += 16) {
@@ -155,21 +149,22 @@ SLM_INLINE uint16_t QuantizeKv(const float* x, int8_t* q) {
 }
 
 // What is stored is finite: an infinity would be NaN in rows that must not see it.
-SLM_INLINE V16 Saturate(V16 x) { return Min(Max(x, Set(-kMaxHalf)), Set(kMaxHalf)); }
+SLM_INLINE V16 Saturate(V16 x, float most) { return Min(Max(x, Set(-most)), Set(most)); }
 
 // Elements lie `stride` apart; `scale` is where the block's half goes.
 static void StoreElements(KvType type, const float* x, int64_t n, int64_t stride, uint8_t* to,
                           uint8_t* scale) {
-  uint8_t bytes[4 * 32];
+  alignas(float) uint8_t bytes[4 * 32];
   int64_t size = 4;
   switch (type) {
     case KvType::kF32:
-      __builtin_memcpy(bytes, x, sizeof bytes);
+      for (int i = 0; i < 32; i += 16)
+        Store(Saturate(Load(x + i), __FLT_MAX__), reinterpret_cast<float*>(bytes) + i);
       break;
     case KvType::kF16:
       size = 2;
-      StoreHalf(Saturate(Load(x)), bytes);
-      StoreHalf(Saturate(Load(x + 16)), bytes + 32);
+      StoreHalf(Saturate(Load(x), kMaxHalf), bytes);
+      StoreHalf(Saturate(Load(x + 16), kMaxHalf), bytes + 32);
       break;
     case KvType::kQ8_0: {
       size = 1;
@@ -182,7 +177,7 @@ static void StoreElements(KvType type, const float* x, int64_t n, int64_t stride
     __builtin_memcpy(to + i * stride * size, bytes + i * size, static_cast<size_t>(size));
 }
 
-static int64_t ElementBytes(KvType type) {
+SLM_INLINE int64_t ElementBytes(KvType type) {
   return type == KvType::kF32 ? 4 : type == KvType::kF16 ? 2 : 1;
 }
 
@@ -238,22 +233,62 @@ struct Tile {
   int begin, end;
 };
 
-// Scores of every position from the tile of 16 that `begin` is in. Sums run over ascending d.
-template <KvType kType, int kRows>
-SLM_INLINE void ScoreRows(const AttentionArgs& args, Tile<kRows>* tile) {
-  for (int p = tile->begin / 16 * 16; p < tile->end; p += 16) {
-    V16 acc[kRows];
+// Keys and values are read once, in order, K's before V's and the next head's after those: asking
+// for what comes so far ahead hides the way from memory, also where the hardware's own prefetching
+// ends, at the borders of 4 KiB. Not for kMostRows rows: those are of a prompt and come again.
+constexpr int kMostRows = kAccumulators >= 16 ? 8 : 4;
+constexpr int64_t kAhead = 2048;  // bytes
+
+SLM_INLINE void PrefetchAhead(const uint8_t* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + kAhead + i);
+}
+
+// Scores of 16 kVectors positions from p on. Sums run over ascending d.
+template <KvType kType, int kRows, int kVectors>
+SLM_INLINE void ScoreVectors(const AttentionArgs& args, int p, Tile<kRows>* tile) {
+  V16 acc[kVectors][kRows];
+  SLM_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
     SLM_UNROLL
-    for (int r = 0; r < kRows; ++r) acc[r] = Set(0.0f);
-    for (int64_t d = 0; d < args.head_dim; ++d) {
-      const V16 k = LoadK<kType>(args.page, d, p);
+    for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
+  }
+  for (int64_t d = 0; d < args.head_dim; ++d) {
+    if constexpr (kRows < kMostRows)
+      PrefetchAhead(args.page.k + (d * kPagePositions + p) * ElementBytes(kType),
+                    16 * kVectors * ElementBytes(kType));
+    V16 k[kVectors];
+    SLM_UNROLL
+    for (int v = 0; v < kVectors; ++v) k[v] = LoadK<kType>(args.page, d, p + 16 * v);
+    SLM_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const V16 q = Set(tile->q[r][d]);
       SLM_UNROLL
-      for (int r = 0; r < kRows; ++r) acc[r] = Fma(Set(tile->q[r][d]), k, acc[r]);
+      for (int v = 0; v < kVectors; ++v) acc[v][r] = Fma(q, k[v], acc[v][r]);
     }
+  }
+  SLM_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r)
-      Store(args.softcap > 0 ? Softcap(acc[r], args.softcap) : acc[r], tile->score[r] + p);
+      Store(args.softcap > 0 ? Softcap(acc[v][r], args.softcap) : acc[v][r],
+            tile->score[r] + p + 16 * v);
   }
+}
+
+// Vectors that are computed at once for kRows rows.
+template <int kRows>
+constexpr int kVectorsOf =
+    kAccumulators / kRows<1 ? 1 : kAccumulators / kRows> 4 ? 4 : kAccumulators / kRows;
+
+// Scores of every position from the 16 that `begin` is in.
+template <KvType kType, int kRows>
+SLM_INLINE void ScoreRows(const AttentionArgs& args, Tile<kRows>* tile) {
+  constexpr int kVectors = kVectorsOf<kRows>;
+  const int end = (tile->end + 15) / 16 * 16;
+  int p = tile->begin / 16 * 16;
+  for (; p + 16 * kVectors <= end; p += 16 * kVectors)
+    ScoreVectors<kType, kRows, kVectors>(args, p, tile);
+  for (; p < end; p += 16) ScoreVectors<kType, kRows, 1>(args, p, tile);
 }
 
 // Scores become weights exp(s - max); those outside the row's own positions become zero.
@@ -275,22 +310,48 @@ SLM_INLINE void WeighRow(float* score, int begin, int end, int first, int last, 
   *sum = ReduceAdd(total);
 }
 
-// Weighted sums of V, over ascending positions.
-template <KvType kType, int kRows>
-SLM_INLINE void OutputRows(const AttentionArgs& args, int row0, const Tile<kRows>& tile) {
-  for (int64_t d = 0; d < args.head_dim; d += 16) {
-    V16 acc[kRows];
+// Weighted sums of V, over ascending positions, for 16 kVectors dimensions from d on.
+template <KvType kType, int kRows, int kVectors>
+SLM_INLINE void OutputVectors(const AttentionArgs& args, int row0, int64_t d,
+                              const Tile<kRows>& tile) {
+  V16 acc[kVectors][kRows];
+  SLM_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
     SLM_UNROLL
-    for (int r = 0; r < kRows; ++r) acc[r] = Set(0.0f);
-    for (int p = tile.begin; p < tile.end; ++p) {
-      const V16 v = LoadV<kType>(args.page, args.head_dim, p, d);
+    for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
+  }
+  for (int p = tile.begin; p < tile.end; ++p) {
+    if constexpr (kRows < kMostRows)
+      PrefetchAhead(args.page.v + (p * args.head_dim + d) * ElementBytes(kType),
+                    16 * kVectors * ElementBytes(kType));
+    V16 x[kVectors];
+    SLM_UNROLL
+    for (int v = 0; v < kVectors; ++v) x[v] = LoadV<kType>(args.page, args.head_dim, p, d + 16 * v);
+    SLM_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const V16 weight = Set(tile.score[r][p]);
       SLM_UNROLL
-      for (int r = 0; r < kRows; ++r) acc[r] = Fma(Set(tile.score[r][p]), v, acc[r]);
+      for (int v = 0; v < kVectors; ++v) acc[v][r] = Fma(weight, x[v], acc[v][r]);
     }
+  }
+  SLM_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    const int64_t at = d + 16 * v;
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r)
-      StoreN(acc[r], args.out + (row0 + r) * args.out_stride + d, args.head_dim - d);
+      // -0 becomes 0: positions of weight 0 would make it so, and which there are is not specified.
+      StoreN(Add(acc[v][r], Set(0.0f)), args.out + (row0 + r) * args.out_stride + at,
+             args.head_dim - at);
   }
+}
+
+template <KvType kType, int kRows>
+SLM_INLINE void OutputRows(const AttentionArgs& args, int row0, const Tile<kRows>& tile) {
+  constexpr int kVectors = kVectorsOf<kRows>;
+  int64_t d = 0;
+  for (; d + 16 * kVectors <= args.head_dim; d += 16 * kVectors)
+    OutputVectors<kType, kRows, kVectors>(args, row0, d, tile);
+  for (; d < args.head_dim; d += 16) OutputVectors<kType, kRows, 1>(args, row0, d, tile);
 }
 
 // kRows query rows share every load of K and V.
@@ -330,8 +391,16 @@ static void AttentionRows(const AttentionArgs& args, int row0) {
 
 static void Attention(const AttentionArgs& args) {
   int row = 0;
-  for (; row + 4 <= args.heads; row += 4) AttentionRows<4>(args, row);
+  for (; row + kMostRows <= args.heads; row += kMostRows) AttentionRows<kMostRows>(args, row);
   switch (args.heads - row) {
+    case 7:
+      return AttentionRows<kMostRows - 1>(args, row);
+    case 6:
+      return AttentionRows<kMostRows - 2>(args, row);
+    case 5:
+      return AttentionRows<kMostRows - 3>(args, row);
+    case 4:
+      return AttentionRows<4>(args, row);
     case 3:
       return AttentionRows<3>(args, row);
     case 2:
@@ -341,16 +410,34 @@ static void Attention(const AttentionArgs& args) {
   }
 }
 
-static void AttentionMerge(const float* out, float max, float sum, int64_t head_dim, float* all_out,
+static void AttentionMerge(const AttentionParts& parts, int64_t head_dim, float* all_out,
                            float* all_max, float* all_sum) {
-  const float new_max = max > *all_max ? max : *all_max;
-  const float old_factor = ExpOne(*all_max - new_max), factor = ExpOne(max - new_max);
-  for (int64_t d = 0; d < head_dim; d += 16) {
-    const V16 old = Mul(LoadN(all_out + d, head_dim - d), Set(old_factor));
-    StoreN(Fma(LoadN(out + d, head_dim - d), Set(factor), old), all_out + d, head_dim - d);
+  for (int next = 0; next < parts.count;) {
+    // As many as have their two factors in one vector.
+    const float* page[8];
+    float sum[8], factors[16] = {};
+    float *const old_factor = factors, *const factor = factors + 8;
+    int count = 0;
+    for (; next < parts.count && count < 8; ++next) {
+      const int64_t at = next * parts.stride;
+      if (parts.sum[at] < 0) continue;
+      const float new_max = parts.max[at] > *all_max ? parts.max[at] : *all_max;
+      page[count] = parts.out + at * head_dim;
+      sum[count] = parts.sum[at];
+      old_factor[count] = *all_max - new_max;
+      factor[count++] = parts.max[at] - new_max;
+      *all_max = new_max;
+    }
+    Store(Exp(Load(factors)), factors);
+    for (int i = 0; i < count; ++i)
+      *all_sum = __builtin_fmaf(sum[i], factor[i], *all_sum * old_factor[i]);
+    for (int64_t d = 0; d < head_dim; d += 16) {
+      V16 all = LoadN(all_out + d, head_dim - d);
+      for (int i = 0; i < count; ++i)
+        all = Fma(LoadN(page[i] + d, head_dim - d), Set(factor[i]), Mul(all, Set(old_factor[i])));
+      StoreN(all, all_out + d, head_dim - d);
+    }
   }
-  *all_sum = __builtin_fmaf(sum, factor, *all_sum * old_factor);
-  *all_max = new_max;
 }
 
 // --- Products with float weights

@@ -4,6 +4,10 @@
 #include "base/target.h"
 #include "kernels/tables.h"
 
+// Unrolled, arrays of lanes take the compiler minutes and are no faster.
+#undef SLM_UNROLL
+#define SLM_UNROLL
+
 namespace slm::kernels {
 namespace scalar {
 

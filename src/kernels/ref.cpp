@@ -146,17 +146,24 @@ void Attention(const AttentionArgs& args) {
   }
 }
 
-void AttentionMerge(const float* out, float max, float sum, int64_t head_dim, float* all_out,
-                    float* all_max, float* all_sum) {
-  const float new_max = std::max(max, *all_max);
-  const double old_factor = std::exp(static_cast<double>(*all_max) - static_cast<double>(new_max));
-  const double factor = std::exp(static_cast<double>(max) - static_cast<double>(new_max));
-  for (int64_t d = 0; d < head_dim; ++d)
-    all_out[d] = static_cast<float>(static_cast<double>(all_out[d]) * old_factor +
-                                    static_cast<double>(out[d]) * factor);
-  *all_sum = static_cast<float>(static_cast<double>(*all_sum) * old_factor +
-                                static_cast<double>(sum) * factor);
-  *all_max = new_max;
+void AttentionMerge(const AttentionParts& parts, int64_t head_dim, float* all_out, float* all_max,
+                    float* all_sum) {
+  for (int i = 0; i < parts.count; ++i) {
+    const int64_t at = i * parts.stride;
+    const float* out = parts.out + at * head_dim;
+    const float max = parts.max[at], sum = parts.sum[at];
+    if (sum < 0) continue;
+    const float new_max = std::max(max, *all_max);
+    const double old_factor =
+        std::exp(static_cast<double>(*all_max) - static_cast<double>(new_max));
+    const double factor = std::exp(static_cast<double>(max) - static_cast<double>(new_max));
+    for (int64_t d = 0; d < head_dim; ++d)
+      all_out[d] = static_cast<float>(static_cast<double>(all_out[d]) * old_factor +
+                                      static_cast<double>(out[d]) * factor);
+    *all_sum = static_cast<float>(static_cast<double>(*all_sum) * old_factor +
+                                  static_cast<double>(sum) * factor);
+    *all_max = new_max;
+  }
 }
 
 }  // namespace

@@ -4,6 +4,9 @@ struct V16 {
   __m256 low, high;
 };
 
+// Sums that are kept in registers, beside what is added to them.
+constexpr int kAccumulators = 4;
+
 SLM_INLINE V16 Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 SLM_INLINE V16 Load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 // Lanes [0, n) set, of 8.

@@ -4,6 +4,9 @@ struct V16 {
   __m512 x;
 };
 
+// Sums that are kept in registers, beside what is added to them.
+constexpr int kAccumulators = 16;
+
 SLM_INLINE __mmask16 LaneMask(int64_t n) {
   return static_cast<__mmask16>(n <= 0 ? 0 : n >= 16 ? 0xffff : (1 << n) - 1);
 }

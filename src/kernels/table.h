@@ -102,6 +102,16 @@ struct AttentionArgs {
   float* sum;
 };
 
+// What `count` pages gave for one query row, `stride` rows apart; a sum below 0 says that the row
+// saw nothing of the page.
+struct AttentionParts {
+  const float* out;  // row i at out + i * stride * head_dim
+  const float* max;
+  const float* sum;
+  int64_t stride;
+  int count;
+};
+
 struct KernelTable {
   std::string_view isa;
   MatMulKernel matmul[32];  // by quant::Type
@@ -122,8 +132,8 @@ struct KernelTable {
   void (*store_kv)(const float* k, const float* v, int64_t head_dim, int position,
                    const KvPage& page);
   void (*attention)(const AttentionArgs& args);
-  // Folds the next page's (max, sum, out) into the running ones.
-  void (*attention_merge)(const float* out, float max, float sum, int64_t head_dim, float* all_out,
+  // Folds the next pages' (max, sum, out), from first to last, into the running ones.
+  void (*attention_merge)(const AttentionParts& parts, int64_t head_dim, float* all_out,
                           float* all_max, float* all_sum);
 
   // By quant::Type: TypeTraits::encode_weighted, in the same bits. 16 sub-blocks are encoded at

@@ -224,8 +224,8 @@ struct Running {
   explicit Running(size_t dim) : out(dim) {}
   void Add(const KernelTable& table, const std::vector<float>& page_out, float page_max,
            float page_sum) {
-    table.attention_merge(page_out.data(), page_max, page_sum, static_cast<int64_t>(out.size()),
-                          out.data(), &max, &sum);
+    table.attention_merge({page_out.data(), &page_max, &page_sum, 1, 1},
+                          static_cast<int64_t>(out.size()), out.data(), &max, &sum);
   }
 };
 
@@ -269,6 +269,36 @@ TEST(AttentionMerge, TablesMatchAndAreNearTheReference) {
         ASSERT_EQ(scalar.max, ref.max);
         ASSERT_NEAR(scalar.sum, ref.sum, static_cast<double>(ref.sum) * tolerance);
         for (size_t d = 0; d < dim; ++d) ASSERT_NEAR(scalar.out[d], ref.out[d], 10 * tolerance);
+      }
+    }
+}
+
+TEST(AttentionMerge, ManyPagesComeOutAsOneByOne) {
+  std::mt19937 rng(47);
+  constexpr int kStride = 3;
+  for (const int64_t dim : {16, 40, 64, 250})
+    for (const int count : {0, 1, 2, 16, 17, 50}) {
+      const auto rows = static_cast<size_t>(count * kStride + 1);
+      const std::vector<float> out =
+          MakeFloats(Values::kNormal, rows * static_cast<size_t>(dim), rng);
+      const std::vector<float> max = MakeFloats(Values::kNormal, rows, rng);
+      std::vector<float> sum = MakeFloats(Values::kNormal, rows, rng);  // some saw nothing
+      for (float& x : sum) x = x < -1 ? -1 : std::fabs(x);
+      for (const KernelTable* table : testing::TablesUnderTest()) {
+        Running together(static_cast<size_t>(dim)), each = together;
+        table->attention_merge({out.data(), max.data(), sum.data(), kStride, count}, dim,
+                               together.out.data(), &together.max, &together.sum);
+        for (int i = 0; i < count; ++i) {
+          const int64_t at = i * kStride;
+          if (sum[static_cast<size_t>(at)] < 0) continue;
+          table->attention_merge(
+              {&out[static_cast<size_t>(at * dim)], &max[static_cast<size_t>(at)],
+               &sum[static_cast<size_t>(at)], 1, 1},
+              dim, each.out.data(), &each.max, &each.sum);
+        }
+        ASSERT_TRUE(testing::SameBits(together.out, each.out)) << table->isa << " " << count;
+        const float a[] = {together.max, together.sum}, b[] = {each.max, each.sum};
+        ASSERT_TRUE(testing::SameBits(a, b)) << table->isa << " " << count;
       }
     }
 }

@@ -28,7 +28,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // exp(x) for x <= 0 by any table: a page of max x and sum 1 is merged into one of max 0 and sum 0.
 float Exp(const KernelTable& table, float x) {
   float max = 0, sum = 0;
-  table.attention_merge(nullptr, x, 1, 0, nullptr, &max, &sum);
+  const float one = 1;
+  table.attention_merge({nullptr, &x, &one, 1, 1}, 0, nullptr, &max, &sum);
   return sum;
 }
 

@@ -14,6 +14,7 @@ using kernels::kPagePositions;
 constexpr int64_t kRowsPerChunk =
     32;  // query rows (tokens x heads of a group) that share a page's loads
 constexpr int64_t kFewTokens = 8;       // up to this many, pages are shared out instead of queries
+constexpr int64_t kPartsPerThread = 8;  // that are shared out, at least
 constexpr int64_t kPagesPerWave = 256;  // bounds the memory of partial results
 
 // The first position that the token at `position` sees.
@@ -30,6 +31,13 @@ void CpuAttention::Rows::Resize(int64_t rows, int64_t head_dim) {
   const auto n = static_cast<size_t>(rows);
   if (out.size() < n * static_cast<size_t>(head_dim)) out.resize(n * static_cast<size_t>(head_dim));
   if (max.size() < n) max.resize(n), sum.resize(n);
+}
+
+kernels::AttentionParts CpuAttention::Rows::Parts(int64_t first, int64_t stride, int64_t count,
+                                                  int64_t head_dim) const {
+  const auto at = static_cast<size_t>(first);
+  return {&out[at * static_cast<size_t>(head_dim)], &max[at], &sum[at], stride,
+          static_cast<int>(count)};
 }
 
 void CpuAttention::Run(const AttentionOp& op) {
@@ -88,7 +96,7 @@ bool CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int6
 
 namespace {
 
-// Folds row `from` of a page's results into running row `to` and, at the end, writes the output.
+// The running results of one query row; pages are folded in from left to right.
 struct Merger {
   const kernels::KernelTable& kernels;
   int64_t dim;
@@ -97,9 +105,8 @@ struct Merger {
   float sum = 0;
 
   void Start() { std::memset(out, 0, static_cast<size_t>(dim) * sizeof(float)); }
-  void Add(const float* page_out, float page_max, float page_sum) {
-    if (page_sum < 0) return;
-    kernels.attention_merge(page_out, page_max, page_sum, dim, out, &max, &sum);
+  void Add(const kernels::AttentionParts& parts) {
+    kernels.attention_merge(parts, dim, out, &max, &sum);
   }
   void Finish() { kernels.scale(1.0f / sum, dim, out); }
 };
@@ -129,8 +136,7 @@ void CpuAttention::ByQueries(const AttentionOp& op) {
     for (int64_t page = first; page <= last; ++page) {
       if (!Page(op, kv_head, t0, count, page, &scratch, &scratch.page, 0)) continue;
       for (size_t r = 0; r < mergers.size(); ++r)
-        mergers[r].Add(&scratch.page.out[r * static_cast<size_t>(dim)], scratch.page.max[r],
-                       scratch.page.sum[r]);
+        mergers[r].Add(scratch.page.Parts(static_cast<int64_t>(r), 1, 1, dim));
     }
     for (Merger& merger : mergers) merger.Finish();
   });
@@ -152,16 +158,18 @@ void CpuAttention::ByPages(const AttentionOp& op) {
   for (int64_t wave = first; wave <= last; wave += kPagesPerWave) {
     const int64_t pages = std::min(kPagesPerWave, last + 1 - wave);
     partial_.Resize(pages * kv_heads * rows, dim);
-    pool_->ParallelFor(pages * kv_heads, [&](int64_t chunk, int thread) {
-      Page(op, chunk % kv_heads, 0, op.rows, wave + chunk / kv_heads,
-           &scratch_[static_cast<size_t>(thread)], &partial_, chunk * rows);
+    // Heads of a page lie one after the other: as many together as leaves all threads busy.
+    const int64_t parts = pages * kv_heads;
+    const int64_t together =
+        std::clamp<int64_t>(parts / (kPartsPerThread * pool_->threads()), 1, kv_heads);
+    pool_->ParallelFor((parts + together - 1) / together, [&](int64_t chunk, int thread) {
+      for (int64_t i = chunk * together; i < std::min(parts, (chunk + 1) * together); ++i)
+        Page(op, i % kv_heads, 0, op.rows, wave + i / kv_heads,
+             &scratch_[static_cast<size_t>(thread)], &partial_, i * rows);
     });
-    for (int64_t chunk = 0; chunk < pages * kv_heads; ++chunk)
-      for (int64_t r = 0; r < rows; ++r) {
-        const auto at = static_cast<size_t>(chunk * rows + r);
-        mergers[static_cast<size_t>(chunk % kv_heads * rows + r)].Add(
-            &partial_.out[at * static_cast<size_t>(dim)], partial_.max[at], partial_.sum[at]);
-      }
+    pool_->ParallelFor(kv_heads * rows, [&](int64_t row, int) {
+      mergers[static_cast<size_t>(row)].Add(partial_.Parts(row, kv_heads * rows, pages, dim));
+    });
   }
   for (Merger& merger : mergers) merger.Finish();
 }

@@ -21,6 +21,9 @@ class CpuAttention {
   struct Rows {
     std::vector<float> out, max, sum;
     void Resize(int64_t rows, int64_t head_dim);
+    // Rows first, first + stride, ..
+    kernels::AttentionParts Parts(int64_t first, int64_t stride, int64_t count,
+                                  int64_t head_dim) const;
   };
   struct Scratch {
     std::vector<float> q;
