@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 struct Flags {
   ModelOptions model;
   SamplerFlags sampler;
-  std::string system;
+  std::string system, lookup;
   int64_t max_tokens = -1;
 };
 
@@ -50,6 +50,7 @@ class Chat {
  public:
   Chat(const Flags& flags)
       : flags_(flags),
+        speculator_(ParseLookup(flags.lookup)),
         loaded_(flags.model),
         sampler_(flags.sampler.Finish(loaded_.tokenizer())),
         session_(loaded_.NewSession()),
@@ -163,6 +164,7 @@ class Chat {
     serve::AnswerOptions options;
     options.max_tokens = flags_.max_tokens;
     options.is_cancelled = IsAnswerUnwanted;
+    options.speculator = speculator_ ? &*speculator_ : nullptr;
     options.on_text = PrintPart;
     const serve::Answer answer = serve::GenerateAnswer(loaded_.tokenizer(), &loaded_.executor(),
                                                        &session_, prompt, sampler_, options);
@@ -179,6 +181,7 @@ class Chat {
   }
 
   const Flags& flags_;
+  std::optional<engine::Speculator> speculator_;
   LoadedModel loaded_;
   engine::Sampler sampler_;
   engine::Session session_;
@@ -199,6 +202,7 @@ Work DeclareChat(CLI::App* app) {
             "Tokens of an answer at most; -1: until the model stops")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 24));
   AddSamplerOptions(app, &flags->sampler);
+  AddLookup(app, &flags->lookup);
   return [flags] { Chat(*flags).Run(); };
 }
 

@@ -17,7 +17,7 @@ struct Flags {
   ModelOptions model;
   PromptFlags prompt;
   SamplerFlags sampler;
-  std::string system;
+  std::string system, lookup;
   int64_t max_tokens = -1;
   bool is_raw = false, is_json = false;
 };
@@ -40,6 +40,8 @@ void PrintJson(const serve::Answer& answer) {
                              {"prompt_tokens", r.prompt_tokens},
                              {"prompt_ms", r.prompt_seconds * 1e3},
                              {"completion_tokens", r.tokens.size()},
+                             {"drafted_tokens", r.drafted_tokens},
+                             {"accepted_tokens", r.accepted_tokens},
                              {"decode_ms", r.decode_seconds * 1e3},
                              {"tokens_per_second", count > 1 ? (count - 1) / r.decode_seconds : 0}};
   const auto replace = ordered_json::error_handler_t::replace;
@@ -47,6 +49,7 @@ void PrintJson(const serve::Answer& answer) {
 }
 
 void Run(const Flags& flags) {
+  std::optional<engine::Speculator> speculator = ParseLookup(flags.lookup);
   LoadedModel loaded(flags.model);
   const engine::Sampler sampler(flags.sampler.Finish(loaded.tokenizer()));
   const std::string prompt = Rendered(&loaded, flags);
@@ -55,6 +58,7 @@ void Run(const Flags& flags) {
   serve::AnswerOptions options;
   options.max_tokens = flags.max_tokens;
   options.is_cancelled = IsAnswerUnwanted;
+  options.speculator = speculator ? &*speculator : nullptr;
   if (!flags.is_json) options.on_text = PrintPart;
   const serve::Answer answer = serve::GenerateAnswer(loaded.tokenizer(), &loaded.executor(),
                                                      &session, prompt, sampler, options);
@@ -83,6 +87,7 @@ Work DeclareRun(CLI::App* app) {
             "Tokens to generate at most; -1: until the model stops")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 24));
   AddSamplerOptions(app, &flags->sampler);
+  AddLookup(app, &flags->lookup);
   app->add_flag("--raw", flags->is_raw, "No chat template: continue the text of the prompt")
       ->excludes(system);
   AddJson(app, &flags->is_json);

@@ -11,10 +11,12 @@ namespace {
 
 struct Flags {
   ModelOptions model;
+  std::string lookup;
   serve::ServerOptions server;
 };
 
 void Run(Flags flags) {
+  std::optional<engine::Speculator> speculator = ParseLookup(flags.lookup);
   LoadedModel loaded(flags.model);
   engine::Session session = loaded.NewSession();
   const std::string name = std::filesystem::path(loaded.model()->file().path()).stem();
@@ -26,7 +28,8 @@ void Run(Flags flags) {
     std::fprintf(stderr, "slm: serving %s on http://%s:%d/v1\n", name.c_str(),
                  (is_ipv6 ? "[" + host + "]" : host).c_str(), port);
   };
-  serve::Serve({name, &loaded.tokenizer(), &loaded.chat_template(), &loaded.executor(), &session},
+  serve::Serve({name, &loaded.tokenizer(), &loaded.chat_template(), &loaded.executor(), &session,
+                speculator ? &*speculator : nullptr},
                flags.server);
 }
 
@@ -36,6 +39,7 @@ Work DeclareServe(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
   AddChatTemplateFile(app, &flags->model.chat_template_file);
+  AddLookup(app, &flags->lookup);
   AddOption(app, "--host", flags->server.host, "Address to listen on");
   AddOption(app, "--port", flags->server.port, "Port to listen on; 0: any free one");
   return [flags] { Run(*flags); };

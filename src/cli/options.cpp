@@ -56,6 +56,25 @@ void AddChatTemplateFile(CLI::App* app, std::string* path) {
   AddOption(app, "--chat-template-file", *path, "Jinja template to use instead of the model's");
 }
 
+void AddLookup(CLI::App* app, std::string* lookup) {
+  *lookup = "auto";
+  AddOption(app, "--lookup", *lookup,
+            "Guess tokens from what was said before and check them together, to the same answer: "
+            "auto (default), as far as it pays; off; or how many at once");
+}
+
+std::optional<engine::Speculator> ParseLookup(const std::string& lookup) {
+  if (lookup == "auto") return engine::Speculator();
+  if (lookup == "off") return std::nullopt;
+  int64_t count = 0;
+  const char* end = lookup.data() + lookup.size();
+  const auto [after, problem] = std::from_chars(lookup.data(), end, count);
+  if (problem != std::errc() || after != end || count < 1 || count > engine::Speculator::kMost)
+    throw Error(Code::kUsage, "--lookup {}: expected auto, off, or tokens from 1 to {}", lookup,
+                engine::Speculator::kMost);
+  return engine::Speculator(count);
+}
+
 void AddJson(CLI::App* app, bool* is_json) { app->add_flag("--json", *is_json, "Print JSON"); }
 
 void AddChunks(CLI::App* app, text::ChunkOptions* chunks) {

@@ -5,10 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "cli/loaded_model.h"
 #include "engine/sampler.h"
+#include "engine/speculator.h"
 #include "text/text_chunks.h"
 
 namespace slm::cli {
@@ -27,6 +29,11 @@ void AddThreads(CLI::App* app, int* threads);                // -t
 void AddRunOptions(CLI::App* app, ModelOptions* options);    // -c -t -ctk -ctv
 void AddModelOptions(CLI::App* app, ModelOptions* options);  // and -m
 void AddChatTemplateFile(CLI::App* app, std::string* path);
+// --lookup: "auto", "off" or how many tokens are guessed at once.
+void AddLookup(CLI::App* app, std::string* lookup);
+// Nothing for "off"; throws kUsage for what is none of these.
+std::optional<engine::Speculator> ParseLookup(const std::string& lookup);
+
 void AddJson(CLI::App* app, bool* is_json);
 void AddChunks(CLI::App* app, text::ChunkOptions* chunks);  // --chunks, --from-chunk
 

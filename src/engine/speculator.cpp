@@ -13,10 +13,10 @@ constexpr int64_t kClassEnds[] = {2, 3, 4, 6, 8, 12, 16, 24};
 // A class begins as if it had seen kPriorCount guesses, of which (class + 2) / (class + 4) were
 // right; and its memory is of some kMemory guesses.
 constexpr int64_t kPriorCount = 4;
-constexpr int64_t kMemory = 48;
+constexpr int64_t kMemory = 16;
 // What a further column costs as long as none was measured, in parts of the first: little, so that
 // the first promising guesses are tried and measured.
-constexpr double kUnknownColumn = 0.15;
+constexpr double kUnknownColumn = 0.3;
 // A measurement is forgotten after so many steps: the machine's load may have changed.
 constexpr int64_t kCostMemory = 256;
 // Speculation has to promise this much more than a plain step.
@@ -75,11 +75,19 @@ int64_t Speculator::Choose(int64_t length, int64_t available) const {
 void Speculator::OnStep(int64_t columns, double seconds) {
   SLM_CHECK(columns >= 1 && columns <= kMost + 1);
   ++step_;
-  const bool is_known = IsKnown(columns);
   Cost& cost = costs_[static_cast<size_t>(columns)];
-  // What disturbs a measurement makes it longer: down at once, up slowly.
-  if (!is_known) cost.seconds = seconds;
-  cost.seconds += (seconds - cost.seconds) * (seconds < cost.seconds ? 0.5 : 0.125);
+  if (!IsKnown(columns)) {
+    cost = {seconds, step_};
+    return;
+  }
+  // What disturbs a measurement makes it longer: down at once, up slowly, and never far.
+  const double change = std::min(seconds / cost.seconds, 2.0) - 1;
+  const double factor = 1 + change * (change < 0 ? 0.5 : 0.125);
+  // What changes one batch changes the others, more or less.
+  if (columns > 1)
+    for (size_t c = 2; c < costs_.size(); ++c)
+      if (&costs_[c] != &cost) costs_[c].seconds *= (1 + factor) / 2;
+  cost.seconds *= factor;
   cost.step = step_;
 }
 

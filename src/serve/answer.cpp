@@ -32,6 +32,7 @@ Answer GenerateAnswer(const text::Tokenizer& tokenizer, engine::Executor* execut
   generate.max_tokens = options.max_tokens;
   generate.stop = tokenizer.end_of_generation();
   generate.is_cancelled = options.is_cancelled;
+  generate.speculator = options.speculator;
   generate.on_token = [&](int32_t token) {
     emit(filter.Push(decoder.Push(token)));
     return !filter.has_stopped();

@@ -16,6 +16,7 @@ struct AnswerOptions {
   std::vector<std::string> stop = {};  // texts that end the answer and are not part of it
   std::function<bool()> is_cancelled;
   std::function<void(std::string_view)> on_text;  // whole characters
+  engine::Speculator* speculator = nullptr;       // as in engine::GenerateOptions
 };
 
 struct Answer {

@@ -178,6 +178,7 @@ Answer ChatApi::Generate(const ChatRequest& request,
   options.on_text = [&](std::string_view text) { is_gone = is_gone || !on_text(text); };
   options.stop = request.stop;
   options.is_cancelled = [&] { return is_gone || is_cancelled(); };
+  options.speculator = model_.speculator;
   return GenerateAnswer(*model_.tokenizer, model_.executor, model_.session, prompt,
                         engine::Sampler(request.sampler), options);
 }

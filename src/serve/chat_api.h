@@ -21,6 +21,7 @@ struct ServedModel {
   const text::ChatTemplate* chat_template;
   engine::Executor* executor;
   engine::Session* session;  // kept between requests: a common prefix is not computed again
+  engine::Speculator* speculator = nullptr;  // as in engine::GenerateOptions
 };
 
 // Where a streamed answer goes, one chunk of JSON at a time; false when the client has left.
