@@ -56,6 +56,30 @@ TEST(Commands, Run) {
   EXPECT_EQ(text.out, a["text"].get<std::string>() + "\n");
 }
 
+TEST(Commands, LookupChangesNothing) {
+  const std::vector<std::string> args = {"run",    "-m", Model(), "--raw", "-p", "abcabcabcabcabc",
+                                         "--temp", "0",  "-n",    "60",    "-c", "256"};
+  const auto with = [&](const char* lookup) {
+    std::vector<std::string> all = args;
+    all.insert(all.end(), {"--lookup", lookup});
+    return Json(all);
+  };
+  const json off = with("off"), fixed = with("7");
+  EXPECT_EQ(off["drafted_tokens"], 0);
+  EXPECT_EQ(off["accepted_tokens"], 0);
+  EXPECT_EQ(fixed["tokens"], off["tokens"]);
+  EXPECT_GT(fixed["drafted_tokens"], 0);
+  EXPECT_LE(fixed["accepted_tokens"], fixed["drafted_tokens"]);
+  EXPECT_EQ(with("auto")["tokens"], off["tokens"]);
+  EXPECT_EQ(Json(args)["tokens"], off["tokens"]);
+  for (const char* wrong : {"", "0", "-1", "32", "on", "3x"}) {
+    std::vector<std::string> all = args;
+    all.insert(all.end(), {"--lookup", wrong});
+    EXPECT_EQ(RunProgram(all).code, 2) << wrong;
+  }
+  EXPECT_EQ(RunProgram(args, "", {"SLM_LOOKUP=on"}).code, 2);
+}
+
 TEST(Commands, RunRefusesWhatDoesNotFit) {
   const ProgramResult r = RunProgram({"run", "-m", Model(), "-p", "hello", "-n", "60", "-c", "70"});
   EXPECT_EQ(r.code, 3);

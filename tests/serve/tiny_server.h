@@ -11,7 +11,7 @@ namespace slm::testing {
 class TinyServer {
  public:
   serve::ServedModel served() {
-    return {"tiny", &tokenizer_, &chat_template_, &executor_, &session_};
+    return {"tiny", &tokenizer_, &chat_template_, &executor_, &session_, &speculator_};
   }
 
  private:
@@ -24,6 +24,7 @@ class TinyServer {
       "</s>"};
   engine::Executor executor_{model_};
   engine::Session session_{model_, {.context = 1024}};
+  engine::Speculator speculator_;
 };
 
 }  // namespace slm::testing
