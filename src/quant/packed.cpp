@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/target.h"
 
 namespace slm::quant {
 namespace {
@@ -12,11 +13,6 @@ uint32_t Load32(const uint8_t* p) {
   uint32_t word;
   std::memcpy(&word, p, 4);
   return word;
-}
-
-void Or32(uint8_t* p, uint32_t bits) {
-  const uint32_t word = Load32(p) | bits;
-  std::memcpy(p, &word, 4);
 }
 
 // Nibbles of 16 bytes: elements 0..15 low, 16..31 high.
@@ -28,8 +24,34 @@ void SplitNibbles(const uint8_t* qs, uint8_t* code) {
 }
 
 void AddHighBits(const uint8_t qh[4], uint8_t* code) {
-  const uint32_t bits = Load32(qh);
-  for (int i = 0; i < 32; ++i) code[i] = static_cast<uint8_t>(code[i] | ((bits >> i & 1) << 4));
+  for (int byte = 0; byte < 4; ++byte) {
+    // Eight copies of the byte, of which each keeps a bit of its own, and then has 16 for it.
+    uint64_t bits = qh[byte] * 0x0101010101010101u & 0x8040201008040201u;
+    bits = (bits + 0x7f7f7f7f7f7f7f7fu) >> 3 & 0x1010101010101010u;
+    uint64_t codes;
+    std::memcpy(&codes, code + 8 * byte, 8);
+    codes |= bits;
+    std::memcpy(code + 8 * byte, &codes, 8);
+  }
+}
+
+// Bits kBits at a time of 32 bytes, lowest first: code[32 j + l] = part j of qs[l].
+template <int kBits>
+void SplitBits(const uint8_t* qs, uint8_t* code) {
+  SLM_UNROLL
+  for (int j = 0; j < 8 / kBits; ++j)
+    for (int l = 0; l < 32; ++l)
+      code[32 * j + l] = static_cast<uint8_t>(qs[l] >> (kBits * j) & ((1 << kBits) - 1));
+}
+
+// code[32 j + l] gets part j of qs[l] on top, at bit kAt.
+template <int kBits, int kAt>
+void AddBits(const uint8_t* qs, uint8_t* code) {
+  SLM_UNROLL
+  for (int j = 0; j < 8 / kBits; ++j)
+    for (int l = 0; l < 32; ++l)
+      code[32 * j + l] = static_cast<uint8_t>(code[32 * j + l] |
+                                              (qs[l] >> (kBits * j) & ((1 << kBits) - 1)) << kAt);
 }
 
 void FromQ4K(const uint8_t* qs, const uint8_t scales[12], IntegerBlock* out) {
@@ -37,8 +59,8 @@ void FromQ4K(const uint8_t* qs, const uint8_t scales[12], IntegerBlock* out) {
     uint8_t scale;
     UnpackScaleMinK4(scales, s, &scale, &out->min[s]);
     out->scale[s] = static_cast<int8_t>(scale);
-    for (int l = 0; l < 32; ++l) out->code[32 * s + l] = qs[32 * (s / 2) + l] >> (4 * (s % 2)) & 15;
   }
+  for (int j = 0; j < 4; ++j) SplitBits<4>(qs + 32 * j, out->code + 64 * j);
 }
 
 // The bits of one row's 4 codes of group g go to (or come from) these places of a unit; see the
@@ -51,7 +73,7 @@ struct Piece {
 };
 
 // The pieces of group g; returns how many.
-int PiecesOf(int bits, int g, Piece out[2]) {
+constexpr int PiecesOf(int bits, int g, Piece out[2]) {
   const Piece nibble = {g % 4, 4 * (g / 4), 0, 0x0f0f0f0f};
   switch (bits) {
     case 8:
@@ -79,15 +101,80 @@ int PiecesOf(int bits, int g, Piece out[2]) {
   SLM_CHECK(false);
 }
 
+// What one row has of the planes of a unit: word p goes to plane p.
+template <int kBits>
+void PlaneWords(const uint8_t code[kUnit], uint32_t words[kBits]) {
+  if constexpr (kBits == 8) {
+    std::memcpy(words, code, kUnit);
+    return;
+  }
+  uint32_t planes[kBits] = {};
+  SLM_UNROLL
+  for (int g = 0; g < kUnit / 4; ++g) {
+    Piece pieces[2];
+    const int count = PiecesOf(kBits, g, pieces);
+    SLM_UNROLL
+    for (int p = 0; p < count; ++p)
+      planes[pieces[p].plane] |= (Load32(code + 4 * g) >> pieces[p].shift_in_code & pieces[p].mask)
+                                 << pieces[p].shift_in_byte;
+  }
+  std::memcpy(words, planes, sizeof planes);
+}
+
+// Columns of `rows` become rows of 16, missing ones of which are zero. Rows are read in pieces of a
+// few cache lines: 16 lines at a distance of a power of two, one for each row, would push each
+// other out of the cache before all of their elements were read.
 template <class Element>
 void Interleave(const uint8_t* src, size_t row_bytes, int rows, int64_t k, uint8_t* panel) {
-  for (int r = 0; r < kPanelRows; ++r)
-    for (int64_t i = 0; i < k; ++i) {
-      Element e = 0;
-      if (r < rows)
-        std::memcpy(&e, src + static_cast<size_t>(r) * row_bytes + i * sizeof e, sizeof e);
-      std::memcpy(panel + (i * kPanelRows + r) * static_cast<int64_t>(sizeof e), &e, sizeof e);
+  constexpr int kPiece = 128 / static_cast<int>(sizeof(Element));
+  Element piece[kPanelRows][kPiece] = {};
+  Element turned[kPiece][kPanelRows];
+  for (int64_t begin = 0; begin < k; begin += kPiece) {
+    const auto count = static_cast<size_t>(std::min<int64_t>(kPiece, k - begin));
+    for (int r = 0; r < rows; ++r)
+      std::memcpy(
+          piece[r],
+          src + static_cast<size_t>(r) * row_bytes + sizeof(Element) * static_cast<size_t>(begin),
+          sizeof(Element) * count);
+    for (int i = 0; i < kPiece; ++i)
+      for (int r = 0; r < kPanelRows; ++r) turned[i][r] = piece[r][i];
+    std::memcpy(panel + sizeof turned[0] * static_cast<size_t>(begin), turned,
+                sizeof turned[0] * count);
+  }
+}
+
+template <int kBits>
+void PackBlocks(Type type, const uint8_t* src, size_t row_bytes, int rows, int64_t k,
+                uint8_t* panel) {
+  const Grid grid = GridOf(type);
+  const size_t src_block = Traits(type).block_bytes;
+  const int words = grid.block / kUnit * kBits;  // of one row of a block
+  uint32_t of_row[kPanelRows][kSuperBlockSize / kUnit * kBits];
+  if (rows < kPanelRows) {
+    std::memset(of_row, 0, sizeof of_row);
+    std::memset(panel, 0, PanelBytes(type, k));
+  }
+  IntegerBlock x;
+  for (int64_t b = 0; b < k / grid.block; ++b, panel += grid.block_bytes()) {
+    const uint8_t* from = src + static_cast<size_t>(b) * src_block;
+    for (int r = 0; r < rows; ++r, from += row_bytes) {
+      ToIntegers(type, from, &x);
+      for (int u = 0; u < grid.block / kUnit; ++u)
+        PlaneWords<kBits>(x.code + kUnit * u, of_row[r] + kBits * u);
+      uint8_t* scales = panel + grid.scales() + r;
+      for (int s = 0; s < grid.sub_blocks(); ++s) scales[16 * s] = static_cast<uint8_t>(x.scale[s]);
+      uint8_t* mins = panel + grid.mins() + r;
+      if (grid.has_min)
+        for (int s = 0; s < grid.sub_blocks(); ++s) mins[16 * s] = x.min[s];
+      std::memcpy(panel + grid.d() + 2 * r, &x.d, 2);
+      if (grid.has_min) std::memcpy(panel + grid.m() + 2 * r, &x.m, 2);
     }
+    for (int w = 0; w < words; ++w) {
+      uint32_t turned[kPanelRows];
+      for (int r = 0; r < kPanelRows; ++r) turned[r] = of_row[r][w];
+      std::memcpy(panel + 64 * w, turned, sizeof turned);
+    }
+  }
 }
 
 template <class Block>
@@ -144,18 +231,15 @@ void ToIntegers(Type type, const uint8_t* block, IntegerBlock* out) {
         out->scale[s] = static_cast<int8_t>(b.scales[s] & 15);
         out->min[s] = b.scales[s] >> 4;
       }
-      for (int i = 0; i < 256; ++i)
-        out->code[i] = b.qs[32 * (i / 128) + i % 32] >> (2 * (i / 32 % 4)) & 3;
+      for (int h = 0; h < 2; ++h) SplitBits<2>(b.qs + 32 * h, out->code + 128 * h);
       out->d = b.d, out->m = b.dmin;
       return;
     }
     case Type::kQ3_K: {
       const auto& b = As<BlockQ3_K>(block);
       for (int s = 0; s < 16; ++s) out->scale[s] = static_cast<int8_t>(UnpackScaleQ3K(b.scales, s));
-      for (int i = 0; i < 256; ++i) {
-        const int low = b.qs[32 * (i / 128) + i % 32] >> (2 * (i / 32 % 4)) & 3;
-        out->code[i] = static_cast<uint8_t>(low | ((b.hmask[i % 32] >> (i / 32) & 1) << 2));
-      }
+      for (int h = 0; h < 2; ++h) SplitBits<2>(b.qs + 32 * h, out->code + 128 * h);
+      AddBits<1, 2>(b.hmask, out->code);
       out->d = b.d;
       return;
     }
@@ -168,18 +252,20 @@ void ToIntegers(Type type, const uint8_t* block, IntegerBlock* out) {
     case Type::kQ5_K: {
       const auto& b = As<BlockQ5_K>(block);
       FromQ4K(b.qs, b.scales, out);
-      for (int i = 0; i < 256; ++i)
-        out->code[i] = static_cast<uint8_t>(out->code[i] | ((b.qh[i % 32] >> (i / 32) & 1) << 4));
+      AddBits<1, 4>(b.qh, out->code);
       out->d = b.d, out->m = b.dmin;
       return;
     }
     case Type::kQ6_K: {
       const auto& b = As<BlockQ6_K>(block);
       std::memcpy(out->scale, b.scales, 16);
-      for (int i = 0; i < 256; ++i) {
-        const int h = i / 128, j = i / 32 % 4, l = i % 32;
-        const int low = b.ql[64 * h + 32 * (j % 2) + l] >> (4 * (j / 2)) & 15;
-        out->code[i] = static_cast<uint8_t>(low | ((b.qh[32 * h + l] >> (2 * j) & 3) << 4));
+      for (int h = 0; h < 2; ++h) {
+        uint8_t* code = out->code + 128 * h;
+        for (int l = 0; l < 64; ++l) {
+          code[l] = b.ql[64 * h + l] & 15;
+          code[64 + l] = b.ql[64 * h + l] >> 4;
+        }
+        AddBits<2, 4>(b.qh + 32 * h, code);
       }
       out->d = b.d;
       return;
@@ -210,35 +296,24 @@ size_t PanelBytes(Type type, int64_t k) {
 
 void PackPanel(Type type, const uint8_t* src, size_t row_bytes, int rows, int64_t k,
                uint8_t* panel) {
-  if (type == Type::kF32) return Interleave<uint32_t>(src, row_bytes, rows, k, panel);
-  const Grid grid = GridOf(type);
-  if (grid.bits == 0) return Interleave<uint16_t>(src, row_bytes, rows, k, panel);
-  std::memset(panel, 0, PanelBytes(type, k));
-  const size_t src_block = Traits(type).block_bytes;
-  for (int r = 0; r < rows; ++r) {
-    const uint8_t* from = src + static_cast<size_t>(r) * row_bytes;
-    uint8_t* to = panel;
-    for (int64_t b = 0; b < k / grid.block; ++b, from += src_block, to += grid.block_bytes()) {
-      IntegerBlock x;
-      ToIntegers(type, from, &x);
-      for (int i = 0; i < grid.block; i += 4) {
-        uint8_t* unit = to + static_cast<size_t>(i / kUnit) * grid.unit_bytes();
-        Piece pieces[2];
-        const int count = PiecesOf(grid.bits, i % kUnit / 4, pieces);
-        for (int p = 0; p < count; ++p) {
-          const Piece& piece = pieces[p];
-          const uint32_t bits = Load32(x.code + i) >> piece.shift_in_code & piece.mask;
-          Or32(unit + 64 * piece.plane + 4 * r, bits << piece.shift_in_byte);
-        }
-      }
-      for (int s = 0; s < grid.sub_blocks(); ++s) {
-        to[grid.scales() + static_cast<size_t>(16 * s + r)] = static_cast<uint8_t>(x.scale[s]);
-        if (grid.has_min) to[grid.mins() + static_cast<size_t>(16 * s + r)] = x.min[s];
-      }
-      std::memcpy(to + grid.d() + static_cast<size_t>(2 * r), &x.d, 2);
-      if (grid.has_min) std::memcpy(to + grid.m() + static_cast<size_t>(2 * r), &x.m, 2);
-    }
+  switch (GridOf(type).bits) {
+    case 0:
+      return type == Type::kF32 ? Interleave<uint32_t>(src, row_bytes, rows, k, panel)
+                                : Interleave<uint16_t>(src, row_bytes, rows, k, panel);
+    case 2:
+      return PackBlocks<2>(type, src, row_bytes, rows, k, panel);
+    case 3:
+      return PackBlocks<3>(type, src, row_bytes, rows, k, panel);
+    case 4:
+      return PackBlocks<4>(type, src, row_bytes, rows, k, panel);
+    case 5:
+      return PackBlocks<5>(type, src, row_bytes, rows, k, panel);
+    case 6:
+      return PackBlocks<6>(type, src, row_bytes, rows, k, panel);
+    case 8:
+      return PackBlocks<8>(type, src, row_bytes, rows, k, panel);
   }
+  SLM_CHECK(false);
 }
 
 void UnpackBlock(Type type, const uint8_t* panel, int64_t block_index, int row, IntegerBlock* out) {
@@ -262,6 +337,21 @@ void UnpackBlock(Type type, const uint8_t* panel, int64_t block_index, int row, 
   }
   std::memcpy(&out->d, from + grid.d() + static_cast<size_t>(2 * row), 2);
   if (grid.has_min) std::memcpy(&out->m, from + grid.m() + static_cast<size_t>(2 * row), 2);
+}
+
+void UnpackRow(Type type, const uint8_t* panel, int64_t k, int row, uint8_t* out) {
+  const TypeTraits& traits = Traits(type);
+  const Grid grid = GridOf(type);
+  const size_t bytes = traits.block_bytes;
+  for (int64_t b = 0; b < k / traits.block_size; ++b, out += bytes) {
+    if (grid.bits == 0) {
+      std::memcpy(out, panel + static_cast<size_t>(b * kPanelRows + row) * bytes, bytes);
+      continue;
+    }
+    IntegerBlock x;
+    UnpackBlock(type, panel, b, row, &x);
+    FromIntegers(type, x, out);
+  }
 }
 
 }  // namespace slm::quant

@@ -28,6 +28,11 @@
 
 namespace slm::quant {
 
+// The layout's name and version: what files of packed weights are known by. To be raised whenever
+// what PackPanel writes changes.
+inline constexpr const char* kPanelLayout = "panels-of-16";
+inline constexpr uint32_t kPanelVersion = 1;
+
 inline constexpr int kPanelRows = 16;
 inline constexpr int kUnit = 32;  // elements
 
@@ -118,5 +123,8 @@ void PackPanel(Type type, const uint8_t* src, size_t row_bytes, int rows, int64_
 
 // Reads one block of one row back: ToIntegers of what was packed.
 void UnpackBlock(Type type, const uint8_t* panel, int64_t block_index, int row, IntegerBlock* out);
+
+// Reads one row of k elements back: the bytes that it has in the file.
+void UnpackRow(Type type, const uint8_t* panel, int64_t k, int row, uint8_t* out);
 
 }  // namespace slm::quant

@@ -171,6 +171,23 @@ TEST_P(Packed, BytesOfAPanel) {
   }
 }
 
+TEST(PackedRows, ComeBackAsTheyWereInTheFile) {
+  std::mt19937 rng(55);
+  for (const TypeTraits& traits : AllTypes())
+    for (const int rows : {1, 15, kPanelRows}) {
+      const int64_t k = 3 * traits.block_size;
+      const size_t row_bytes = RowBytes(traits.type, k);
+      std::vector<uint8_t> plain(row_bytes * static_cast<size_t>(rows)), row(row_bytes);
+      for (uint8_t& byte : plain) byte = static_cast<uint8_t>(rng());
+      const std::vector<uint8_t> panel = Pack(traits.type, plain, row_bytes, rows, k);
+      for (int r = 0; r < rows; ++r) {
+        UnpackRow(traits.type, panel.data(), k, r, row.data());
+        ASSERT_EQ(std::memcmp(row.data(), &plain[static_cast<size_t>(r) * row_bytes], row_bytes), 0)
+            << traits.name << " row " << r;
+      }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, Packed,
                          ::testing::Values(Type::kQ8_0, Type::kQ4_0, Type::kQ4_1, Type::kQ5_0,
                                            Type::kQ5_1, Type::kIQ4_NL, Type::kQ2_K, Type::kQ3_K,
