@@ -12,6 +12,20 @@
 #include "base/error.h"
 
 namespace slm {
+namespace {
+
+FileStamp StampIn(const struct stat& info) {
+  return {static_cast<uint64_t>(info.st_size),
+          int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+}  // namespace
+
+std::optional<FileStamp> StampOf(const std::string& path) {
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) return std::nullopt;
+  return StampIn(info);
+}
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   // Non-blocking: a pipe that nobody writes to is refused, not waited for.
@@ -27,6 +41,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     close(fd);
     throw Error(Code::kBadInput, "{}: the file is empty", path);
   }
+  stamp_ = StampIn(info);
   size_ = static_cast<size_t>(info.st_size);
   void* map = mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd, 0);
   const int problem = errno;
@@ -43,12 +58,14 @@ MappedFile::~MappedFile() {
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      stamp_(other.stamp_) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(stamp_, other.stamp_);
   return *this;
 }
 

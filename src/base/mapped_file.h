@@ -3,10 +3,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 namespace slm {
+
+// What tells that a file is no longer the one it was.
+struct FileStamp {
+  uint64_t bytes = 0;
+  int64_t modified_ns = 0;  // Unix time
+  bool operator==(const FileStamp&) const = default;
+};
+
+// Nothing when there is no such file.
+std::optional<FileStamp> StampOf(const std::string& path);
 
 class MappedFile {
  public:
@@ -19,6 +30,7 @@ class MappedFile {
 
   const std::string& path() const { return path_; }
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
+  const FileStamp& stamp() const { return stamp_; }  // as it was when it was opened
 
   // Gives the pages wholly inside `part` back to the system; they are read again on the next use.
   void Release(std::span<const uint8_t> part) const;
@@ -27,6 +39,7 @@ class MappedFile {
   std::string path_;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
+  FileStamp stamp_;
 };
 
 }  // namespace slm

@@ -74,6 +74,26 @@ void ResultFile::Seek(uint64_t offset) {
   if (fseeko(file_, static_cast<off_t>(offset), SEEK_SET) != 0) Fail("write");
 }
 
+void ResultFile::WriteAt(uint64_t offset, const void* bytes, size_t size) const {
+  const auto* from = static_cast<const char*>(bytes);
+  while (size > 0) {
+    const ssize_t count = pwrite(fileno(file_), from, size, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    // The destructor cleans up: other threads may be writing.
+    if (count < 0) throw Error(Code::kFailed, "{}: cannot write: {}", path_, std::strerror(errno));
+    from += count;
+    offset += static_cast<uint64_t>(count);
+    size -= static_cast<size_t>(count);
+  }
+}
+
+void ResultFile::Reserve(uint64_t bytes) {
+  // Not every file system can; there it shows when the disk is full.
+  if (fallocate(fileno(file_), 0, 0, static_cast<off_t>(bytes)) != 0 && errno != EOPNOTSUPP &&
+      errno != ENOSYS)
+    Fail("write");
+}
+
 void ResultFile::Complete() {
   if (!file_) return;
   // Renamed before its bytes are on the disk, a file can be empty after a crash. Some file systems

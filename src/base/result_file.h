@@ -25,6 +25,11 @@ class ResultFile {
   void Write(const void* bytes, size_t size);
   void Seek(uint64_t offset);  // from the start, for the next Write
 
+  // The same at a place of its own, for many threads at once.
+  void WriteAt(uint64_t offset, const void* bytes, size_t size) const;
+  // The file will have this many bytes: fails now when there is no room for them.
+  void Reserve(uint64_t bytes);
+
   // Where several files belong together: all that was written is on the disk, nothing can follow.
   void Complete();
 

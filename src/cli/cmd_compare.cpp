@@ -29,8 +29,9 @@ struct Flags {
 // One of the models of a comparison; all share a runtime.
 class ComparedModel {
  public:
-  ComparedModel(const std::string& path, engine::Runtime* runtime, Progress* progress)
-      : model_(engine::Model::Load(path, runtime, progress)),
+  ComparedModel(const std::string& path, const PackFlags& pack, engine::Runtime* runtime,
+                Progress* progress)
+      : model_(LoadModel(path, pack, runtime, progress)),
         tokenizer_(model::MakeTokenizer(model_->file())),
         executor_(model_) {}
 
@@ -119,7 +120,7 @@ class Comparison {
       if (!output.empty()) CheckOutput(output, inputs);
     if (!is_stored) {
       const std::string text = ReadTextFile(flags_.text);
-      base_.emplace(base_name_, &runtime_, &progress_);
+      base_.emplace(base_name_, flags_.options.pack, &runtime_, &progress_);
       chunks_.emplace(base_->tokenizer(), text, flags_.chunks);
       vocab_ = base_->model().hparams().vocab;
       if (!flags_.save_logits.empty()) saved_.emplace(flags_.save_logits, *chunks_, vocab_);
@@ -137,7 +138,8 @@ class Comparison {
     group_.clear();
     const auto fits = [&] { return bytes_[*next] < GetMemoryInfo().available_bytes / 2; };
     while (*next < paths_.size() && (group_.empty() || fits())) {
-      group_.push_back(std::make_unique<ComparedModel>(paths_[*next], &runtime_, &progress_));
+      group_.push_back(std::make_unique<ComparedModel>(paths_[*next], flags_.options.pack,
+                                                       &runtime_, &progress_));
       const ComparedModel& model = *group_.back();
       CheckVocabSize(model, vocab_, base_name_);
       if (base_) CheckSameVocabulary(base_->tokenizer(), base_name_, model);

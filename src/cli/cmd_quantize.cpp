@@ -84,27 +84,6 @@ CalibrationText ReadCalibrationText(const Flags& flags, const text::Tokenizer& t
   return {text::TextChunks(tokenizer, std::move(ids), kSize), std::move(held_out)};
 }
 
-// "700M", "1.5G", "700MB", or bytes; powers of 1000 as file sizes are shown.
-uint64_t ParseSize(const std::string& text) {
-  size_t end = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &end);
-  } catch (const std::exception&) {
-    end = 0;
-  }
-  std::string unit = text.substr(end);
-  if (unit.ends_with('B') || unit.ends_with('b')) unit.pop_back();
-  const double scale = unit.empty()                 ? 1
-                       : unit == "k" || unit == "K" ? 1e3
-                       : unit == "M"                ? 1e6
-                       : unit == "G"                ? 1e9
-                                                    : 0;
-  if (end == 0 || scale == 0 || !(value > 0) || value * scale > 1e15)
-    throw Error(Code::kUsage, "expected a size as 700M or 1.5G, got \"{}\"", text);
-  return static_cast<uint64_t>(value * scale);
-}
-
 std::string TypeName(quant::Type type) { return quant::Traits(type).name; }
 
 // "blk.0.attn_q.weight" or "blk.0.attn_q.weight and 209 more"
@@ -208,7 +187,11 @@ class Job {
     if (IsAuto(flags) != (!flags.target_size.empty() || flags.max_kld > 0) ||
         (!flags.target_size.empty() && flags.max_kld > 0))
       throw Error(Code::kUsage, "the type auto goes with one of --target-size and --max-kld");
-    if (!flags.target_size.empty()) limit_.file_bytes = ParseSize(flags.target_size);
+    if (!flags.target_size.empty()) {
+      limit_.file_bytes = ParseBytes(flags.target_size);
+      if (limit_.file_bytes == 0)
+        throw Error(Code::kUsage, "--target-size: expected a size above 0");
+    }
     if (flags.max_kld > 0) limit_.kld = flags.max_kld;
     if ((IsAuto(flags) || HasFeedback()) && flags.texts.empty())
       throw Error(Code::kUsage, "{} measures on a calibration text: -f FILE",

@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "cli/options.h"
 #include "hub/models.h"
+#include "hub/settings.h"
 #include "model/vocab.h"
 
 namespace slm::cli {
@@ -26,12 +27,31 @@ std::string DefaultModelPath() {
               kDefaultModel);
 }
 
-std::shared_ptr<const engine::Model> Load(const std::string& path, engine::Runtime* runtime) {
+std::shared_ptr<const engine::Model> Load(const ModelOptions& options, engine::Runtime* runtime) {
   ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
-  return engine::Model::Load(path, runtime, &progress);
+  return LoadModel(ResolveModelPath(options.model), options.pack, runtime, &progress);
 }
 
 }  // namespace
+
+std::shared_ptr<const engine::Model> LoadModel(const std::string& path, const PackFlags& flags,
+                                               engine::Runtime* runtime, Progress* progress) {
+  model::PackOptions pack;
+  using Where = model::PackOptions::Where;
+  pack.budget_bytes = ParseBytes(flags.budget);
+  pack.where = flags.is_not_repacked    ? Where::kNowhere
+               : pack.budget_bytes == 0 ? Where::kMemory
+                                        : Where::kStore;
+  try {
+    pack.folder = hub::PackedFolder();
+  } catch (const Error& error) {
+    pack.no_folder = error.what();
+  }
+  auto model = engine::Model::Load(path, runtime, progress, pack);
+  if (const std::string& notice = model->packed().notice(); !notice.empty())
+    std::fprintf(stderr, "slm: %s; the weights are packed in memory\n", notice.c_str());
+  return model;
+}
 
 // Beside the folder of the program, which in a release is that of the loader.
 std::string BundledModelPath() {
@@ -86,7 +106,7 @@ text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::To
 LoadedModel::LoadedModel(const ModelOptions& options)
     : options_(options),
       runtime_(options.threads),
-      model_(Load(ResolveModelPath(options.model), &runtime_)),
+      model_(Load(options, &runtime_)),
       executor_(model_) {}
 
 const text::Tokenizer& LoadedModel::tokenizer() {
@@ -105,7 +125,8 @@ engine::Session LoadedModel::NewSession() const {
   session.k_type = ParseKvType(options_.k_type);
   session.v_type = ParseKvType(options_.v_type);
   const model::Hparams& h = model_->hparams();
-  session.context = options_.context > 0 ? options_.context : engine::DefaultContext(h, session);
+  session.context =
+      options_.context > 0 ? options_.context : engine::DefaultContext(*model_, session);
   if (options_.context == 0)
     std::fprintf(stderr, "slm: context of %lld tokens%s\n", static_cast<long long>(session.context),
                  session.context < h.context ? ", as memory allows; the model's is longer" : "");

@@ -13,6 +13,12 @@
 
 namespace slm::cli {
 
+// Where the matrices' panels are (model/packed_weights.h).
+struct PackFlags {
+  bool is_not_repacked = false;
+  std::string budget = "64G";
+};
+
 struct ModelOptions {
   std::string
       model;  // path, hf:user/repo[:quant], or a name of `slm models`; empty: the default model
@@ -20,6 +26,7 @@ struct ModelOptions {
   int threads = 0;
   std::string k_type = "f16", v_type = "f16";
   std::string chat_template_file;
+  PackFlags pack;
 };
 
 // The default model that came with the program, or "" when it is not there.
@@ -34,6 +41,10 @@ kernels::KvType ParseKvType(const std::string& name);
 // the file has none and its family's published one is taken. Throws kBadInput when there is none.
 text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::Tokenizer& tokenizer,
                                     const std::string& override_path);
+
+// Says on stderr why there is no file of packed weights when there should be one.
+std::shared_ptr<const engine::Model> LoadModel(const std::string& path, const PackFlags& flags,
+                                               engine::Runtime* runtime, Progress* progress);
 
 class LoadedModel {
  public:

@@ -41,7 +41,16 @@ void AddModelOptions(CLI::App* app, ModelOptions* options) {
   AddRunOptions(app, options);
 }
 
+void AddPack(CLI::App* app, PackFlags* flags) {
+  app->add_flag("--no-repack", flags->is_not_repacked,
+                "Multiply from the model's file as it is: slow, without a copy for the CPU")
+      ->envname("SLM_NO_REPACK");
+  AddOption(app, "--cache-budget", flags->budget,
+            "What all such copies may take on the disk; 0: they are made in memory");
+}
+
 void AddRunOptions(CLI::App* app, ModelOptions* options) {
+  AddPack(app, &options->pack);
   AddOption(app, "-c,--ctx-size", options->context,
             "Context in tokens; 0: the model's, or what free memory allows")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
@@ -163,6 +172,27 @@ std::string PromptFlags::Read() const {
   if (is_set == !file.empty()) throw Error(Code::kUsage, "give the prompt by -p or by -f");
   if (!file.empty()) return ReadTextFile(file);
   return prompt == "-" ? ReadTextFile("-") : prompt;
+}
+
+uint64_t ParseBytes(const std::string& text) {
+  size_t end = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &end);
+  } catch (const std::exception&) {
+    end = 0;
+  }
+  std::string unit = text.substr(end);
+  if (unit.ends_with('B') || unit.ends_with('b')) unit.pop_back();
+  const double scale = unit.empty()                 ? 1
+                       : unit == "k" || unit == "K" ? 1e3
+                       : unit == "M"                ? 1e6
+                       : unit == "G"                ? 1e9
+                       : unit == "T"                ? 1e12
+                                                    : 0;
+  if (end == 0 || scale == 0 || !(value >= 0) || value * scale > 1e15)
+    throw Error(Code::kUsage, "expected a size as 700M or 1.5G, got \"{}\"", text);
+  return static_cast<uint64_t>(value * scale);
 }
 
 std::vector<int32_t> ParseIds(const std::string& text) {

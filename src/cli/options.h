@@ -26,7 +26,8 @@ CLI::Option* AddOption(CLI::App* app, const std::string& flags, T& value, const 
 
 CLI::Option* AddModel(CLI::App* app, std::string* model);    // -m
 void AddThreads(CLI::App* app, int* threads);                // -t
-void AddRunOptions(CLI::App* app, ModelOptions* options);    // -c -t -ctk -ctv
+void AddPack(CLI::App* app, PackFlags* flags);               // --no-repack, --cache-budget
+void AddRunOptions(CLI::App* app, ModelOptions* options);    // those, and -c -t -ctk -ctv
 void AddModelOptions(CLI::App* app, ModelOptions* options);  // and -m
 void AddChatTemplateFile(CLI::App* app, std::string* path);
 // --lookup: "auto", "off" or how many tokens are guessed at once.
@@ -59,6 +60,9 @@ void AddPrompt(CLI::App* app, PromptFlags* flags);
 void CheckOutput(const std::string& output, const std::vector<std::string>& inputs);
 
 std::string ReadTextFile(const std::string& path);  // "-": standard input
+
+// "700M", "1.5G", "700MB", or bytes: powers of 1000, as sizes are shown.
+uint64_t ParseBytes(const std::string& text);
 
 // "1,2,3"
 std::vector<int32_t> ParseIds(const std::string& text);

@@ -9,16 +9,19 @@ Runtime::Runtime(int threads, const kernels::KernelTable& kernels)
       pool_(threads > 0 ? threads : DefaultThreads()),
       backend_(ops::MakeCpuBackend(kernels_, &pool_)) {}
 
-Model::Model(format::GgufFile file, Runtime* runtime, Progress* progress)
+Model::Model(format::GgufFile file, Runtime* runtime, Progress* progress,
+             const model::PackOptions& pack)
     : runtime_(runtime),
       file_(std::move(file)),
       family_(model::FindFamily(file_.metadata().GetString("general.architecture"), file_.path())),
       hparams_(model::ReadHparams(file_, family_)),
-      weights_(model::BindWeights(file_, hparams_, family_, runtime->backend(), progress)) {}
+      weights_(model::BindWeights(file_, hparams_, family_, runtime->backend())),
+      packed_(file_, runtime->kernels(), pack, runtime->pool(), progress, &weights_) {}
 
 std::shared_ptr<const Model> Model::Load(const std::string& path, Runtime* runtime,
-                                         Progress* progress) {
-  return std::shared_ptr<const Model>(new Model(format::GgufFile::Open(path), runtime, progress));
+                                         Progress* progress, const model::PackOptions& pack) {
+  return std::shared_ptr<const Model>(
+      new Model(format::GgufFile::Open(path), runtime, progress, pack));
 }
 
 }  // namespace slm::engine

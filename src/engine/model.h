@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "format/gguf.h"
 #include "model/hparams.h"
+#include "model/packed_weights.h"
 #include "model/weights.h"
 #include "ops/backend.h"
 
@@ -31,25 +32,29 @@ class Runtime {
 
 class Model {
  public:
-  // Throws Error as GgufFile::Open, FindFamily, ReadHparams and BindWeights do. `runtime` must
-  // outlive the model.
+  // Throws Error as GgufFile::Open, FindFamily, ReadHparams, BindWeights and PackedWeights do.
+  // `runtime` must outlive the model.
   static std::shared_ptr<const Model> Load(const std::string& path, Runtime* runtime,
-                                           Progress* progress = nullptr);
+                                           Progress* progress = nullptr,
+                                           const model::PackOptions& pack = {});
 
   const format::GgufFile& file() const { return file_; }
   const model::Family& family() const { return family_; }
   const model::Hparams& hparams() const { return hparams_; }
   const model::Weights& weights() const { return weights_; }
+  const model::PackedWeights& packed() const { return packed_; }
   Runtime* runtime() const { return runtime_; }
 
  private:
-  Model(format::GgufFile file, Runtime* runtime, Progress* progress);
+  Model(format::GgufFile file, Runtime* runtime, Progress* progress,
+        const model::PackOptions& pack);
 
   Runtime* runtime_;
   format::GgufFile file_;
   const model::Family& family_;
   model::Hparams hparams_;
   model::Weights weights_;
+  model::PackedWeights packed_;
 };
 
 }  // namespace slm::engine

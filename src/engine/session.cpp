@@ -7,9 +7,12 @@
 
 namespace slm::engine {
 
-int64_t DefaultContext(const model::Hparams& hparams, const SessionOptions& options) {
+int64_t DefaultContext(const Model& model, const SessionOptions& options) {
+  const model::Hparams& hparams = model.hparams();
+  const uint64_t available = GetMemoryInfo().available_bytes,
+                 mapped = model.packed().mapped_bytes();
   // Half of what is free: the activations, the logits and other programs need room too.
-  const uint64_t budget = GetMemoryInfo().available_bytes / 2;
+  const uint64_t budget = (available - std::min(available, mapped)) / 2;
   int64_t context = hparams.context;
   while (context > 512 &&
          KvCache::BytesFor(hparams, options.k_type, options.v_type, context) > budget)
@@ -19,7 +22,7 @@ int64_t DefaultContext(const model::Hparams& hparams, const SessionOptions& opti
 
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
     : model_(std::move(model)),
-      context_(options.context > 0 ? options.context : DefaultContext(model_->hparams(), options)),
+      context_(options.context > 0 ? options.context : DefaultContext(*model_, options)),
       cache_(model_->hparams(), options.k_type, options.v_type),
       rope_(model_->hparams(), model_->weights(), false, context_),
       window_rope_(model_->hparams(), model_->weights(), true, context_) {}

@@ -20,7 +20,7 @@ struct SessionOptions {
 
 // The model's own limit, or less where the memory that is free now would not hold the keys and
 // values.
-int64_t DefaultContext(const model::Hparams& hparams, const SessionOptions& options);
+int64_t DefaultContext(const Model& model, const SessionOptions& options);
 
 class Session {
  public:

@@ -68,6 +68,7 @@ void GgufFile::AddPart(const std::string& path, std::span<const uint8_t> bytes) 
   for (GgufTensor& tensor : part.tensors) tensor.part = num_parts_;
   tensors_.insert(tensors_.end(), std::make_move_iterator(part.tensors.begin()),
                   std::make_move_iterator(part.tensors.end()));
+  headers_.push_back(bytes.first(part.header_bytes));
   file_bytes_ += bytes.size();
   if (num_parts_ == 0) {
     version_ = part.version;

@@ -58,6 +58,11 @@ class GgufFile {
   size_t file_bytes() const { return file_bytes_; }  // all parts
   int num_parts() const { return num_parts_; }
 
+  // Metadata and directories of all parts.
+  const std::vector<std::span<const uint8_t>>& headers() const { return headers_; }
+  // The parts; none for a file in memory.
+  const std::vector<MappedFile>& maps() const { return maps_; }
+
   // Of the first part.
   const GgufMetadata& metadata() const { return metadata_; }
 
@@ -89,6 +94,7 @@ class GgufFile {
   GgufMetadata metadata_;
   std::vector<GgufTensor> tensors_;
   std::vector<uint32_t> by_name_;
+  std::vector<std::span<const uint8_t>> headers_;
   std::vector<MappedFile> maps_;  // empty for a file in memory
 };
 

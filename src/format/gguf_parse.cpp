@@ -263,6 +263,7 @@ GgufPart ParseGgufPart(const std::string& path, std::span<const uint8_t> bytes) 
     in.set_subject(fmt::format("tensor {} of {}", i + 1, num_tensors));
     infos.push_back(ReadTensorInfo(in));
   }
+  part.header_bytes = in.offset();
   PlaceTensors(in, bytes, part.alignment, &infos);
   for (TensorInfo& info : infos) part.tensors.push_back(std::move(info.tensor));
   CheckOverlaps(path, part.tensors);

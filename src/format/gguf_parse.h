@@ -13,6 +13,7 @@ namespace slm::format {
 struct GgufPart {
   uint32_t version = 0;
   uint32_t alignment = kDefaultAlignment;
+  size_t header_bytes = 0;  // metadata and directory
   GgufMetadata metadata;
   std::vector<GgufTensor> tensors;
 };

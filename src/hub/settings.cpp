@@ -28,7 +28,7 @@ std::string HomeFolder() {
   if (home.empty()) {
     if (const passwd* user = getpwuid(getuid())) home = user->pw_dir;
   }
-  if (home.empty()) throw Error(Code::kUsage, "HOME is not set; set HF_HUB_CACHE to a folder");
+  if (home.empty()) throw Error(Code::kUsage, "HOME is not set; set it to a folder");
   return home;
 }
 
@@ -86,6 +86,14 @@ bool IsTrue(std::string value) {
 }
 
 }  // namespace
+
+std::string PackedFolder() {
+  if (const std::string cache = Environment("SLM_CACHE"); !cache.empty())
+    return ExpandHome(cache) + "/packed";
+  if (const std::string xdg = Environment("XDG_CACHE_HOME"); !xdg.empty())
+    return ExpandHome(xdg) + "/slm/packed";
+  return HomeFolder() + "/.cache/slm/packed";
+}
 
 Settings SettingsFromEnvironment() {
   Settings settings;

@@ -25,6 +25,10 @@ struct Settings {
   TransferLimits limits;
 };
 
+// Where packed weights are kept: the folder `packed` of SLM_CACHE, else of XDG_CACHE_HOME/slm, else
+// of ~/.cache/slm. Throws Error kUsage when there is no home.
+std::string PackedFolder();
+
 // HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub,
 // else ~/.cache/huggingface/hub. HF_ENDPOINT. HF_TOKEN, else the file HF_TOKEN_PATH
 // (HF_HOME/token). HF_HUB_OFFLINE. Throws Error kUsage when a value cannot be used (e.g.

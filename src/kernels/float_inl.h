@@ -478,6 +478,7 @@ static void MatMulFloat(const MatMulArgs& args) {
 
 static void InstallFloat(KernelTable* table) {
   using quant::Type;
+  table->layout = quant::kPanelLayout;
   const auto install = [&](Type type, void (*run)(const MatMulArgs&)) {
     table->matmul[static_cast<int>(type)] = {run, ActFormat::kF32, true};
   };

@@ -114,6 +114,7 @@ struct AttentionParts {
 
 struct KernelTable {
   std::string_view isa;
+  std::string_view layout;  // of the panels that its products read: quant::kPanelLayout
   MatMulKernel matmul[32];  // by quant::Type
 
   // out[i] = x[i] / sqrt(mean(x^2) + eps) * w[i]

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/progress.h"
 #include "model/tensor_finder.h"
 
 namespace slm::model {
@@ -13,11 +12,12 @@ using format::GgufTensor;
 class Binder {
  public:
   Binder(const format::GgufFile& file, const Hparams& hparams, const Family& family,
-         ops::Backend* backend, TensorLookup replaced = {})
+         ops::Backend* backend, bool is_view, TensorLookup replaced = {})
       : file_(file),
         hparams_(hparams),
         finder_(file, hparams, family, std::move(replaced)),
-        backend_(backend) {}
+        backend_(backend),
+        is_view_(is_view) {}
 
   const GgufTensor* Find(Slot slot, int64_t layer) { return finder_.Find(slot, layer); }
   void CheckAllFound() const { finder_.CheckAllFound(); }
@@ -36,9 +36,7 @@ class Binder {
             tensor.dims[0]};
   }
 
-  ops::Matrix Whole(const GgufTensor& tensor) const {
-    return Release(tensor, backend_->MakeMatrix(Rows(tensor, 0, tensor.dims[1])));
-  }
+  ops::Matrix Whole(const GgufTensor& tensor) const { return Make(tensor, 0, tensor.dims[1]); }
 
   ops::Matrix Required(Slot slot, int64_t layer) {
     const GgufTensor* tensor = Find(slot, layer);
@@ -57,9 +55,9 @@ class Binder {
     w.k_norm = ReadVector(Slot::kAttnKNorm, layer);
     const int64_t q = SizeOf(Dim::kQ, hparams_), kv = SizeOf(Dim::kKv, hparams_);
     if (const GgufTensor* fused = Find(Slot::kAttnQkv, layer)) {
-      w.q = backend_->MakeMatrix(Rows(*fused, 0, q));
-      w.k = backend_->MakeMatrix(Rows(*fused, q, kv));
-      w.v = Release(*fused, backend_->MakeMatrix(Rows(*fused, q + kv, kv)));
+      w.q = Make(*fused, 0, q);
+      w.k = Make(*fused, q, kv);
+      w.v = Make(*fused, q + kv, kv);
       const Vector bias = ReadVector(Slot::kAttnQkvBias, layer);
       w.q_bias = Slice(bias, 0, q);
       w.k_bias = Slice(bias, q, kv);
@@ -75,8 +73,8 @@ class Binder {
     w.output = Required(Slot::kAttnOutput, layer);
     if (finder_.IsUpFused(layer)) {
       const GgufTensor& fused = *Find(Slot::kFfnUp, layer);
-      w.gate = backend_->MakeMatrix(Rows(fused, 0, hparams_.ffn));
-      w.up = Release(fused, backend_->MakeMatrix(Rows(fused, hparams_.ffn, hparams_.ffn)));
+      w.gate = Make(fused, 0, hparams_.ffn);
+      w.up = Make(fused, hparams_.ffn, hparams_.ffn);
     } else {
       w.gate = Required(Slot::kFfnGate, layer);
       w.up = Required(Slot::kFfnUp, layer);
@@ -93,9 +91,13 @@ class Binder {
     return part;
   }
 
-  // Packed weights are copies: the pages they came from need not stay in memory.
-  ops::Matrix Release(const GgufTensor& tensor, ops::Matrix matrix) const {
-    if (matrix.is_packed() && file_.Find(tensor.name) == &tensor) file_.Release(tensor);
+  ops::Matrix Make(const GgufTensor& tensor, int64_t first, int64_t count) const {
+    const ops::PlainRows rows = Rows(tensor, first, count);
+    if (is_view_) return backend_->ViewMatrix(rows);
+    ops::Matrix matrix = backend_->MakeMatrix(rows);
+    // Packed weights are copies: the pages they came from need not stay in memory.
+    if (matrix.is_packed() && file_.Find(tensor.name) == &tensor)
+      file_.Release(tensor, {rows.data, static_cast<size_t>(count) * rows.row_bytes()});
     return matrix;
   }
 
@@ -103,15 +105,14 @@ class Binder {
   const Hparams& hparams_;
   TensorFinder finder_;
   ops::Backend* backend_;
+  bool is_view_;  // matrices are made without panels
 };
 
 }  // namespace
 
 Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const Family& family,
-                    ops::Backend* backend, Progress* progress) {
-  if (progress)
-    progress->Start("loading", ProgressUnit::kCount, 0, static_cast<uint64_t>(hparams.layers));
-  Binder binder(file, hparams, family, backend);
+                    ops::Backend* backend) {
+  Binder binder(file, hparams, family, backend, true);
   Weights w;
   const GgufTensor& embedding = *binder.Find(Slot::kTokenEmbd, 0);
   w.token_embd = binder.Rows(embedding, 0, embedding.dims[1]);
@@ -121,18 +122,22 @@ Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const 
   w.rope_freqs = binder.ReadVector(Slot::kRopeFreqs, 0, false);
   w.rope_factors_long = binder.ReadVector(Slot::kRopeFactorsLong, 0, false);
   w.rope_factors_short = binder.ReadVector(Slot::kRopeFactorsShort, 0, false);
-  for (int64_t layer = 0; layer < hparams.layers; ++layer) {
-    w.layers.push_back(binder.Layer(layer));
-    if (progress) progress->Update(static_cast<uint64_t>(layer + 1));
-  }
-  if (progress) progress->Finish();
+  for (int64_t layer = 0; layer < hparams.layers; ++layer) w.layers.push_back(binder.Layer(layer));
   binder.CheckAllFound();
   return w;
 }
 
+std::vector<ops::Matrix*> MatricesOf(Weights* weights) {
+  std::vector<ops::Matrix*> all;
+  for (LayerWeights& w : weights->layers)
+    all.insert(all.end(), {&w.q, &w.k, &w.v, &w.output, &w.gate, &w.up, &w.down});
+  all.push_back(&weights->output);
+  return all;
+}
+
 LayerWeights BindLayer(const format::GgufFile& file, const Hparams& hparams, const Family& family,
                        ops::Backend* backend, int64_t layer, const TensorLookup& replaced) {
-  return Binder(file, hparams, family, backend, replaced).Layer(layer);
+  return Binder(file, hparams, family, backend, false, replaced).Layer(layer);
 }
 
 }  // namespace slm::model

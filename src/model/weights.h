@@ -1,5 +1,5 @@
 // The tensors of a model bound to what the forward pass reads: checked against the table, split
-// where fused, packed.
+// where fused.
 #pragma once
 
 #include <vector>
@@ -8,10 +8,6 @@
 #include "model/hparams.h"
 #include "model/tensor_finder.h"
 #include "ops/backend.h"
-
-namespace slm {
-class Progress;
-}
 
 namespace slm::model {
 
@@ -35,12 +31,16 @@ struct Weights {
   std::vector<LayerWeights> layers;
 };
 
-// Throws kBadInput naming the tensor that is missing or has a wrong shape. The file's pages are
-// released once packed; the file must outlive the weights. `progress` counts layers.
+// Throws kBadInput naming the tensor that is missing or has a wrong shape. Matrices are views of
+// the file, which must outlive the weights; PackedWeights gives them panels.
 Weights BindWeights(const format::GgufFile& file, const Hparams& hparams, const Family& family,
-                    ops::Backend* backend, Progress* progress = nullptr);
+                    ops::Backend* backend);
 
-// One layer by itself, with other tensors in the place of some. Throws as BindWeights does.
+// Those that tokens are multiplied by, in the order in which that happens.
+std::vector<ops::Matrix*> MatricesOf(Weights* weights);
+
+// One layer by itself, with other tensors in the place of some; its matrices have what they read.
+// Throws as BindWeights does.
 LayerWeights BindLayer(const format::GgufFile& file, const Hparams& hparams, const Family& family,
                        ops::Backend* backend, int64_t layer, const TensorLookup& replaced);
 

@@ -88,6 +88,8 @@ class Backend {
 
   // `rows` in the layout that this backend multiplies by; for this backend alone.
   virtual Matrix MakeMatrix(const PlainRows& rows) = 0;
+  // The same without a copy: it reads the rows where they lie, or panels that it is given.
+  virtual Matrix ViewMatrix(const PlainRows& rows) = 0;
 
   // out[t] = row ids[t] of the table, times scale.
   virtual void Embed(const PlainRows& table, std::span<const int32_t> ids, float scale,

@@ -1,46 +1,73 @@
 #include "ops/matrix.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/thread_pool.h"
 
 namespace slm::ops {
+
+using quant::kPanelRows;
 
 size_t PlainRows::row_bytes() const {
   const quant::TypeTraits& traits = quant::Traits(type);
   return static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
 }
 
-Matrix::Matrix(const PlainRows& plain, const kernels::KernelTable& kernels, ThreadPool* pool)
-    : type_(plain.type),
-      rows_(plain.rows),
-      k_(plain.k),
-      kernel_(&kernels.matmul[static_cast<int>(plain.type)]) {
-  const size_t row_bytes = plain.row_bytes();
-  if (!kernel_->is_packed) {
-    panel_bytes_ = quant::kPanelRows * row_bytes;
-    data_ = plain.data;
-    return;
+Matrix::Matrix(const PlainRows& plain, const kernels::KernelTable& kernels)
+    : plain_(plain),
+      panel_bytes_((quant::PanelBytes(plain.type, plain.k) + 63) / 64 * 64),
+      kernel_(&kernels.matmul[static_cast<int>(plain.type)]) {}
+
+size_t Matrix::bytes() const {
+  return is_packed() ? packed_bytes() : plain_.row_bytes() * static_cast<size_t>(rows());
+}
+
+void Matrix::PackPanels(int64_t first, int64_t count, uint8_t* out) const {
+  const size_t row_bytes = plain_.row_bytes();
+  for (int64_t panel = first; panel < first + count; ++panel, out += panel_bytes_) {
+    const int64_t row = panel * kPanelRows;
+    quant::PackPanel(type(), plain_.data + static_cast<size_t>(row) * row_bytes, row_bytes,
+                     static_cast<int>(std::min<int64_t>(kPanelRows, rows() - row)), k(), out);
   }
-  panel_bytes_ = (quant::PanelBytes(type_, k_) + 63) / 64 * 64;
-  storage_ = AlignedBuffer(panel_bytes_ * static_cast<size_t>(panels()));
-  data_ = storage_.data();
+}
+
+void Matrix::Pack(ThreadPool* pool) {
+  if (!wants_panels() || is_packed()) return;
+  storage_ = AlignedBuffer(packed_bytes());
   pool->ParallelFor(panels(), [&](int64_t panel, int) {
-    const int64_t row = panel * quant::kPanelRows;
-    quant::PackPanel(type_, plain.data + static_cast<size_t>(row) * row_bytes, row_bytes,
-                     static_cast<int>(std::min<int64_t>(quant::kPanelRows, rows_ - row)), k_,
-                     storage_.data() + static_cast<size_t>(panel) * panel_bytes_);
+    PackPanels(panel, 1, storage_.data() + static_cast<size_t>(panel) * panel_bytes_);
   });
+  panels_ = storage_.data();
 }
 
 void Matrix::SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const {
-  args->type = type_;
-  args->panel = data_ + static_cast<size_t>(first) * panel_bytes_;
+  args->type = type();
   args->panels = static_cast<int>(std::min<int64_t>(kernel_->max_panels, end - first));
   args->panel_stride = panel_bytes_;
-  args->rows =
-      static_cast<int>(std::min<int64_t>(quant::kPanelRows, rows_ - first * quant::kPanelRows));
-  args->k = k_;
+  args->rows = static_cast<int>(std::min<int64_t>(kPanelRows, rows() - first * kPanelRows));
+  args->k = k();
+  if (is_packed()) {
+    args->panel = panels_ + static_cast<size_t>(first) * panel_bytes_;
+  } else if (wants_panels()) {
+    const size_t bytes = static_cast<size_t>(args->panels) * panel_bytes_;
+    thread_local AlignedBuffer scratch;
+    if (scratch.size() < bytes) scratch = AlignedBuffer(bytes);
+    PackPanels(first, args->panels, scratch.data());
+    args->panel = scratch.data();
+  } else {
+    args->panel = plain_.data + static_cast<size_t>(first * kPanelRows) * plain_.row_bytes();
+  }
+}
+
+void Matrix::DecodeRow(int64_t row, float* out) const {
+  const auto decode = quant::Traits(type()).decode;
+  const size_t row_bytes = plain_.row_bytes();
+  if (!is_packed()) return decode(plain_.data + static_cast<size_t>(row) * row_bytes, out, k());
+  std::vector<uint8_t> bytes(row_bytes);
+  quant::UnpackRow(type(), panels_ + static_cast<size_t>(row / kPanelRows) * panel_bytes_, k(),
+                   static_cast<int>(row % kPanelRows), bytes.data());
+  decode(bytes.data(), out, k());
 }
 
 }  // namespace slm::ops

@@ -23,31 +23,52 @@ struct PlainRows {
   size_t row_bytes() const;
 };
 
-// [rows, k], in panels of 16 rows: packed copies, or the file's rows where the kernels read those.
+// [rows, k], in panels of 16 rows. Where the kernels want them packed (quant/packed.h), the panels
+// are the matrix's own, or somebody else's, or each is packed from the rows whenever it is used:
+// the bits of a product are the same.
 class Matrix {
  public:
   Matrix() = default;
-  // Packs with all threads of the pool. `plain` must outlive the matrix when it is not packed.
-  Matrix(const PlainRows& plain, const kernels::KernelTable& kernels, ThreadPool* pool);
+  // Reads `plain` where it lies. It must outlive the matrix, until that is packed.
+  Matrix(const PlainRows& plain, const kernels::KernelTable& kernels);
+  // Packed where the kernels want it.
+  Matrix(const PlainRows& plain, const kernels::KernelTable& kernels, ThreadPool* pool)
+      : Matrix(plain, kernels) {
+    Pack(pool);
+  }
 
-  int64_t rows() const { return rows_; }
-  int64_t k() const { return k_; }
-  int64_t panels() const { return (rows_ + quant::kPanelRows - 1) / quant::kPanelRows; }
-  quant::Type type() const { return type_; }
+  const PlainRows& plain() const { return plain_; }  // of a packed one, data may be gone
+  int64_t rows() const { return plain_.rows; }
+  int64_t k() const { return plain_.k; }
+  int64_t panels() const { return (rows() + quant::kPanelRows - 1) / quant::kPanelRows; }
+  quant::Type type() const { return plain_.type; }
   kernels::ActFormat format() const { return kernel_->format; }
-  size_t bytes() const { return panel_bytes_ * static_cast<size_t>(panels()); }
-  bool is_packed() const { return kernel_ && kernel_->is_packed; }
+
+  bool wants_panels() const { return kernel_ && kernel_->is_packed; }
+  bool is_packed() const { return panels_ != nullptr; }
+  size_t panel_bytes() const { return panel_bytes_; }  // from packed panel to packed panel
+  size_t packed_bytes() const { return panel_bytes_ * static_cast<size_t>(panels()); }
+  size_t bytes() const;  // that a product reads
+
+  // Packs panels [first, first + count) into `out`.
+  void PackPanels(int64_t first, int64_t count, uint8_t* out) const;
+  // Reads these from now on: all panels, as PackPanels made them, at a multiple of 64 bytes.
+  void UsePanels(const uint8_t* panels) { panels_ = panels; }
+  // Packs into memory of its own with all threads of the pool; nothing where the kernels read rows.
+  void Pack(ThreadPool* pool);
 
   // Fills what the arguments say of the weights: as many panels from `first` on as a call of Run
-  // may have, before `end`.
+  // may have, before `end`. Those that had to be packed are good until the same thread asks again.
   void SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const;
   void Run(const kernels::MatMulArgs& args) const { kernel_->run(args); }
 
+  // What the row means, as TypeTraits::decode has it: k floats.
+  void DecodeRow(int64_t row, float* out) const;
+
  private:
-  quant::Type type_ = quant::Type::kF32;
-  int64_t rows_ = 0, k_ = 0;
+  PlainRows plain_;
   size_t panel_bytes_ = 0;
-  const uint8_t* data_ = nullptr;
+  const uint8_t* panels_ = nullptr;
   const kernels::MatMulKernel* kernel_ = nullptr;
   AlignedBuffer storage_;
 };

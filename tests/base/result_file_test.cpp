@@ -52,6 +52,26 @@ TEST(ResultFileTest, TouchesNoFileThatIsThere) {
   EXPECT_EQ(testing::ReadFile(folder / first), "input");
 }
 
+TEST(ResultFileTest, PartsAreWrittenAnywhere) {
+  const testing::TempFolder folder;
+  {
+    ResultFile file(folder / "result");
+    file.Reserve(6);
+    file.WriteAt(4, "ef", 2);
+    file.WriteAt(0, "abc", 3);
+    file.Finish();
+  }
+  EXPECT_EQ(testing::ReadFile(folder / "result"), std::string("abc\0ef", 6));
+}
+
+TEST(ResultFileTest, NoRoomIsSeenBeforeTheWork) {
+  const testing::TempFolder folder;
+  const auto free = fs::space(folder.path()).available;
+  ResultFile file(folder / "result");
+  EXPECT_THROW(file.Reserve(free + (uint64_t{1} << 40)), Error);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
 TEST(ResultFileTest, GivenUpItLeavesNothing) {
   const testing::TempFolder folder;
   { ResultFile(folder / "result").Write("a", 1); }

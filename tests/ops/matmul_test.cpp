@@ -37,11 +37,13 @@ struct Products {
 
 // out[p] is [rows][weights[p].rows], computed in calls of at most `at_once` rows.
 std::vector<std::vector<float>> Multiply(BackendCase* c, const Products& products,
-                                         const std::vector<float>& x, int64_t at_once) {
+                                         const std::vector<float>& x, int64_t at_once,
+                                         bool is_packed = true) {
   std::vector<Matrix> matrices;
   InputForms forms;
   for (const Weight& weight : products.weights) {
-    matrices.push_back(c->backend->MakeMatrix(weight.plain));
+    matrices.push_back(is_packed ? c->backend->MakeMatrix(weight.plain)
+                                 : c->backend->ViewMatrix(weight.plain));
     forms.Add(matrices.back());
   }
   const auto total = static_cast<int64_t>(x.size()) / kDepth;
@@ -86,6 +88,42 @@ TEST_P(MatMul, ThreadsAndGroupingOfRowsDoNotChangeABit) {
         ASSERT_TRUE(testing::SameBits(got[p], expected[p]))
             << threads << " threads, " << at_once << " rows at once, product " << p;
     }
+  }
+}
+
+TEST_P(MatMul, PanelsPackedOnUseGiveTheSameBits) {
+  std::mt19937 rng(64);
+  const Products products(rng);
+  const std::vector<float> x = MakeFloats(Values::kNormal, 13 * kDepth, rng);
+  BackendCase c(*GetParam(), 3);
+  const auto expected = Multiply(&c, products, x, 13);
+  for (const int64_t at_once : {1, 13}) {
+    const auto got = Multiply(&c, products, x, at_once, false);
+    for (size_t p = 0; p < got.size(); ++p)
+      ASSERT_TRUE(testing::SameBits(got[p], expected[p])) << at_once << " at once, product " << p;
+  }
+}
+
+TEST_P(MatMul, RowsAreDecodedFromEveryLayout) {
+  std::mt19937 rng(65);
+  BackendCase c(*GetParam(), 2);
+  for (const quant::TypeTraits& type : quant::AllTypes()) {
+    const Weight weight(type.type, 19, 512, rng);
+    const Matrix view = c.backend->ViewMatrix(weight.plain);
+    EXPECT_FALSE(view.is_packed());
+    const AlignedBuffer panels(view.packed_bytes());
+    view.PackPanels(0, view.panels(), panels.data());
+    Matrix given = c.backend->ViewMatrix(weight.plain);
+    if (given.wants_panels()) given.UsePanels(panels.data());
+    const Matrix own = c.backend->MakeMatrix(weight.plain);
+    EXPECT_EQ(own.is_packed(), own.wants_panels());
+    for (const Matrix* matrix : {&view, static_cast<const Matrix*>(&given), &own})
+      for (int64_t r = 0; r < 19; ++r) {
+        std::vector<float> row(512);
+        matrix->DecodeRow(r, row.data());
+        const auto expected = weight.decoded.begin() + r * 512;
+        ASSERT_TRUE(testing::SameBits(row, {expected, expected + 512})) << type.name << ", " << r;
+      }
   }
 }
 

@@ -35,6 +35,7 @@ class CpuBackend : public Backend {
       : kernels_(kernels), pool_(pool), attention_(kernels, pool) {}
 
   Matrix MakeMatrix(const PlainRows& rows) override { return Matrix(rows, kernels_, pool_); }
+  Matrix ViewMatrix(const PlainRows& rows) override { return Matrix(rows, kernels_); }
 
   void Embed(const PlainRows& table, std::span<const int32_t> ids, float scale,
              float* out) override {
