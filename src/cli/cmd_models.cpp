@@ -1,22 +1,32 @@
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "hub/models.h"
+#include "model/packed_store.h"
 
 namespace slm::cli {
 namespace {
 
 struct Flags {
   std::string remove;
-  bool is_json = false;
+  bool is_pruned = false, is_json = false;
 };
 
+model::PackedStore Store() { return {hub::PackedFolder(), 0}; }
+
+// And what was packed of it and of others that are gone.
 void Remove(const Flags& flags) {
-  const hub::RemoveResult result = hub::RemoveModel(flags.remove, hub::SettingsFromEnvironment());
+  hub::RemoveResult result;
+  if (!flags.remove.empty())
+    result = hub::RemoveModel(flags.remove, hub::SettingsFromEnvironment());
+  const model::PackedStore::Pruned pruned = Store().Prune();
+  result.removed.insert(result.removed.end(), pruned.paths.begin(), pruned.paths.end());
+  result.freed_bytes += pruned.freed_bytes;
   if (flags.is_json) {
     const nlohmann::ordered_json json = {{"removed", result.removed},
                                          {"freed_bytes", result.freed_bytes}};
@@ -27,7 +37,13 @@ void Remove(const Flags& flags) {
   std::printf("freed %s\n", FormatBytes(result.freed_bytes).c_str());
 }
 
+std::string Canonical(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(path, ignored);
+}
+
 void List(const Flags& flags) {
+  const std::vector<model::PackedEntry> packed = Store().List();
   std::vector<hub::ModelEntry> models = hub::ListModels(hub::SettingsFromEnvironment());
   if (const std::string path = BundledModelPath(); !path.empty()) {
     hub::ModelEntry bundled;
@@ -38,6 +54,8 @@ void List(const Flags& flags) {
     models.push_back(std::move(bundled));
   }
   if (flags.is_json) {
+    std::map<std::string, uint64_t> packed_bytes;
+    for (const model::PackedEntry& entry : packed) packed_bytes[entry.model] += entry.bytes;
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const hub::ModelEntry& m : models)
       list.push_back({{"name", m.name},
@@ -46,6 +64,7 @@ void List(const Flags& flags) {
                       {"source", m.source},
                       {"path", m.path},
                       {"is_complete", m.is_complete},
+                      {"packed_bytes", packed_bytes[Canonical(m.path)]},
                       {"last_used_s", m.last_used_s}});
     std::printf("%s\n", list.dump().c_str());
     return;
@@ -55,6 +74,17 @@ void List(const Flags& flags) {
   for (const hub::ModelEntry& m : models)
     std::printf("%-56s %9s  %s%s\n", m.name.c_str(), FormatBytes(m.bytes).c_str(), m.path.c_str(),
                 m.is_complete ? "" : "  (incomplete)");
+  if (packed.empty()) return;
+  uint64_t bytes = 0, stale_bytes = 0;
+  for (const model::PackedEntry& entry : packed) {
+    bytes += entry.bytes;
+    if (entry.is_stale) stale_bytes += entry.bytes;
+  }
+  std::printf("%-56s %9s  %s\n", "(packed weights)", FormatBytes(bytes).c_str(),
+              Store().folder().c_str());
+  if (stale_bytes > 0)
+    std::printf("%-56s %9s  slm models --prune removes them\n", "  (of models that are gone)",
+                FormatBytes(stale_bytes).c_str());
 }
 
 }  // namespace
@@ -62,8 +92,10 @@ void List(const Flags& flags) {
 Work DeclareModels(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   app->add_option("--rm", flags->remove, "Remove this model");
+  app->add_flag("--prune", flags->is_pruned,
+                "Remove packed weights whose model is gone or has changed");
   AddJson(app, &flags->is_json);
-  return [flags] { flags->remove.empty() ? List(*flags) : Remove(*flags); };
+  return [flags] { flags->remove.empty() && !flags->is_pruned ? List(*flags) : Remove(*flags); };
 }
 
 }  // namespace slm::cli

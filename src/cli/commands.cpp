@@ -8,7 +8,7 @@ std::span<const Command> AllCommands() {
       {"chat", "Talk to a model in the terminal", DeclareChat},
       {"serve", "Serve the OpenAI chat API", DeclareServe},
       {"pull", "Get a model into the local store", DeclarePull},
-      {"models", "List or remove local models", DeclareModels},
+      {"models", "List or remove local models and what was packed of them", DeclareModels},
       {"convert", "Turn a checkpoint into a GGUF file, and back", DeclareConvert},
       {"inspect", "Show what a model file holds and what it needs", DeclareInspect},
       {"quantize", "Make a model smaller", DeclareQuantize},

@@ -49,7 +49,7 @@ std::shared_ptr<const engine::Model> LoadModel(const std::string& path, const Pa
   }
   auto model = engine::Model::Load(path, runtime, progress, pack);
   if (const std::string& notice = model->packed().notice(); !notice.empty())
-    std::fprintf(stderr, "slm: %s; the weights are packed in memory\n", notice.c_str());
+    std::fprintf(stderr, "slm: %s\n", notice.c_str());
   return model;
 }
 

@@ -45,11 +45,6 @@ PackedEntry ReadEntry(const std::string& path) {
   return entry;
 }
 
-uint64_t Remove(const std::string& path, uint64_t bytes) {
-  std::error_code ignored;
-  return fs::remove(path, ignored) ? bytes : 0;
-}
-
 std::vector<fs::directory_entry> FilesIn(const std::string& folder) {
   std::vector<fs::directory_entry> files;
   std::error_code problem;
@@ -101,7 +96,7 @@ void PackedStore::MakeRoom(uint64_t bytes) const {
   uint64_t available = disk.available;
   for (const PackedEntry& entry : entries) {
     if (used + bytes <= budget_bytes_ && available >= bytes + reserve) break;
-    used -= Remove(entry.path, entry.bytes);
+    if (fs::remove(entry.path, problem)) used -= entry.bytes;
     available = fs::space(folder_, problem).available;
   }
   // Files that others have mapped give their room back when those are done.
@@ -125,14 +120,20 @@ std::vector<PackedEntry> PackedStore::List() const {
   return entries;
 }
 
-uint64_t PackedStore::Prune() const {
-  uint64_t freed = 0;
+PackedStore::Pruned PackedStore::Prune() const {
+  Pruned pruned;
+  const auto remove = [&](const std::string& path, uint64_t bytes) {
+    std::error_code ignored;
+    if (!fs::remove(path, ignored)) return;
+    pruned.paths.push_back(path);
+    pruned.freed_bytes += bytes;
+  };
   for (const PackedEntry& entry : List())
-    if (entry.is_stale) freed += Remove(entry.path, entry.bytes);
-  std::error_code problem;
+    if (entry.is_stale) remove(entry.path, entry.bytes);
+  std::error_code ignored;
   for (const fs::directory_entry& entry : FilesIn(folder_))
-    if (IsAbandoned(entry)) freed += Remove(entry.path(), entry.file_size(problem));
-  return freed;
+    if (IsAbandoned(entry)) remove(entry.path(), entry.file_size(ignored));
+  return pruned;
 }
 
 }  // namespace slm::model

@@ -42,8 +42,12 @@ class PackedStore {
   // such folder.
   std::vector<PackedEntry> List() const;
 
-  // Removes stale files and what interrupted writers left; returns the bytes.
-  uint64_t Prune() const;
+  // Removes stale files and what interrupted writers left.
+  struct Pruned {
+    std::vector<std::string> paths;
+    uint64_t freed_bytes = 0;
+  };
+  Pruned Prune() const;
 
  private:
   std::string folder_;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/progress.h"
@@ -199,12 +200,10 @@ MappedFile OpenOrWrite(const format::GgufFile& file, std::string_view layout,
 PackedWeights::PackedWeights(const format::GgufFile& file, const kernels::KernelTable& kernels,
                              const PackOptions& options, ThreadPool* pool, Progress* progress,
                              Weights* weights) {
+  using Where = PackOptions::Where;
   Packer packer(file, weights, pool, progress);
-  if (packer.matrices().empty() || options.where == PackOptions::Where::kNowhere) {
-    mapped_bytes_ = file.file_bytes();
-    return;
-  }
-  if (options.where == PackOptions::Where::kStore) {
+  Where where = packer.matrices().empty() ? Where::kNowhere : options.where;
+  if (where == Where::kStore) {
     try {
       PackedHeader header;
       map_ = OpenOrWrite(file, kernels.layout, options, &packer, &header);
@@ -217,8 +216,17 @@ PackedWeights::PackedWeights(const format::GgufFile& file, const kernels::Kernel
     } catch (const std::filesystem::filesystem_error& error) {
       notice_ = error.what();
     }
+    const bool has_room = packer.packed_bytes() < GetMemoryInfo().available_bytes;
+    where = has_room ? Where::kMemory : Where::kNowhere;
+    notice_ +=
+        has_room
+            ? "; the weights are packed in memory"
+            : "; nor is there memory for them: each part is packed when it is used, which is slow";
   }
-  packer.RunInMemory();
+  if (where == Where::kMemory)
+    packer.RunInMemory();
+  else
+    mapped_bytes_ = file.file_bytes();
 }
 
 }  // namespace slm::model

@@ -19,7 +19,7 @@ namespace slm::model {
 struct PackOptions {
   enum class Where {
     kMemory,  // packed at every load, the model's file is left
-    kStore,   // in a file of `folder`; in memory when that cannot be
+    kStore,   // in a file of `folder`; when that cannot be, kMemory, or kNowhere without memory
     kNowhere  // each panel when it is used, from the model's file: slow, and no copy
   };
   Where where = Where::kMemory;
@@ -36,7 +36,8 @@ class PackedWeights {
   PackedWeights(const format::GgufFile& file, const kernels::KernelTable& kernels,
                 const PackOptions& options, ThreadPool* pool, Progress* progress, Weights* weights);
 
-  // Why there is no file though there should be one; empty when all is well.
+  // Why there is no file though there should be one, and what is done instead; empty when all is
+  // well.
   const std::string& notice() const { return notice_; }
 
   // Weights in files that are mapped: they are read all the time, though to the system their memory

@@ -1,6 +1,7 @@
 #include "ops/matrix.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -24,11 +25,12 @@ size_t Matrix::bytes() const {
 }
 
 void Matrix::PackPanels(int64_t first, int64_t count, uint8_t* out) const {
-  const size_t row_bytes = plain_.row_bytes();
+  const size_t row_bytes = plain_.row_bytes(), used = quant::PanelBytes(type(), k());
   for (int64_t panel = first; panel < first + count; ++panel, out += panel_bytes_) {
     const int64_t row = panel * kPanelRows;
     quant::PackPanel(type(), plain_.data + static_cast<size_t>(row) * row_bytes, row_bytes,
                      static_cast<int>(std::min<int64_t>(kPanelRows, rows() - row)), k(), out);
+    std::memset(out + used, 0, panel_bytes_ - used);
   }
 }
 

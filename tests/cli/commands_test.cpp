@@ -216,6 +216,53 @@ TEST(Commands, AWrongSettingOfTheHubIsNoMatterForFiles) {
   }
 }
 
+TEST(Commands, PackedWeightsAreKeptShownAndRemoved) {
+  const TempFolder folder;
+  const std::string model = folder / "m.gguf", cache = "SLM_CACHE=" + (folder / "cache");
+  std::filesystem::copy_file(Model(), model);
+  const auto run = [&](std::vector<std::string> flags, std::vector<std::string> environment = {}) {
+    std::vector<std::string> args = {"logits", "-m", model, "--ids", "1,2", "-c", "64"};
+    args.insert(args.end(), flags.begin(), flags.end());
+    environment.push_back(cache);
+    return RunProgram(args, "", environment);
+  };
+  const auto files = [&] {
+    std::error_code none;
+    return std::distance(std::filesystem::directory_iterator(folder / "cache/packed", none), {});
+  };
+  const std::string expected = run({"--no-repack"}).out;
+  EXPECT_NE(expected, "");
+  EXPECT_EQ(run({}, {"SLM_NO_REPACK=1"}).out, expected);
+  EXPECT_EQ(run({"--cache-budget", "0"}).out, expected);
+  EXPECT_EQ(files(), 0);
+  const ProgramResult refused = run({"--cache-budget", "1k"});
+  EXPECT_EQ(refused.out, expected);
+  EXPECT_NE(refused.err.find("exceed the budget of 1.00 kB; the weights are packed in memory\n"),
+            std::string::npos)
+      << refused.err;
+  EXPECT_EQ(run({"--cache-budget", "much"}).code, 2);
+  EXPECT_EQ(files(), 0);
+  for (int start = 0; start < 2; ++start) {
+    const ProgramResult r = run({}, {"SLM_CACHE_BUDGET=1G"});
+    EXPECT_EQ(r.out, expected);
+    EXPECT_EQ(r.err, "");
+    EXPECT_EQ(files(), 1);
+  }
+  const auto models = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), "models");
+    return RunProgram(args, "", {cache, "HF_HUB_CACHE=" + (folder / "hub")}).out;
+  };
+  EXPECT_NE(models({}).find("(packed weights) "), std::string::npos) << models({});
+  EXPECT_EQ(models({"--prune"}), "freed 0 B\n");
+  EXPECT_EQ(files(), 1);
+  std::filesystem::remove(model);
+  EXPECT_NE(models({}).find("slm models --prune removes them"), std::string::npos) << models({});
+  const json pruned = json::parse(models({"--prune", "--json"}));
+  EXPECT_EQ(pruned["removed"].size(), 1u);
+  EXPECT_GT(pruned["freed_bytes"], 100'000);
+  EXPECT_EQ(files(), 0);
+}
+
 TEST(Commands, AResultThatCannotBeWrittenIsNoSuccess) {
   const TempFolder folder;
   // The exit code and standard error of a command whose output goes to `where`, which has the time

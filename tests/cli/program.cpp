@@ -18,6 +18,12 @@
 namespace slm::testing {
 namespace {
 
+// What the program keeps is in a folder of the tests'.
+const std::string& Cache() {
+  static const TempFolder folder;
+  return folder.path();
+}
+
 [[noreturn]] void Execute(const std::vector<std::string>& args) {
   std::vector<char*> argv = {const_cast<char*>(SLM_PROGRAM)};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
@@ -35,8 +41,10 @@ ProgramResult RunProgram(const std::vector<std::string>& args, const std::string
   const TempFolder folder;  // files, not pipes: nothing can fill up
   WriteFile(folder / "in", input);
   const std::string in = folder / "in", out = folder / "out", err = folder / "err";
+  const std::string& cache = Cache();
   const pid_t pid = fork();
   if (pid == 0) {
+    setenv("SLM_CACHE", cache.c_str(), 1);
     for (const std::string& entry : environment) putenv(const_cast<char*>(entry.c_str()));
     if (!freopen(in.c_str(), "rb", stdin) || !freopen(out.c_str(), "wb", stdout) ||
         !freopen(err.c_str(), "wb", stderr))
@@ -52,8 +60,10 @@ TerminalProgram::TerminalProgram(const std::vector<std::string>& args, const std
   winsize size = {};
   size.ws_row = 50;
   size.ws_col = 200;
+  const std::string& cache = Cache();
   pid_ = forkpty(&fd_, nullptr, nullptr, &size);
   if (pid_ == 0) {
+    setenv("SLM_CACHE", cache.c_str(), 1);
     setenv("TERM", "dumb", 1);
     setenv("XDG_STATE_HOME", state.c_str(), 1);
     Execute(args);

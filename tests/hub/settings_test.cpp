@@ -13,8 +13,9 @@ namespace {
 class SettingsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME",
-                             "HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"})
+    for (const char* name :
+         {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "SLM_CACHE",
+          "HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"})
       unsetenv(name);
     setenv("HOME", home_.path().c_str(), 1);
   }
@@ -31,6 +32,14 @@ TEST_F(SettingsTest, TheCacheIsWherePythonLooks) {
   EXPECT_EQ(SettingsFromEnvironment().cache, "/old");
   setenv("HF_HUB_CACHE", "/new", 1);
   EXPECT_EQ(SettingsFromEnvironment().cache, "/new");
+}
+
+TEST_F(SettingsTest, PackedWeightsAreWhereCachesAre) {
+  EXPECT_EQ(PackedFolder(), home_ / ".cache/slm/packed");
+  setenv("XDG_CACHE_HOME", "/xdg", 1);
+  EXPECT_EQ(PackedFolder(), "/xdg/slm/packed");
+  setenv("SLM_CACHE", "~/large", 1);
+  EXPECT_EQ(PackedFolder(), home_ / "large/packed");
 }
 
 TEST_F(SettingsTest, TokenFromTheVariableOrTheLoginFile) {
