@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -136,7 +137,12 @@ class Comparison {
 
   void LoadGroup(size_t* next) {
     group_.clear();
-    const auto fits = [&] { return bytes_[*next] < GetMemoryInfo().available_bytes / 2; };
+    const auto fits = [&] {
+      uint64_t mapped = base_ ? base_->model().packed().mapped_bytes() : 0;
+      for (const auto& model : group_) mapped += model->model().packed().mapped_bytes();
+      const uint64_t available = GetMemoryInfo().available_bytes;
+      return bytes_[*next] < (available - std::min(available, mapped)) / 2;
+    };
     while (*next < paths_.size() && (group_.empty() || fits())) {
       group_.push_back(std::make_unique<ComparedModel>(paths_[*next], flags_.options.pack,
                                                        &runtime_, &progress_));
