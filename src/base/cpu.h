@@ -9,6 +9,7 @@ namespace slm {
 struct CpuFeatures {
   bool avx2 = false;         // with FMA and F16C, which came before it
   bool avx512_vnni = false;  // AVX-512 F, BW, DQ, VL and VNNI
+  bool neon_dotprod = false;
 };
 
 CpuFeatures DetectCpuFeatures();

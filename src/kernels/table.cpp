@@ -25,10 +25,13 @@ size_t ActRowBytes(ActFormat format, int64_t k) {
 std::span<const KernelTable* const> AvailableTables() {
   static const std::vector<const KernelTable*> tables = [] {
     std::vector<const KernelTable*> list = {&RefTable(), &ScalarTable()};
+    [[maybe_unused]] const CpuFeatures cpu = DetectCpuFeatures();
 #if defined(__x86_64__)
-    const CpuFeatures cpu = DetectCpuFeatures();
     if (cpu.avx2) list.push_back(&Avx2Table());
     if (cpu.avx512_vnni) list.push_back(&Avx512Table());
+#elif defined(__aarch64__)
+    list.push_back(&NeonTable());
+    if (cpu.neon_dotprod) list.push_back(&NeonDotprodTable());
 #endif
     return list;
   }();

@@ -10,6 +10,9 @@ const KernelTable& ScalarTable();
 #if defined(__x86_64__)
 const KernelTable& Avx2Table();    // needs AVX2, FMA, F16C
 const KernelTable& Avx512Table();  // needs AVX-512 F, BW, DQ, VL, VNNI as well
+#elif defined(__aarch64__)
+const KernelTable& NeonTable();
+const KernelTable& NeonDotprodTable();  // needs sdot
 #endif
 
 }  // namespace slm::kernels

@@ -1,0 +1,155 @@
+// V16 as four 128-bit registers. base/simd_scalar.h says what each function does.
+
+struct V16 {
+  float32x4_t x[4];
+};
+
+#define SLM_QUADS SLM_UNROLL for (int i = 0; i < 4; ++i)
+
+SLM_INLINE V16 Set(float x) {
+  const float32x4_t all = vdupq_n_f32(x);
+  return {{all, all, all, all}};
+}
+SLM_INLINE V16 Load(const float* p) {
+  V16 r;
+  SLM_QUADS r.x[i] = vld1q_f32(p + 4 * i);
+  return r;
+}
+SLM_INLINE void Store(V16 x, float* p) { SLM_QUADS vst1q_f32(p + 4 * i, x.x[i]); }
+SLM_INLINE V16 LoadN(const float* p, int64_t n) {
+  if (n >= 16) return Load(p);
+  float lanes[16] = {};
+  for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
+  return Load(lanes);
+}
+SLM_INLINE void StoreN(V16 x, float* p, int64_t n) {
+  if (n >= 16) return Store(x, p);
+  float lanes[16];
+  Store(x, lanes);
+  for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
+}
+// Words from an address without alignment.
+SLM_INLINE uint16x4_t LoadWords(const uint8_t* p) { return vreinterpret_u16_u8(vld1_u8(p)); }
+SLM_INLINE float32x4_t LoadHalf4(const uint8_t* p) {
+  return vcvt_f32_f16(vreinterpret_f16_u16(LoadWords(p)));
+}
+SLM_INLINE V16 LoadHalf(const uint8_t* p) {
+  V16 r;
+  SLM_QUADS r.x[i] = LoadHalf4(p + 8 * i);
+  return r;
+}
+SLM_INLINE V16 LoadBfloat(const uint8_t* p) {
+  V16 r;
+  SLM_QUADS r.x[i] = vreinterpretq_f32_u32(vshll_n_u16(LoadWords(p + 8 * i), 16));
+  return r;
+}
+SLM_INLINE V16 LoadInt8(const uint8_t* p) {
+  const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(p));
+  const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+  return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
+           vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
+}
+SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
+  SLM_QUADS vst1_u8(p + 8 * i, vreinterpret_u8_f16(vcvt_f16_f32(x.x[i])));
+}
+SLM_INLINE void StoreInt8(V16 x, int8_t* p) {
+  int16x4_t words[4];
+  SLM_QUADS words[i] = vqmovn_s32(vcvtnq_s32_f32(x.x[i]));
+  vst1_s8(p, vqmovn_s16(vcombine_s16(words[0], words[1])));
+  vst1_s8(p + 8, vqmovn_s16(vcombine_s16(words[2], words[3])));
+}
+SLM_INLINE V16 Add(V16 a, V16 b) {
+  SLM_QUADS a.x[i] = vaddq_f32(a.x[i], b.x[i]);
+  return a;
+}
+SLM_INLINE V16 Sub(V16 a, V16 b) {
+  SLM_QUADS a.x[i] = vsubq_f32(a.x[i], b.x[i]);
+  return a;
+}
+SLM_INLINE V16 Mul(V16 a, V16 b) {
+  SLM_QUADS a.x[i] = vmulq_f32(a.x[i], b.x[i]);
+  return a;
+}
+SLM_INLINE V16 Div(V16 a, V16 b) {
+  SLM_QUADS a.x[i] = vdivq_f32(a.x[i], b.x[i]);
+  return a;
+}
+SLM_INLINE V16 Sqrt(V16 a) {
+  SLM_QUADS a.x[i] = vsqrtq_f32(a.x[i]);
+  return a;
+}
+SLM_INLINE V16 Fma(V16 a, V16 b, V16 c) {
+  SLM_QUADS c.x[i] = vfmaq_f32(c.x[i], a.x[i], b.x[i]);
+  return c;
+}
+// fmax and fmaxnm treat NaN and the signs of zeros in ways of their own.
+SLM_INLINE float32x4_t Max4(float32x4_t a, float32x4_t b) {
+  return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+SLM_INLINE V16 Max(V16 a, V16 b) {
+  SLM_QUADS a.x[i] = Max4(a.x[i], b.x[i]);
+  return a;
+}
+SLM_INLINE V16 Min(V16 a, V16 b) {
+  SLM_QUADS a.x[i] = vbslq_f32(vcltq_f32(a.x[i], b.x[i]), a.x[i], b.x[i]);
+  return a;
+}
+SLM_INLINE V16 Abs(V16 a) {
+  SLM_QUADS a.x[i] = vabsq_f32(a.x[i]);
+  return a;
+}
+SLM_INLINE V16 Round(V16 a) {
+  SLM_QUADS a.x[i] = vrndnq_f32(a.x[i]);
+  return a;
+}
+SLM_INLINE V16 TimesPowerOf2(V16 a, V16 n) {
+  SLM_QUADS {
+    const int32x4_t biased = vaddq_s32(vcvtnq_s32_f32(n.x[i]), vdupq_n_s32(127));
+    a.x[i] = vmulq_f32(a.x[i], vreinterpretq_f32_s32(vshlq_n_s32(biased, 23)));
+  }
+  return a;
+}
+SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {
+  const int32_t first[4] = {0, 1, 2, 3};
+  SLM_QUADS {
+    const int32x4_t lane = vaddq_s32(vld1q_s32(first), vdupq_n_s32(4 * i));
+    const uint32x4_t inside =
+        vandq_u32(vcgeq_s32(lane, vdupq_n_s32(begin)), vcltq_s32(lane, vdupq_n_s32(end)));
+    a.x[i] = vbslq_f32(inside, a.x[i], vdupq_n_f32(other));
+  }
+  return a;
+}
+SLM_INLINE V16 IfLess(V16 a, V16 b, V16 x, V16 y) {
+  SLM_QUADS x.x[i] = vbslq_f32(vcltq_f32(a.x[i], b.x[i]), x.x[i], y.x[i]);
+  return x;
+}
+SLM_INLINE V16 Lookup(const float* table, V16 index) {
+  const uint8_t* p = reinterpret_cast<const uint8_t*>(table);
+  const uint8x16x4_t bytes = {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
+  SLM_QUADS {  // byte j of entry n is byte 4 n + j
+    const uint32x4_t at =
+        vmlaq_n_u32(vdupq_n_u32(0x03020100), vcvtq_u32_f32(index.x[i]), 0x04040404);
+    index.x[i] = vreinterpretq_f32_u8(vqtbl4q_u8(bytes, vreinterpretq_u8_u32(at)));
+  }
+  return index;
+}
+template <int kDistance>
+SLM_INLINE V16 SwapLanes(V16 a) {
+  if constexpr (kDistance == 8) return {{a.x[2], a.x[3], a.x[0], a.x[1]}};
+  if constexpr (kDistance == 4) return {{a.x[1], a.x[0], a.x[3], a.x[2]}};
+  SLM_QUADS a.x[i] = kDistance == 2 ? vextq_f32(a.x[i], a.x[i], 2) : vrev64q_f32(a.x[i]);
+  return a;
+}
+SLM_INLINE float ReduceAdd(V16 a) {
+  const float32x4_t x = vaddq_f32(vaddq_f32(a.x[0], a.x[2]), vaddq_f32(a.x[1], a.x[3]));
+  const float32x2_t y = vadd_f32(vget_low_f32(x), vget_high_f32(x));
+  return vget_lane_f32(y, 0) + vget_lane_f32(y, 1);
+}
+SLM_INLINE float ReduceMax(V16 a) {
+  const float32x4_t x = Max4(Max4(a.x[0], a.x[2]), Max4(a.x[1], a.x[3]));
+  const float32x4_t y = Max4(x, vextq_f32(x, x, 2));
+  const float low = vgetq_lane_f32(y, 0), high = vgetq_lane_f32(y, 1);
+  return low > high ? low : high;
+}
+
+#undef SLM_QUADS
