@@ -76,17 +76,16 @@ def executed(program, core, args, code, symbols):
                 if inside:
                     break
                 inside = True
-            elif inside:
-                lines.append(code[address])
+            elif inside and not re.match(r"(bl|blr|br|ret)\b", code[address]):
+                lines.append(code[address])  # of calls llvm-mca knows nothing but a warning
     os.remove(log)
-    # The way from the mark into the kernel and from there to the mark is a few moves.
     return lines, result
 
 
 def cycles(lines, model, features):
     # Stores and loads of the kernels do not meet, which is what llvm-mca assumes.
     text = run("llvm-mca-19", "-mtriple=aarch64", f"-mcpu={model}", f"-mattr={features}",
-               "-iterations=1", "-instruction-info=0", "-resource-pressure=0",
+               "-iterations=1", "-dispatch=4", "-instruction-info=0", "-resource-pressure=0",
                input="\n".join(lines) + "\n")
     return int(re.search(r"Total Cycles:\s+(\d+)", text)[1])
 

@@ -221,13 +221,6 @@ SLM_INLINE void Blocks32(const uint8_t* units, size_t unit_stride, const uint8_t
   }
 }
 
-// Integer scales of four rows.
-SLM_INLINE int32x4_t LoadScales(const uint8_t* p) {
-  uint32_t x;
-  __builtin_memcpy(&x, p, 4);
-  return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(x)))));
-}
-
 // Sums of the activations of every sub-block.
 template <int kSubBlock>
 SLM_INLINE void SubBlockSums(const Act256& act, int16x8_t* sums) {
@@ -237,9 +230,11 @@ SLM_INLINE void SubBlockSums(const Act256& act, int16x8_t* sums) {
   if (kSubBlock == 32) sums[0] = vpaddq_s16(sums[0], sums[1]);
 }
 
-// mins[c][q] = sum of min * q over a block, whose mins are at `min`.
+// sum[c][q] = for every row, sum over the sub-blocks of a block of factor * activations. `factors`
+// are mins or scales, int8; mins are not negative.
 template <Type kType, int kCols, int kQ>
-SLM_INLINE void SumMins(const uint8_t* min, const Act256* const* act, int32x4_t (*mins)[kQ]) {
+SLM_INLINE void SumActivations(const int8_t* factors, const Act256* const* act,
+                               int32x4_t (*sum)[kQ]) {
   constexpr Grid kGrid = quant::GridOf(kType);
   constexpr int kSubs = kGrid.sub_blocks();
   int16x8_t sums[kCols][2];
@@ -247,62 +242,62 @@ SLM_INLINE void SumMins(const uint8_t* min, const Act256* const* act, int32x4_t 
   for (int c = 0; c < kCols; ++c) {
     SubBlockSums<kGrid.sub_block>(*act[c], sums[c]);
     SLM_UNROLL
-    for (int q = 0; q < kQ; ++q) mins[c][q] = vdupq_n_s32(0);
+    for (int q = 0; q < kQ; ++q) sum[c][q] = vdupq_n_s32(0);
   }
   SLM_UNROLL
   for (int s = 0; s < kSubs; ++s) {
     SLM_UNROLL
     for (int q = 0; q < kQ; q += 2) {
-      const int16x8_t m = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(min + 16 * s + 4 * q)));
+      const int16x8_t factor = vmovl_s8(vld1_s8(factors + 16 * s + 4 * q));
       SLM_UNROLL
       for (int c = 0; c < kCols; ++c) {
-        const int16_t sum = sums[c][s / 8][s % 8];
-        mins[c][q] = vmlal_n_s16(mins[c][q], vget_low_s16(m), sum);
-        mins[c][q + 1] = vmlal_high_n_s16(mins[c][q + 1], m, sum);
+        const int16_t x = sums[c][s / 8][s % 8];
+        sum[c][q] = vmlal_n_s16(sum[c][q], vget_low_s16(factor), x);
+        sum[c][q + 1] = vmlal_high_n_s16(sum[c][q + 1], factor, x);
       }
     }
   }
 }
 
-// One block of 256. `block` is the packed block, where the scales are, 4 bytes a quad; `units` are
-// its units in Source's form, 16 bytes a quad; both at the panel's quad `quad`.
+constexpr int8_t kNoScales[16] = {};
+
+// One block of 256. `block` is the packed block, where the scales are, a byte a row; `units` are
+// its units in Source's form; kQ quads from `quad` on, where `units` is already.
 template <Type kType, class Source, int kCols, int kQ>
 SLM_INLINE void Block256(const uint8_t* units, const uint8_t* block, int quad,
                          const Act256* const* act, float* const* out) {
   constexpr Grid kGrid = quant::GridOf(kType);
   constexpr int kSubs = 32 / kGrid.sub_block;  // in a unit
-  int32x4_t total[kCols][kQ];
+  const auto* scales = reinterpret_cast<const int8_t*>(block + kGrid.scales() + 4 * quad);
+  int32x4_t total[kCols][kQ], dot[kCols][kQ];
+  if constexpr (Source::kZero != 0) SumActivations<kType, kCols, kQ>(scales, act, total);
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) {
     SLM_UNROLL
-    for (int q = 0; q < kQ; ++q) total[c][q] = vdupq_n_s32(0);
+    for (int q = 0; q < kQ; ++q) {
+      dot[c][q] = vdupq_n_s32(0);
+      total[c][q] = Source::kZero != 0 ? vmulq_n_s32(total[c][q], -Source::kZero) : vdupq_n_s32(0);
+    }
   }
-  const uint8_t* scales = block + kGrid.scales() + 4 * quad;
-  for (int u = 0; u < 8; ++u, units += Source::kUnitBytes, scales += 16 * kSubs) {
+  // `dot` is not cleared between sub-blocks, which would cost as much as a quarter of a scale: the
+  // sum of scale[s] * (dot[s] - dot[s - 1]) is that of (scale[s] - scale[s + 1]) * dot[s].
+  for (int u = 0; u < 8; ++u, units += Source::kUnitBytes) {
     const int8_t* a[kCols];
     SLM_UNROLL
     for (int c = 0; c < kCols; ++c) a[c] = act[c]->q + 32 * u;
     SLM_UNROLL
-    for (int s = 0; s < kSubs; ++s) {
-      int32x4_t dot[kCols][kQ];
-      SLM_UNROLL
-      for (int c = 0; c < kCols; ++c) {
-        int32_t start = 0;
-        if (Source::kZero != 0) {
-          const auto* p = act[c]->pairs + 2 * u + s;
-          start = p[0][0] + p[0][1];
-          if (kSubs == 1) start += p[1][0] + p[1][1];
-          start *= -Source::kZero;
-        }
-        SLM_UNROLL
-        for (int q = 0; q < kQ; ++q) dot[c][q] = vdupq_n_s32(start);
-      }
+    for (int s = 0; s < kSubs; ++s, scales += 16) {
       AddDots<kType, Source, kCols, kQ>(units, a, s, dot);
+      const int8_t* next = u * kSubs + s == 8 * kSubs - 1 ? kNoScales : scales + 16;
       SLM_UNROLL
-      for (int q = 0; q < kQ; ++q) {
-        const int32x4_t scale = LoadScales(scales + 16 * s + 4 * q);
+      for (int q = 0; q < kQ; q += 2) {
+        const int16x8_t step = vsubl_s8(vld1_s8(scales + 4 * q), vld1_s8(next + 4 * q));
+        const int32x4_t low = vmovl_s16(vget_low_s16(step)), high = vmovl_high_s16(step);
         SLM_UNROLL
-        for (int c = 0; c < kCols; ++c) total[c][q] = vmlaq_s32(total[c][q], dot[c][q], scale);
+        for (int c = 0; c < kCols; ++c) {
+          total[c][q] = vmlaq_s32(total[c][q], dot[c][q], low);
+          total[c][q + 1] = vmlaq_s32(total[c][q + 1], dot[c][q + 1], high);
+        }
       }
     }
   }
@@ -316,8 +311,9 @@ SLM_INLINE void Block256(const uint8_t* units, const uint8_t* block, int quad,
                             vcvtq_f32_s32(total[c][q]));
   }
   if constexpr (kGrid.has_min) {
+    const auto* factors = reinterpret_cast<const int8_t*>(block + kGrid.mins() + 4 * quad);
     int32x4_t mins[kCols][kQ];
-    SumMins<kType, kCols, kQ>(block + kGrid.mins() + 4 * quad, act, mins);
+    SumActivations<kType, kCols, kQ>(factors, act, mins);
     SLM_UNROLL
     for (int q = 0; q < kQ; ++q) {
       const float32x4_t m = LoadHalf4(block + kGrid.m() + 8 * (quad + q));
