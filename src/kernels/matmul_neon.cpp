@@ -2,8 +2,6 @@
 // Armv8.0; the products of integers are compiled for every level of dot products.
 #include <arm_neon.h>
 
-#include <type_traits>
-
 #include "base/half.h"
 #include "base/target.h"
 #include "kernels/tables.h"
@@ -18,9 +16,9 @@ namespace neon {
 //
 #include "quant/encode_inl.h"
 //
-#define SLM_NEON_DOTPROD 0
+#define SLM_NEON_LEVEL 0
 #include "kernels/matmul_neon_inl.h"
-#undef SLM_NEON_DOTPROD
+#undef SLM_NEON_LEVEL
 
 static int64_t ProbeInt8(int64_t rounds) {
   constexpr int kChains = 8;
@@ -63,9 +61,9 @@ namespace neon_dotprod {
 
 #include "kernels/simd_neon.h"
 //
-#define SLM_NEON_DOTPROD 1
+#define SLM_NEON_LEVEL 1
 #include "kernels/matmul_neon_inl.h"
-#undef SLM_NEON_DOTPROD
+#undef SLM_NEON_LEVEL
 
 static int64_t ProbeInt8(int64_t rounds) {
   constexpr int kChains = 16;
@@ -85,6 +83,35 @@ static int64_t ProbeInt8(int64_t rounds) {
 }
 
 }  // namespace neon_dotprod
+SLM_TARGET_END
+
+SLM_TARGET_BEGIN("arch=armv8.2-a+dotprod+i8mm")
+namespace neon_i8mm {
+
+#include "kernels/simd_neon.h"
+//
+#define SLM_NEON_LEVEL 2
+#include "kernels/matmul_neon_inl.h"
+#undef SLM_NEON_LEVEL
+
+static int64_t ProbeInt8(int64_t rounds) {
+  constexpr int kChains = 16;
+  int32x4_t sum[kChains];
+  SLM_UNROLL
+  for (int i = 0; i < kChains; ++i) sum[i] = vdupq_n_s32(i);
+  int8x16_t w = vdupq_n_s8(3);
+  const int8x16_t x = vdupq_n_s8(1);
+  for (int64_t i = 0; i < rounds; ++i) {
+    SLM_UNROLL
+    for (int j = 0; j < kChains; ++j) sum[j] = vmmlaq_s32(sum[j], w, x);
+    asm volatile("" : "+w"(w));
+  }
+  SLM_UNROLL
+  for (int i = 0; i < kChains; ++i) asm volatile("" : "+w"(sum[i]));
+  return rounds * kChains * 32;
+}
+
+}  // namespace neon_i8mm
 SLM_TARGET_END
 
 const KernelTable& NeonTable() {
@@ -119,6 +146,17 @@ const KernelTable& NeonDotprodTable() {
     t.isa = "neon_dotprod";
     t.probe_int8 = neon_dotprod::ProbeInt8;
     neon_dotprod::InstallMatMul(&t);
+    return t;
+  }();
+  return table;
+}
+
+const KernelTable& NeonI8mmTable() {
+  static const KernelTable table = [] {
+    KernelTable t = NeonTable();
+    t.isa = "neon_i8mm";
+    t.probe_int8 = neon_i8mm::ProbeInt8;
+    neon_i8mm::InstallMatMul(&t);
     return t;
   }();
   return table;

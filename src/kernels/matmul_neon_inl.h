@@ -1,17 +1,18 @@
 // Int8 products for NEON, written once and compiled per instruction set: the includer opens a
-// target region and a namespace, defines SLM_NEON_DOTPROD (0 or 1) and includes simd_neon.h first.
+// target region and a namespace, defines SLM_NEON_LEVEL and includes simd_neon.h first.
 //
-// A register holds one group of a quad: four consecutive k of four rows. With dot products, sdot
-// adds a group to 32-bit sums, its four activations taken from a lane of 16. Without, products are
-// added in 16 bits for as long as they fit. Everything is exact until the float step at the end of
-// a block.
+// A register holds one group of a quad: four consecutive k of four rows.
+//   level 0   products are added in 16 bits for as long as they fit
+//   level 1   sdot adds a group to 32-bit sums, its four activations taken from a lane of 16
+//   level 2   as 1, but smmla for unpacked units: two rows by two columns, eight k of each
+// Everything is exact until the float step at the end of a block.
 
 using quant::Grid;
 using quant::Type;
 
-constexpr int kQuads = 4;                        // registers of four rows in a panel
-constexpr int kTileQuads = 2;                    // a tile has two quads,
-constexpr int kTile = SLM_NEON_DOTPROD ? 4 : 2;  // and as many columns as 32 registers hold
+constexpr int kQuads = 4;                          // registers of four rows in a panel
+constexpr int kTileQuads = 2;                      // a tile has two quads,
+constexpr int kTile = SLM_NEON_LEVEL > 0 ? 4 : 2;  // and as many columns as 32 registers hold
 constexpr int kChunk = 8;  // units that are unpacked at once: 4 KiB of bytes stay in the L1 cache
 
 // A whole number n of less than 2^22 becomes float by a subtraction, which costs less than the
@@ -58,9 +59,11 @@ SLM_INLINE int8x16_t UnpackGroup(const uint8_t* unit, int g) {
 }
 
 // Where a unit's groups come from: packed bits, of which the zero is still to be taken off, or
-// values that were unpacked before.
+// values that were unpacked before. For smmla these lie in pairs of rows: 16 bytes of elements
+// 8 e .. 8 e + 7 of rows 2 p and 2 p + 1 are at 128 e + 16 p.
 template <Type kType>
 struct Packed {
+  static constexpr bool kIsPacked = true, kIsPaired = false;
   static constexpr int kZero = quant::GridOf(kType).zero;
   static constexpr size_t kUnitBytes = quant::GridOf(kType).unit_bytes();
   static SLM_INLINE int8x16_t Group(const uint8_t* unit, int g) {
@@ -68,6 +71,7 @@ struct Packed {
   }
 };
 struct Unpacked {
+  static constexpr bool kIsPacked = false, kIsPaired = SLM_NEON_LEVEL >= 2;
   static constexpr int kZero = 0;
   static constexpr size_t kUnitBytes = 512;
   static SLM_INLINE int8x16_t Group(const uint8_t* unit, int g) {
@@ -82,7 +86,48 @@ constexpr int kLargest = quant::GridOf(kType).bits == 8 || quant::GridOf(kType).
                              ? quant::GridOf(kType).zero
                              : (1 << quant::GridOf(kType).bits) - 1;
 
-#if SLM_NEON_DOTPROD
+// AddDots: the products of sub-block `sub` of a unit with column c, whose activations of the unit
+// are at a[c], are added to dot[c]; DotOf(dot, c, q) are the sums of column c and quad q. Of a
+// paired source dot[c] belongs to two columns, c - c % 2 and the next, and to two rows of each
+// quad: {row 0 column 0, row 0 column 1, row 1 column 0, row 1 column 1}, rows 2 and 3 where c is
+// odd.
+template <class Source, int kQ>
+SLM_INLINE int32x4_t DotOf(const int32x4_t (*dot)[kQ], int c, int q) {
+  if constexpr (Source::kIsPaired) {
+    const int32x4_t low = dot[c - c % 2][q], high = dot[c - c % 2 + 1][q];
+    return c % 2 ? vuzp2q_s32(low, high) : vuzp1q_s32(low, high);
+  }
+  return dot[c][q];
+}
+
+#if SLM_NEON_LEVEL >= 2
+template <int kHalves, int kCols, int kQ>
+SLM_INLINE void AddPairs(const uint8_t* unit, const int8x16_t (*x)[kCols], int32x4_t (*dot)[kQ]) {
+  SLM_UNROLL
+  for (int e = 0; e < 2 * kHalves; ++e) {
+    int8x16_t both[kCols / 2];  // eight activations of two columns
+    SLM_UNROLL
+    for (int c = 0; c < kCols; c += 2) {
+      const int64x2_t first = vreinterpretq_s64_s8(x[e / 2][c]);
+      const int64x2_t second = vreinterpretq_s64_s8(x[e / 2][c + 1]);
+      both[c / 2] =
+          vreinterpretq_s8_s64(e % 2 ? vzip2q_s64(first, second) : vzip1q_s64(first, second));
+    }
+    SLM_UNROLL
+    for (int q = 0; q < kQ; ++q) {
+      SLM_UNROLL
+      for (int i = 0; i < 2; ++i) {
+        const int8x16_t w = vreinterpretq_s8_u8(vld1q_u8(unit + 128 * e + 32 * q + 16 * i));
+        SLM_UNROLL
+        for (int c = 0; c < kCols; c += 2)
+          dot[c + i][q] = vmmlaq_s32(dot[c + i][q], w, both[c / 2]);
+      }
+    }
+  }
+}
+#endif
+
+#if SLM_NEON_LEVEL > 0
 SLM_INLINE int32x4_t DotLane(int32x4_t sum, int8x16_t w, int8x16_t x, int lane) {
   switch (lane) {
     case 0:
@@ -96,8 +141,6 @@ SLM_INLINE int32x4_t DotLane(int32x4_t sum, int8x16_t w, int8x16_t x, int lane) 
   }
 }
 
-// dot[c][q] += products of sub-block `sub` of a unit with column c, whose activations of the unit
-// are at a[c].
 template <Type kType, class Source, int kCols, int kQ>
 SLM_INLINE void AddDots(const uint8_t* unit, const int8_t* const* a, int sub,
                         int32x4_t (*dot)[kQ]) {
@@ -108,6 +151,7 @@ SLM_INLINE void AddDots(const uint8_t* unit, const int8_t* const* a, int sub,
     SLM_UNROLL
     for (int c = 0; c < kCols; ++c) x[h][c] = vld1q_s8(a[c] + 16 * (sub + h));
   }
+  if constexpr (Source::kIsPaired) return AddPairs<kHalves, kCols, kQ>(unit + 256 * sub, x, dot);
   SLM_UNROLL
   for (int i = 0; i < 4 * kHalves; ++i) {
     // Whole units go through groups 0, 4, 1, 5, ..: both come from one load.
@@ -204,7 +248,8 @@ SLM_INLINE void Blocks32(const uint8_t* units, size_t unit_stride, const uint8_t
       const float32x4_t d = LoadHalf4(tail + 8 * q);
       SLM_UNROLL
       for (int c = 0; c < kCols; ++c) {
-        const float32x4_t sum = vsubq_f32(vreinterpretq_f32_s32(dot[c][q]), vdupq_n_f32(kMagic));
+        const float32x4_t sum =
+            vsubq_f32(vreinterpretq_f32_s32(DotOf<Source, kQ>(dot, c, q)), vdupq_n_f32(kMagic));
         acc[c][q] = vfmaq_f32(acc[c][q], vmulq_n_f32(d, act[c][u].d), sum);
       }
       if constexpr (kGrid.has_min) {
@@ -295,8 +340,8 @@ SLM_INLINE void Block256(const uint8_t* units, const uint8_t* block, int quad,
         const int32x4_t low = vmovl_s16(vget_low_s16(step)), high = vmovl_high_s16(step);
         SLM_UNROLL
         for (int c = 0; c < kCols; ++c) {
-          total[c][q] = vmlaq_s32(total[c][q], dot[c][q], low);
-          total[c][q + 1] = vmlaq_s32(total[c][q + 1], dot[c][q + 1], high);
+          total[c][q] = vmlaq_s32(total[c][q], DotOf<Source, kQ>(dot, c, q), low);
+          total[c][q + 1] = vmlaq_s32(total[c][q + 1], DotOf<Source, kQ>(dot, c, q + 1), high);
         }
       }
     }
@@ -335,16 +380,15 @@ template <Type kType, class Source, int kCols, int kQ>
 static void Columns(const MatMulArgs& args, const uint8_t* units, const uint8_t* blocks,
                     int64_t first, int64_t count, int c0, int quad) {
   constexpr Grid kGrid = quant::GridOf(kType);
-  constexpr size_t kStride = std::is_same_v<Source, Unpacked>
-                                 ? Source::kUnitBytes * (kGrid.block / 32)
-                                 : kGrid.block_bytes();
+  constexpr size_t kStride =
+      Source::kIsPacked ? kGrid.block_bytes() : Source::kUnitBytes * (kGrid.block / 32);
   float* out[kCols];
   const uint8_t* row[kCols];
   for (int c = 0; c < kCols; ++c) {
     out[c] = args.out + (c0 + c) * args.out_stride + 4 * quad;
     row[c] = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
   }
-  units += 16 * quad;
+  units += (Source::kIsPaired ? 32 : 16) * quad;
   if constexpr (kGrid.block == 32) {
     const Act32* act[kCols];
     for (int c = 0; c < kCols; ++c) act[c] = reinterpret_cast<const Act32*>(row[c]) + first;
@@ -362,18 +406,28 @@ static void Columns(const MatMulArgs& args, const uint8_t* units, const uint8_t*
 template <Type kType>
 static void UnpackBlocks(const uint8_t* block, int64_t count, uint8_t* to) {
   constexpr Grid kGrid = quant::GridOf(kType);
+  const auto store = [](int8x16_t x, uint8_t* at) { vst1q_u8(at, vreinterpretq_u8_s8(x)); };
   for (int64_t i = 0; i < count; ++i, block += kGrid.block_bytes())
-    for (int u = 0; u < kGrid.block / 32; ++u) {
+    for (int u = 0; u < kGrid.block / 32; ++u, to += Unpacked::kUnitBytes) {
       const uint8_t* unit = block + static_cast<size_t>(u) * kGrid.unit_bytes();
       for (int q = 0; q < kQuads; ++q, unit += 16) {
+        int8x16_t value[8];
         SLM_UNROLL
-        for (int g = 0; g < 8; ++g) {
-          const int8x16_t code = UnpackGroup<kType>(unit, g);
-          vst1q_s8(reinterpret_cast<int8_t*>(to) + 64 * g + 16 * q,
-                   vsubq_s8(code, vdupq_n_s8(kGrid.zero)));
+        for (int g = 0; g < 8; ++g)
+          value[g] = vsubq_s8(UnpackGroup<kType>(unit, g), vdupq_n_s8(kGrid.zero));
+        SLM_UNROLL
+        for (int g = 0; g < 8; g += 2) {
+          if constexpr (Unpacked::kIsPaired) {
+            const int32x4_t a = vreinterpretq_s32_s8(value[g]);
+            const int32x4_t b = vreinterpretq_s32_s8(value[g + 1]);
+            store(vreinterpretq_s8_s32(vzip1q_s32(a, b)), to + 64 * g + 32 * q);
+            store(vreinterpretq_s8_s32(vzip2q_s32(a, b)), to + 64 * g + 32 * q + 16);
+          } else {
+            store(value[g], to + 64 * g + 16 * q);
+            store(value[g + 1], to + 64 * (g + 1) + 16 * q);
+          }
         }
       }
-      to += Unpacked::kUnitBytes;
     }
 }
 
@@ -405,7 +459,7 @@ static void MatMulInt8(const MatMulArgs& args) {
     int c = 0;
     Tiles<kType, kTile>(args, units, block, b, count, &c);
     if (kTile > 2) Tiles<kType, 2>(args, units, block, b, count, &c);
-    Tiles<kType, 1>(args, units, block, b, count, &c);
+    if (c < args.cols) Columns<kType, Packed<kType>, 1, kQuads>(args, block, block, b, count, c, 0);
   }
 }
 

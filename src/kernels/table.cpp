@@ -32,6 +32,7 @@ std::span<const KernelTable* const> AvailableTables() {
 #elif defined(__aarch64__)
     list.push_back(&NeonTable());
     if (cpu.neon_dotprod) list.push_back(&NeonDotprodTable());
+    if (cpu.neon_i8mm) list.push_back(&NeonI8mmTable());
 #endif
     return list;
   }();

@@ -13,6 +13,7 @@ const KernelTable& Avx512Table();  // needs AVX-512 F, BW, DQ, VL, VNNI as well
 #elif defined(__aarch64__)
 const KernelTable& NeonTable();
 const KernelTable& NeonDotprodTable();  // needs sdot
+const KernelTable& NeonI8mmTable();     // needs smmla as well
 #endif
 
 }  // namespace slm::kernels
