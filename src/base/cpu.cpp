@@ -71,12 +71,14 @@ CpuFeatures DetectCpuFeatures() {
   return features;
 }
 
-std::string CpuName() {
-  std::ifstream in("/proc/cpuinfo");
+std::string CpuName(const std::string& root) {
+  std::ifstream in(root + "/proc/cpuinfo");
   for (std::string line; std::getline(in, line);)
     if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos)
       return line.substr(line.find(": ") + 2);
-  return "unknown";
+  // Arm's kernels give the board's name, with a zero at its end.
+  const auto board = FirstLine(root + "/proc/device-tree/model");
+  return board ? board->c_str() : "unknown";
 }
 
 int AllowedCores() {

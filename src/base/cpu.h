@@ -15,13 +15,14 @@ struct CpuFeatures {
 
 CpuFeatures DetectCpuFeatures();
 
-std::string CpuName();
+// Where the kernel has no name for the CPU, of the board. `root`: the folder that has /proc and
+// /sys; tests make their own.
+std::string CpuName(const std::string& root = "");
 
 // Cores that the affinity mask allows; a core with two hardware threads counts once.
 int AllowedCores();
 
 // CPU time that the control groups grant, in cores (cgroup v1 and v2); 0 when there is no limit.
-// `root`: the folder that has /proc and /sys; tests make their own.
 double CpuQuota(const std::string& root = "");
 
 // AllowedCores, held down to the quota rounded down, at least 1: what computing should use.

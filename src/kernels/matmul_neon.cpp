@@ -2,6 +2,10 @@
 // Armv8.0; the products of integers are compiled for every level of dot products.
 #include <arm_neon.h>
 
+#if defined(__clang__) && __clang_major__ < 16
+#error "arm_neon.h of this clang has no dot products in target regions: use g++ or clang 16"
+#endif
+
 #include "base/half.h"
 #include "base/target.h"
 #include "kernels/tables.h"

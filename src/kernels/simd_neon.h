@@ -4,6 +4,9 @@ struct V16 {
   float32x4_t x[4];
 };
 
+// Sums that are kept in registers, beside what is added to them.
+constexpr int kAccumulators = 4;
+
 #define SLM_QUADS SLM_UNROLL for (int i = 0; i < 4; ++i)
 
 SLM_INLINE V16 Set(float x) {

@@ -78,6 +78,16 @@ TEST(Cgroup, V1) {
   EXPECT_EQ(memory.available_bytes, 1 * kGiB);
 }
 
+TEST(Cpu, NameOfTheCpuOrTheBoard) {
+  FakeSystem system("0::/\n");
+  EXPECT_EQ(CpuName(system.root()), "unknown");
+  system.Write("/proc/cpuinfo", "processor\t: 0\nCPU part\t: 0xd0b\n");
+  system.Write("/proc/device-tree/model", std::string("Raspberry Pi 5 Model B", 23));
+  EXPECT_EQ(CpuName(system.root()), "Raspberry Pi 5 Model B");
+  system.Write("/proc/cpuinfo", "processor\t: 0\nmodel name\t: Some CPU\n");
+  EXPECT_EQ(CpuName(system.root()), "Some CPU");
+}
+
 TEST(Cpu, ThisMachine) {
   EXPECT_GE(AllowedCores(), 1);
   EXPECT_GE(DefaultThreads(), 1);
