@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "eval/speed.h"
+#include "kernels/table.h"
 
 namespace slm::cli {
 namespace {

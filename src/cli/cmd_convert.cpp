@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "compress/quantizer.h"
 #include "convert/convert.h"
+#include "kernels/table.h"
 
 namespace slm::cli {
 namespace {

@@ -16,6 +16,7 @@
 #include "compress/calibrate.h"
 #include "compress/feedback_quantizer.h"
 #include "compress/importance.h"
+#include "kernels/table.h"
 #include "model/vocab.h"
 #include "text/text_chunks.h"
 

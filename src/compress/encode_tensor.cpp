@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "kernels/table.h"
 
 namespace slm::compress {
 namespace {

@@ -7,10 +7,12 @@
 #include <span>
 
 #include "format/tensor_stream.h"
-#include "kernels/table.h"
 
 namespace slm {
 class ThreadPool;
+}
+namespace slm::kernels {
+struct KernelTable;
 }
 
 namespace slm::compress {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "base/thread_pool.h"
+#include "kernels/table.h"
 #include "quant/packed.h"
 
 namespace slm::compress {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "kernels/table.h"
 #include "ops/matrix.h"
 
 namespace slm::compress {

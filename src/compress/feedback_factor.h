@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "compress/gram.h"
-#include "kernels/table.h"
 
 namespace slm {
 class ThreadPool;
+}
+namespace slm::kernels {
+struct KernelTable;
 }
 
 namespace slm::compress {

@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/table.h"
-
 namespace slm {
 class ThreadPool;
+}
+namespace slm::kernels {
+struct KernelTable;
 }
 
 namespace slm::compress {

@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "compress/encode_tensor.h"
 #include "compress/recipe.h"
+#include "kernels/table.h"
 
 namespace slm::compress {
 namespace {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/activations.h"
 
 namespace slm::engine {
 namespace {

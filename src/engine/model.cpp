@@ -1,8 +1,11 @@
 #include "engine/model.h"
 
 #include "base/cpu.h"
+#include "kernels/table.h"
 
 namespace slm::engine {
+
+Runtime::Runtime(int threads) : Runtime(threads, kernels::Kernels()) {}
 
 Runtime::Runtime(int threads, const kernels::KernelTable& kernels)
     : kernels_(kernels),

@@ -17,8 +17,9 @@ namespace slm::engine {
 // of its own: executors that share a runtime run one at a time.
 class Runtime {
  public:
-  // 0 threads: DefaultThreads().
-  explicit Runtime(int threads, const kernels::KernelTable& kernels = kernels::Kernels());
+  // 0 threads: DefaultThreads(). No kernels: kernels::Kernels().
+  explicit Runtime(int threads);
+  Runtime(int threads, const kernels::KernelTable& kernels);
 
   ThreadPool* pool() { return &pool_; }
   ops::Backend* backend() { return backend_.get(); }

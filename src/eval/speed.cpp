@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "kernels/table.h"
 
 namespace slm::eval {
 namespace {

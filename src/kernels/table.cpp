@@ -10,18 +10,6 @@
 
 namespace slm::kernels {
 
-size_t ActRowBytes(ActFormat format, int64_t k) {
-  switch (format) {
-    case ActFormat::kF32:
-      return static_cast<size_t>(k) * sizeof(float);
-    case ActFormat::kAct32:
-      return static_cast<size_t>(k / 32) * sizeof(Act32);
-    case ActFormat::kAct256:
-      return static_cast<size_t>(k / 256) * sizeof(Act256);
-  }
-  SLM_CHECK(false);
-}
-
 std::span<const KernelTable* const> AvailableTables() {
   static const std::vector<const KernelTable*> tables = [] {
     std::vector<const KernelTable*> list = {&RefTable(), &ScalarTable()};

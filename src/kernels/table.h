@@ -10,35 +10,12 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/activations.h"
+#include "kernels/kv_page.h"
 #include "quant/packed.h"
 #include "quant/type.h"
 
 namespace slm::kernels {
-
-// How a row of activations is handed to a matrix product. The quantized forms follow the block of
-// the weights.
-enum class ActFormat { kF32, kAct32, kAct256 };
-
-// Exact sums of q, in the forms that kernels start from. `pairs[s]` belongs to 16 elements: the sum
-// of those with index % 4 < 2, and of the others. `shift` is -128 times the sum of a sub-block of
-// 16 or 32: what a dot product with codes + 128 starts at.
-struct Act32 {
-  int8_t q[32];
-  int16_t pairs[2][2];
-  int32_t shift;
-  float d;
-  float sum;  // d * (exact sum of q)
-};
-
-struct Act256 {
-  int8_t q[256];
-  int16_t pairs[16][2];
-  int32_t shift16[16], shift32[8];
-  int16_t sum16[16], sum32[8];
-  float d;
-};
-
-size_t ActRowBytes(ActFormat format, int64_t k);
 
 // One panel of up to 16 rows of weights (or several, see MatMulKernel) times `cols` rows of
 // activations:
@@ -65,22 +42,6 @@ struct MatMulKernel {
   ActFormat format = ActFormat::kF32;
   bool is_packed = false;
   int max_panels = 1;  // that a call may have
-};
-
-enum class KvType { kF32, kF16, kQ8_0 };
-
-// A page of one KV head: 64 positions. Elements of K lie as [Dh][64], of V as [64][Dh]. With kQ8_0
-// an element is an int8 and every 32 elements along Dh share a half scale: K's lie as
-// [ceil(Dh/32)][64], V's as [64][ceil(Dh/32)]. A vector may be read up to 16 elements past the end
-// of V.
-inline constexpr int kPagePositions = 64;
-
-struct KvPage {
-  KvType k_type, v_type;
-  uint8_t* k;
-  uint8_t* k_scales;  // halves; only with kQ8_0
-  uint8_t* v;
-  uint8_t* v_scales;
 };
 
 // Attention of `heads` query rows over positions [begin, end) of one page, begin < end <= 64:

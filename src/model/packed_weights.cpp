@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "base/result_file.h"
 #include "base/thread_pool.h"
+#include "kernels/table.h"
 #include "model/packed_store.h"
 
 namespace slm::model {

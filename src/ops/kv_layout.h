@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/table.h"
+#include "kernels/kv_page.h"
 
 namespace slm::ops {
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "kernels/table.h"
 
 namespace slm::ops {
 
@@ -19,6 +20,10 @@ Matrix::Matrix(const PlainRows& plain, const kernels::KernelTable& kernels)
     : plain_(plain),
       panel_bytes_((quant::PanelBytes(plain.type, plain.k) + 63) / 64 * 64),
       kernel_(&kernels.matmul[static_cast<int>(plain.type)]) {}
+
+kernels::ActFormat Matrix::format() const { return kernel_->format; }
+
+bool Matrix::wants_panels() const { return kernel_ && kernel_->is_packed; }
 
 size_t Matrix::bytes() const {
   return is_packed() ? packed_bytes() : plain_.row_bytes() * static_cast<size_t>(rows());
@@ -61,6 +66,8 @@ void Matrix::SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) co
     args->panel = plain_.data + static_cast<size_t>(first * kPanelRows) * plain_.row_bytes();
   }
 }
+
+void Matrix::Run(const kernels::MatMulArgs& args) const { kernel_->run(args); }
 
 void Matrix::DecodeRow(int64_t row, float* out) const {
   const auto decode = quant::Traits(type()).decode;

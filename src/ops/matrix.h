@@ -4,12 +4,18 @@
 #include <cstdint>
 
 #include "base/aligned_buffer.h"
-#include "kernels/table.h"
+#include "quant/packed.h"
 #include "quant/type.h"
 
 namespace slm {
 class ThreadPool;
 }
+namespace slm::kernels {
+enum class ActFormat;
+struct KernelTable;
+struct MatMulArgs;
+struct MatMulKernel;
+}  // namespace slm::kernels
 
 namespace slm::ops {
 
@@ -42,9 +48,9 @@ class Matrix {
   int64_t k() const { return plain_.k; }
   int64_t panels() const { return (rows() + quant::kPanelRows - 1) / quant::kPanelRows; }
   quant::Type type() const { return plain_.type; }
-  kernels::ActFormat format() const { return kernel_->format; }
+  kernels::ActFormat format() const;
 
-  bool wants_panels() const { return kernel_ && kernel_->is_packed; }
+  bool wants_panels() const;
   bool is_packed() const { return panels_ != nullptr; }
   size_t panel_bytes() const { return panel_bytes_; }  // from packed panel to packed panel
   size_t packed_bytes() const { return panel_bytes_ * static_cast<size_t>(panels()); }
@@ -60,7 +66,7 @@ class Matrix {
   // Fills what the arguments say of the weights: as many panels from `first` on as a call of Run
   // may have, before `end`. Those that had to be packed are good until the same thread asks again.
   void SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const;
-  void Run(const kernels::MatMulArgs& args) const { kernel_->run(args); }
+  void Run(const kernels::MatMulArgs& args) const;
 
   // What the row means, as TypeTraits::decode has it: k floats.
   void DecodeRow(int64_t row, float* out) const;

@@ -18,6 +18,7 @@
 #include "convert/recipe_target.h"
 #include "convert/tiny_checkpoint.h"
 #include "format/gguf.h"
+#include "kernels/table.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
 

@@ -1,6 +1,7 @@
 #include "convert/recipe_target.h"
 
 #include "compress/quantizer.h"
+#include "kernels/table.h"
 
 namespace slm::convert {
 

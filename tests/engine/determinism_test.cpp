@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "engine/executor.h"
+#include "kernels/table.h"
 #include "tiny/tiny_model.h"
 
 namespace slm::engine {

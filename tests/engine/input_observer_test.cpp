@@ -9,6 +9,7 @@
 #include <set>
 
 #include "engine/executor.h"
+#include "kernels/table.h"
 #include "model/tensor_table.h"
 #include "tiny/tiny_model.h"
 

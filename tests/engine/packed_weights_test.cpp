@@ -16,6 +16,7 @@
 #include <functional>
 
 #include "engine/executor.h"
+#include "kernels/table.h"
 #include "model/packed_store.h"
 #include "support/data.h"
 #include "support/temp_folder.h"

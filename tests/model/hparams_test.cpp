@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "format/gguf_writer.h"
+#include "kernels/table.h"
 #include "model/rope.h"
 #include "model/weights.h"
 #include "ops/backend.h"

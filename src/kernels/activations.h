@@ -1,0 +1,34 @@
+// Rows of activations as matrix products read them; docs/arithmetic.md says how they are rounded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace slm::kernels {
+
+// How a row of activations is handed to a matrix product. The quantized forms follow the block of
+// the weights.
+enum class ActFormat { kF32, kAct32, kAct256 };
+
+// Exact sums of q, in the forms that kernels start from. `pairs[s]` belongs to 16 elements: the sum
+// of those with index % 4 < 2, and of the others. `shift` is -128 times the sum of a sub-block of
+// 16 or 32: what a dot product with codes + 128 starts at.
+struct Act32 {
+  int8_t q[32];
+  int16_t pairs[2][2];
+  int32_t shift;
+  float d;
+  float sum;  // d * (exact sum of q)
+};
+
+struct Act256 {
+  int8_t q[256];
+  int16_t pairs[16][2];
+  int32_t shift16[16], shift32[8];
+  int16_t sum16[16], sum32[8];
+  float d;
+};
+
+size_t ActRowBytes(ActFormat format, int64_t k);
+
+}  // namespace slm::kernels
