@@ -10,11 +10,11 @@
 
 #include "base/aligned_buffer.h"
 #include "kernels/table.h"
+#include "support/activations.h"
 #include "support/blocks.h"
 
 namespace {
 
-using slm::kernels::ActFormat;
 using Clock = std::chrono::steady_clock;
 
 template <class Work>
@@ -44,11 +44,7 @@ void Measure(const slm::kernels::KernelTable& table, const slm::quant::TypeTrait
   for (int c = 0; c < kCols; ++c) {
     const std::vector<float> x = slm::testing::RandomFloats(kK, rng);
     uint8_t* to = act.data() + static_cast<size_t>(c) * stride;
-    if (kernel.format == ActFormat::kF32) std::memcpy(to, x.data(), stride);
-    if (kernel.format == ActFormat::kAct32)
-      table.quantize_act32(x.data(), kK, reinterpret_cast<slm::kernels::Act32*>(to));
-    if (kernel.format == ActFormat::kAct256)
-      table.quantize_act256(x.data(), kK, reinterpret_cast<slm::kernels::Act256*>(to));
+    slm::testing::PutActivations(table, kernel.format, x.data(), kK, to);
   }
   const int at_once = kernel.max_panels;
   const int64_t out_stride = 16 * at_once + 16;

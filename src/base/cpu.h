@@ -9,6 +9,7 @@ namespace slm {
 struct CpuFeatures {
   bool avx2 = false;          // with FMA and F16C, which came before it
   bool avx512_vnni = false;   // AVX-512 F, BW, DQ, VL and VNNI
+  bool avx512_bf16 = false;   // and BF16
   bool neon_dotprod = false;  // Arm's sdot
   bool neon_i8mm = false;     // sdot and smmla
 };

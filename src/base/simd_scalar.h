@@ -37,14 +37,20 @@ SLM_INLINE V16 LoadHalf(const uint8_t* p) {
   }
   return r;
 }
-SLM_INLINE V16 LoadBfloat(const uint8_t* p) {
-  V16 r;
+// 16 pairs of bfloat16: the first and the second of each; or one pair for all lanes.
+SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
   SLM_LANES {
-    uint16_t h;
-    __builtin_memcpy(&h, p + 2 * i, 2);
-    r.lane[i] = BfloatToFloat(h);
+    uint16_t pair[2];
+    __builtin_memcpy(pair, p + 4 * i, 4);
+    first->lane[i] = BfloatToFloat(pair[0]);
+    second->lane[i] = BfloatToFloat(pair[1]);
   }
-  return r;
+}
+SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
+  uint16_t pair[2];
+  __builtin_memcpy(pair, p, 4);
+  *first = Set(BfloatToFloat(pair[0]));
+  *second = Set(BfloatToFloat(pair[1]));
 }
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   V16 r;

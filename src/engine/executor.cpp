@@ -81,6 +81,7 @@ void Executor::Resize(int64_t rows) {
     const auto floats = [](int64_t n) { return static_cast<size_t>(n) * sizeof(float); };
     take(&x_, floats(h.d_model));
     take(&input_, floats(input));
+    take(&bf16_, ActRowBytes(kernels::ActFormat::kBf16, input));
     take(&act32_, ActRowBytes(kernels::ActFormat::kAct32, input));
     take(&act256_, ActRowBytes(kernels::ActFormat::kAct256, input));
     take(&wide_, floats(wide_stride_));
@@ -97,7 +98,7 @@ void Executor::Resize(int64_t rows) {
 
 ops::Input Executor::MakeInput(int64_t rows, int64_t k,
                                std::initializer_list<const ops::Matrix*> readers) {
-  ops::Input input = {rows, k, {}, input_, act32_, act256_};
+  ops::Input input = {rows, k, {}, input_, bf16_, act32_, act256_};
   for (const ops::Matrix* reader : readers) input.forms.Add(*reader);
   return input;
 }

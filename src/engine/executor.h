@@ -76,6 +76,7 @@ class Executor {
   AlignedBuffer arena_;
   float* x_ = nullptr;      // [T, D]: the residual stream
   float* input_ = nullptr;  // [T, max(D, H Dh, F)]
+  uint8_t* bf16_ = nullptr;
   uint8_t* act32_ = nullptr;
   uint8_t* act256_ = nullptr;
   float* wide_ = nullptr;  // [T, wide_stride_]: q, k, v side by side, or gate and up

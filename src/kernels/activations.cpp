@@ -8,6 +8,8 @@ size_t ActRowBytes(ActFormat format, int64_t k) {
   switch (format) {
     case ActFormat::kF32:
       return static_cast<size_t>(k) * sizeof(float);
+    case ActFormat::kBf16:
+      return static_cast<size_t>(k + k % 2) * sizeof(uint16_t);
     case ActFormat::kAct32:
       return static_cast<size_t>(k / 32) * sizeof(Act32);
     case ActFormat::kAct256:

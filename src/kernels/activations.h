@@ -7,8 +7,8 @@
 namespace slm::kernels {
 
 // How a row of activations is handed to a matrix product. The quantized forms follow the block of
-// the weights.
-enum class ActFormat { kF32, kAct32, kAct256 };
+// the weights; kBf16 has bfloat16 elements, an even number of them.
+enum class ActFormat { kF32, kBf16, kAct32, kAct256 };
 
 // Exact sums of q, in the forms that kernels start from. `pairs[s]` belongs to 16 elements: the sum
 // of those with index % 4 < 2, and of the others. `shift` is -128 times the sum of a sub-block of

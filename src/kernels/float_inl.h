@@ -80,6 +80,14 @@ static void QuantizeAct256(const float* x, int64_t n, Act256* out) {
   }
 }
 
+static void RoundBf16(const float* x, int64_t n, uint16_t* out) {
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (int lane = 0; lane < 16; ++lane) out[i + lane] = FloatToBfloat(x[i + lane]);
+  for (; i < n; ++i) out[i] = FloatToBfloat(x[i]);
+  if (n % 2) out[n] = 0;
+}
+
 static void AddTo(const float* x, int64_t n, float* inout) {
   for (int64_t i = 0; i < n; i += 16)
     StoreN(Add(LoadN(inout + i, n - i), LoadN(x + i, n - i)), inout + i, n - i);
@@ -448,7 +456,6 @@ SLM_INLINE V16 LoadWeights(const uint8_t* panel, int64_t k) {
   if constexpr (kType == quant::Type::kF32)
     return Load(reinterpret_cast<const float*>(panel) + 16 * k);
   if constexpr (kType == quant::Type::kF16) return LoadHalf(panel + 32 * k);
-  if constexpr (kType == quant::Type::kBF16) return LoadBfloat(panel + 32 * k);
 }
 
 template <quant::Type kType, int kCols>
@@ -469,11 +476,49 @@ SLM_INLINE void FloatColumns(const MatMulArgs& args, int c0) {
   for (int c = 0; c < kCols; ++c) Store(acc[c], args.out + (c0 + c) * args.out_stride);
 }
 
+// Columns that share a load of weights.
+constexpr int kFloatTile = kAccumulators >= 16 ? 8 : 4;
+
 template <quant::Type kType>
 static void MatMulFloat(const MatMulArgs& args) {
   int c = 0;
-  for (; c + 4 <= args.cols; c += 4) FloatColumns<kType, 4>(args, c);
+  for (; c + kFloatTile <= args.cols; c += kFloatTile) FloatColumns<kType, kFloatTile>(args, c);
   for (; c < args.cols; ++c) FloatColumns<kType, 1>(args, c);
+}
+
+template <int kCols>
+SLM_INLINE void BfloatColumns(const MatMulArgs& args, int c0) {
+  const uint8_t* x[kCols];
+  V16 acc[kCols];
+  SLM_UNROLL
+  for (int c = 0; c < kCols; ++c) {
+    x[c] = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
+    acc[c] = args.bias ? Load(args.bias) : Set(0.0f);
+  }
+  for (int64_t pair = 0; pair < (args.k + 1) / 2; ++pair) {
+    V16 w0, w1;
+    LoadBfloatPairs(args.panel + 64 * pair, &w0, &w1);
+    SLM_UNROLL
+    for (int c = 0; c < kCols; ++c) {
+      V16 x0, x1;
+      SetBfloatPair(x[c] + 4 * pair, &x0, &x1);
+      acc[c] = Fma(w0, x0, Fma(w1, x1, acc[c]));
+    }
+  }
+  SLM_UNROLL
+  for (int c = 0; c < kCols; ++c) Store(acc[c], args.out + (c0 + c) * args.out_stride);
+}
+
+// A function of its own: what computes may not be moved to before the environment is set.
+__attribute__((noinline)) static void BfloatProducts(const MatMulArgs& args) {
+  int c = 0;
+  for (; c + kFloatTile <= args.cols; c += kFloatTile) BfloatColumns<kFloatTile>(args, c);
+  for (; c < args.cols; ++c) BfloatColumns<1>(args, c);
+}
+
+static void MatMulBfloat(const MatMulArgs& args) {
+  const FlushToZero flush;
+  BfloatProducts(args);
 }
 
 static void InstallFloat(KernelTable* table) {
@@ -486,7 +531,8 @@ static void InstallFloat(KernelTable* table) {
     table->encode[static_cast<int>(type.type)] = type.encode_weighted;
   install(Type::kF32, MatMulFloat<Type::kF32>);
   install(Type::kF16, MatMulFloat<Type::kF16>);
-  install(Type::kBF16, MatMulFloat<Type::kBF16>);
+  table->matmul[static_cast<int>(Type::kBF16)] = {MatMulBfloat, ActFormat::kBf16, true};
+  table->round_bf16 = RoundBf16;
   table->rms_norm = RmsNorm;
   table->quantize_act32 = QuantizeAct32;
   table->quantize_act256 = QuantizeAct256;

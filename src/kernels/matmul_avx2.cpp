@@ -6,6 +6,7 @@
 
 #include "base/half.h"
 #include "base/target.h"
+#include "kernels/flush_to_zero.h"
 #include "kernels/tables.h"
 
 namespace slm::kernels {

@@ -7,6 +7,7 @@
 
 #include "base/half.h"
 #include "kernels/avx512_intrinsics.h"
+#include "kernels/flush_to_zero.h"
 #include "kernels/tables.h"
 
 // gcc 12 takes the undefined vectors of its own headers for ours (its bug 105593).

@@ -1,7 +1,10 @@
 // The specification: integers exact inside a block, one float accumulator per output, blocks in
 // ascending order.
+#include <cstring>
+
 #include "base/half.h"
 #include "base/target.h"
+#include "kernels/flush_to_zero.h"
 #include "kernels/tables.h"
 
 // Unrolled, arrays of lanes take the compiler minutes and are no faster.
@@ -66,6 +69,27 @@ void MatMulInt8(const MatMulArgs& args) {
   }
 }
 
+// Subnormals are zero, with their sign.
+float Flush(float x) { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0.0f, x) : x; }
+
+float FlushedFma(uint16_t w, uint16_t x, float acc) {
+  return Flush(__builtin_fmaf(Flush(BfloatToFloat(w)), Flush(BfloatToFloat(x)), Flush(acc)));
+}
+
+void MatMulBf16(const MatMulArgs& args) {
+  for (int r = 0; r < quant::kPanelRows; ++r)
+    for (int c = 0; c < args.cols; ++c) {
+      float acc = args.bias ? args.bias[r] : 0;
+      for (int64_t pair = 0; pair < (args.k + 1) / 2; ++pair) {
+        uint16_t w[2], x[2];
+        std::memcpy(w, args.panel + 64 * pair + 4 * r, 4);
+        std::memcpy(x, args.act + static_cast<size_t>(c) * args.act_stride + 4 * pair, 4);
+        acc = FlushedFma(w[0], x[0], FlushedFma(w[1], x[1], acc));
+      }
+      args.out[c * args.out_stride + r] = acc;
+    }
+}
+
 int64_t ProbeInt8(int64_t rounds) {
   int32_t sum = 0;
   for (int64_t i = 0; i < rounds; ++i) {
@@ -93,6 +117,7 @@ const KernelTable& ScalarTable() {
     KernelTable t = {};
     t.isa = "scalar";
     scalar::InstallFloat(&t);
+    t.matmul[static_cast<int>(quant::Type::kBF16)].run = scalar::MatMulBf16;
     t.probe_int8 = scalar::ProbeInt8;
     t.probe_read = scalar::ProbeRead;
     for (const quant::TypeTraits& type : quant::AllTypes()) {

@@ -175,6 +175,7 @@ const KernelTable& RefTable() {
     for (const quant::TypeTraits& type : quant::AllTypes())
       t.matmul[static_cast<int>(type.type)] = {MatMul, ActFormat::kF32, false};
     t.rms_norm = RmsNorm;
+    t.round_bf16 = ScalarTable().round_bf16;
     t.quantize_act32 = QuantizeAct32;
     t.quantize_act256 = QuantizeAct256;
     t.add = Add;

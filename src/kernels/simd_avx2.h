@@ -32,11 +32,23 @@ SLM_INLINE __m128i LoadBytes(const uint8_t* p) {
 SLM_INLINE V16 LoadHalf(const uint8_t* p) {
   return {_mm256_cvtph_ps(LoadBytes(p)), _mm256_cvtph_ps(LoadBytes(p + 16))};
 }
-SLM_INLINE __m256 WidenBfloat(__m128i x) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+// Of pairs of bfloat16 in 32-bit lanes.
+SLM_INLINE __m256 FirstOfPairs(__m256i x) { return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16)); }
+SLM_INLINE __m256 SecondOfPairs(__m256i x) {
+  return _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(-0x10000)));
 }
-SLM_INLINE V16 LoadBfloat(const uint8_t* p) {
-  return {WidenBfloat(LoadBytes(p)), WidenBfloat(LoadBytes(p + 16))};
+SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
+  *first = {FirstOfPairs(low), FirstOfPairs(high)};
+  *second = {SecondOfPairs(low), SecondOfPairs(high)};
+}
+SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
+  int pair;
+  __builtin_memcpy(&pair, p, 4);
+  const __m256i x = _mm256_set1_epi32(pair);
+  *first = {FirstOfPairs(x), FirstOfPairs(x)};
+  *second = {SecondOfPairs(x), SecondOfPairs(x)};
 }
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const __m128i x = LoadBytes(p);

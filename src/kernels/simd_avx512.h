@@ -19,8 +19,18 @@ SLM_INLINE __m256i LoadWords(const uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 SLM_INLINE V16 LoadHalf(const uint8_t* p) { return {_mm512_cvtph_ps(LoadWords(p))}; }
-SLM_INLINE V16 LoadBfloat(const uint8_t* p) {
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(LoadWords(p)), 16))};
+// Of pairs of bfloat16 in 32-bit lanes.
+SLM_INLINE void SplitBfloatPairs(__m512i x, V16* first, V16* second) {
+  first->x = _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+  second->x = _mm512_castsi512_ps(_mm512_and_si512(x, _mm512_set1_epi32(-0x10000)));
+}
+SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
+  SplitBfloatPairs(_mm512_loadu_si512(p), first, second);
+}
+SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
+  int pair;
+  __builtin_memcpy(&pair, p, 4);
+  SplitBfloatPairs(_mm512_set1_epi32(pair), first, second);
 }
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

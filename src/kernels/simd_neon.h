@@ -41,10 +41,28 @@ SLM_INLINE V16 LoadHalf(const uint8_t* p) {
   SLM_QUADS r.x[i] = LoadHalf4(p + 8 * i);
   return r;
 }
-SLM_INLINE V16 LoadBfloat(const uint8_t* p) {
-  V16 r;
-  SLM_QUADS r.x[i] = vreinterpretq_f32_u32(vshll_n_u16(LoadWords(p + 8 * i), 16));
-  return r;
+// Of pairs of bfloat16 in 32-bit lanes.
+SLM_INLINE float32x4_t FirstOfPairs(uint32x4_t x) {
+  return vreinterpretq_f32_u32(vshlq_n_u32(x, 16));
+}
+SLM_INLINE float32x4_t SecondOfPairs(uint32x4_t x) {
+  return vreinterpretq_f32_u32(vandq_u32(x, vdupq_n_u32(0xffff0000u)));
+}
+SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
+  SLM_QUADS {
+    const uint32x4_t x = vreinterpretq_u32_u8(vld1q_u8(p + 16 * i));
+    first->x[i] = FirstOfPairs(x);
+    second->x[i] = SecondOfPairs(x);
+  }
+}
+SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
+  uint32_t pair;
+  __builtin_memcpy(&pair, p, 4);
+  const uint32x4_t x = vdupq_n_u32(pair);
+  SLM_QUADS {
+    first->x[i] = FirstOfPairs(x);
+    second->x[i] = SecondOfPairs(x);
+  }
 }
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(p));

@@ -17,6 +17,7 @@ std::span<const KernelTable* const> AvailableTables() {
 #if defined(__x86_64__)
     if (cpu.avx2) list.push_back(&Avx2Table());
     if (cpu.avx512_vnni) list.push_back(&Avx512Table());
+    if (cpu.avx512_bf16) list.push_back(&Avx512Bf16Table());
 #elif defined(__aarch64__)
     list.push_back(&NeonTable());
     if (cpu.neon_dotprod) list.push_back(&NeonDotprodTable());

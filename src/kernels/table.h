@@ -80,6 +80,8 @@ struct KernelTable {
 
   // out[i] = x[i] / sqrt(mean(x^2) + eps) * w[i]
   void (*rms_norm)(const float* x, const float* w, int64_t n, float eps, float* out);
+  // The rows of ActFormat::kBf16: n rounded values, and a zero when n is odd.
+  void (*round_bf16)(const float* x, int64_t n, uint16_t* out);
   void (*quantize_act32)(const float* x, int64_t n, Act32* out);
   void (*quantize_act256)(const float* x, int64_t n, Act256* out);
   void (*add)(const float* x, int64_t n, float* inout);  // inout += x

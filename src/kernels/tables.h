@@ -8,8 +8,9 @@ namespace slm::kernels {
 const KernelTable& RefTable();
 const KernelTable& ScalarTable();
 #if defined(__x86_64__)
-const KernelTable& Avx2Table();    // needs AVX2, FMA, F16C
-const KernelTable& Avx512Table();  // needs AVX-512 F, BW, DQ, VL, VNNI as well
+const KernelTable& Avx2Table();        // needs AVX2, FMA, F16C
+const KernelTable& Avx512Table();      // needs AVX-512 F, BW, DQ, VL, VNNI as well
+const KernelTable& Avx512Bf16Table();  // needs BF16 as well
 #elif defined(__aarch64__)
 const KernelTable& NeonTable();
 const KernelTable& NeonDotprodTable();  // needs sdot

@@ -22,7 +22,7 @@ enum class Activation { kSilu, kGelu };
 
 // Which forms of its input a group of products reads.
 struct InputForms {
-  bool act32 = false, act256 = false;  // beside f32, which is always there
+  bool bf16 = false, act32 = false, act256 = false;  // beside f32, which is always there
   void Add(const Matrix& matrix);
 };
 
@@ -31,6 +31,7 @@ struct Input {
   int64_t rows = 0, k = 0;
   InputForms forms;
   float* f32 = nullptr;  // always filled
+  uint8_t* bf16 = nullptr;
   uint8_t* act32 = nullptr;
   uint8_t* act256 = nullptr;
 };

@@ -124,22 +124,21 @@ void PlaneWords(const uint8_t code[kUnit], uint32_t words[kBits]) {
 // Columns of `rows` become rows of 16, missing ones of which are zero. Rows are read in pieces of a
 // few cache lines: 16 lines at a distance of a power of two, one for each row, would push each
 // other out of the cache before all of their elements were read.
+// `bytes` of each row are read; what lacks to a whole element is zero.
 template <class Element>
-void Interleave(const uint8_t* src, size_t row_bytes, int rows, int64_t k, uint8_t* panel) {
-  constexpr int kPiece = 128 / static_cast<int>(sizeof(Element));
+void Interleave(const uint8_t* src, size_t row_bytes, int rows, size_t bytes, uint8_t* panel) {
+  constexpr size_t kPiece = 128 / sizeof(Element);
   Element piece[kPanelRows][kPiece] = {};
   Element turned[kPiece][kPanelRows];
-  for (int64_t begin = 0; begin < k; begin += kPiece) {
-    const auto count = static_cast<size_t>(std::min<int64_t>(kPiece, k - begin));
+  for (size_t begin = 0; begin < bytes; begin += 128) {
+    const size_t of_row = std::min<size_t>(128, bytes - begin);
+    const size_t count = (of_row + sizeof(Element) - 1) / sizeof(Element);
+    if (of_row % sizeof(Element) != 0) std::memset(piece, 0, sizeof piece);
     for (int r = 0; r < rows; ++r)
-      std::memcpy(
-          piece[r],
-          src + static_cast<size_t>(r) * row_bytes + sizeof(Element) * static_cast<size_t>(begin),
-          sizeof(Element) * count);
-    for (int i = 0; i < kPiece; ++i)
+      std::memcpy(piece[r], src + static_cast<size_t>(r) * row_bytes + begin, of_row);
+    for (size_t i = 0; i < kPiece; ++i)
       for (int r = 0; r < kPanelRows; ++r) turned[i][r] = piece[r][i];
-    std::memcpy(panel + sizeof turned[0] * static_cast<size_t>(begin), turned,
-                sizeof turned[0] * count);
+    std::memcpy(panel + kPanelRows * begin, turned, sizeof turned[0] * count);
   }
 }
 
@@ -295,6 +294,7 @@ size_t PanelBytes(Type type, int64_t k) {
   const TypeTraits& traits = Traits(type);
   const Grid grid = GridOf(type);
   const size_t blocks = static_cast<size_t>(k / traits.block_size);
+  if (type == Type::kBF16) return (blocks + 1) / 2 * kPanelRows * 4;
   return blocks * (grid.bits ? grid.block_bytes() : kPanelRows * traits.block_bytes);
 }
 
@@ -302,8 +302,10 @@ void PackPanel(Type type, const uint8_t* src, size_t row_bytes, int rows, int64_
                uint8_t* panel) {
   switch (GridOf(type).bits) {
     case 0:
-      return type == Type::kF32 ? Interleave<uint32_t>(src, row_bytes, rows, k, panel)
-                                : Interleave<uint16_t>(src, row_bytes, rows, k, panel);
+      return type == Type::kF16
+                 ? Interleave<uint16_t>(src, row_bytes, rows, 2 * static_cast<size_t>(k), panel)
+                 : Interleave<uint32_t>(src, row_bytes, rows,
+                                        Traits(type).block_bytes * static_cast<size_t>(k), panel);
     case 2:
       return PackBlocks<2>(type, src, row_bytes, rows, k, panel);
     case 3:
@@ -349,7 +351,9 @@ void UnpackRow(Type type, const uint8_t* panel, int64_t k, int row, uint8_t* out
   const size_t bytes = traits.block_bytes;
   for (int64_t b = 0; b < k / traits.block_size; ++b, out += bytes) {
     if (grid.bits == 0) {
-      std::memcpy(out, panel + static_cast<size_t>(b * kPanelRows + row) * bytes, bytes);
+      const int64_t at =
+          type == Type::kBF16 ? (b / 2 * kPanelRows + row) * 2 + b % 2 : b * kPanelRows + row;
+      std::memcpy(out, panel + static_cast<size_t>(at) * bytes, bytes);
       continue;
     }
     IntegerBlock x;

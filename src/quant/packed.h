@@ -31,7 +31,7 @@ namespace slm::quant {
 // The layout's name and version: what files of packed weights are known by. To be raised whenever
 // what PackPanel writes changes.
 inline constexpr const char* kPanelLayout = "panels-of-16";
-inline constexpr uint32_t kPanelVersion = 1;
+inline constexpr uint32_t kPanelVersion = 2;
 
 inline constexpr int kPanelRows = 16;
 inline constexpr int kUnit = 32;  // elements
@@ -114,7 +114,7 @@ void ToIntegers(Type type, const uint8_t* block, IntegerBlock* out);
 void FromIntegers(Type type, const IntegerBlock& in, uint8_t* block);
 
 // Bytes of one panel with k elements a row (k a multiple of the type's block). The float types keep
-// their elements, interleaved as [k][16].
+// their elements, interleaved as [k][16], those of BF16 as [k / 2][16][2], filled up by a zero.
 size_t PanelBytes(Type type, int64_t k);
 
 // Makes one panel from `rows` (1..16) rows of the file, `row_bytes` apart.

@@ -46,6 +46,11 @@ void CheckForms(const kernels::KernelTable& table, const InputBuffer& buffer) {
     const size_t bytes32 = act32.size() * sizeof act32[0];
     const size_t bytes256 = act256.size() * sizeof act256[0];
     const auto at = static_cast<size_t>(t);
+    if (buffer.input.forms.bf16) {
+      std::vector<uint16_t> bf16(static_cast<size_t>(k));
+      table.round_bf16(row, k, bf16.data());
+      ASSERT_EQ(std::memcmp(bf16.data(), &buffer.bf16[at * 2 * bf16.size()], 2 * bf16.size()), 0);
+    }
     if (buffer.input.forms.act32) {
       table.quantize_act32(row, k, act32.data());
       ASSERT_EQ(std::memcmp(act32.data(), &buffer.act32[at * bytes32], bytes32), 0);
@@ -67,7 +72,8 @@ TEST_P(Rows, NormAndGateFillAllForms) {
     BackendCase c(table(), threads);
     for (const bool has_act32 : {false, true})
       for (const bool has_act256 : {false, true}) {
-        const InputForms forms = {.act32 = has_act32 && has_forms,
+        const InputForms forms = {.bf16 = has_act32 && has_forms,
+                                  .act32 = has_act32 && has_forms,
                                   .act256 = has_act256 && has_forms};
         InputBuffer normed(rows, k, forms);
         c.backend->Norm(x.data(), w.data(), 1e-5f, normed.input);

@@ -16,6 +16,9 @@ void InputForms::Add(const Matrix& matrix) {
   switch (matrix.format()) {
     case ActFormat::kF32:
       break;
+    case ActFormat::kBf16:
+      bf16 = true;
+      break;
     case ActFormat::kAct32:
       act32 = true;
       break;
@@ -138,6 +141,10 @@ class CpuBackend : public Backend {
   void PrepareRow(const Input& input, int64_t t) {
     const float* x = input.f32 + t * input.k;
     const auto row = static_cast<size_t>(t);
+    if (input.forms.bf16) {
+      uint8_t* to = input.bf16 + row * ActRowBytes(ActFormat::kBf16, input.k);
+      kernels_.round_bf16(x, input.k, reinterpret_cast<uint16_t*>(to));
+    }
     if (input.forms.act32) {
       uint8_t* to = input.act32 + row * ActRowBytes(ActFormat::kAct32, input.k);
       kernels_.quantize_act32(x, input.k, reinterpret_cast<kernels::Act32*>(to));
@@ -153,6 +160,7 @@ class CpuBackend : public Backend {
     const ActFormat format = matrix.format();
     kernels::MatMulArgs args = {};
     args.act = format == ActFormat::kF32     ? reinterpret_cast<const uint8_t*>(input.f32)
+               : format == ActFormat::kBf16  ? input.bf16
                : format == ActFormat::kAct32 ? input.act32
                                              : input.act256;
     args.act_stride = ActRowBytes(format, input.k);
