@@ -1,23 +1,26 @@
 #!/usr/bin/env python3
-"""Speed of slm and llama.cpp on the same files, in rounds in which they take turns.
+"""Speed of slm and of its peers on the same files, in rounds in which they take turns.
 
-    python3 bench/peers/compare.py --slm build/release/slm --models <.gguf files, or folders of them>
+    build/peers/venv/bin/python bench/peers/compare.py --models <.gguf files, or folders of them>
 
 Machines drift, and other work comes and goes: so the engines are measured right after each other, in changing order,
 and the ratio of each round counts. llama.cpp runs in both of its settings, with weights repacked (its default) and
-without, and the one that is faster at a test is its peer. Printed per model and test: the median tokens/s, the median
-of the ratios slm / llama.cpp with the least and the greatest, and what slm makes of the machine's peak. Tests: pp<P>
-prefills P random tokens, tg<N> decodes N tokens one by one, @d<D> after D tokens.
+without, and the one that is faster at a test is the peer that the ratio is against; OpenVINO GenAI has a column of its
+own, on the files that it reads. Printed per model and test: the median tokens/s, the median of the ratios slm / peer
+with the least and the greatest, and what slm makes of the machine's peak. Tests: pp<P> prefills P random tokens, tg<N>
+decodes N tokens one by one, @d<D> after D tokens.
 
 The machine's peaks (multiply-adds of int8, bytes read) are probed by slm before and after each of its turns; a round
 whose probes differ by more than a tenth is measured again, as often as --again says.
 
-llama.cpp runs as llama-bench runs it (llama_peer.py): one process per model and setting that loads once and warms up;
-slm loads and warms up in each run. Before that they continue a prompt greedily, and the number of tokens on which they
-agree is printed: a fast engine that computes something else is no peer. --json writes everything to a file.
+A peer is one process per model and setting that loads once and warms up (llama_peer.py runs llama.cpp as llama-bench
+does, openvino_peer.py); slm loads and warms up in each run. Before that they continue a prompt greedily, and the number
+of tokens on which they agree is printed: a fast engine that computes something else is no peer. --json writes
+everything to a file, of which speed_report.py makes a table and a picture.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -32,25 +35,38 @@ PROMPT = ("The history of the lighthouse begins with fires on hilltops. Later, t
           "built so that the light")
 GREEDY = 16
 MOST_DRIFT = 0.1
+WIDTH = 9  # of a column
+# Engine: its worker and the options of that.
+WORKERS = {"llama.cpp": ("llama_peer.py",), "llama.cpp --no-repack": ("llama_peer.py", "no-repack"),
+           "openvino": ("openvino_peer.py",)}
+PEERS = {"llama.cpp": "llama_cpp", "openvino": "openvino_genai"}  # what --peers takes, and the module that it needs
 
 
-class Llama:
-    """llama_peer.py in a process of its own."""
+class Refused(Exception):
+    """A peer cannot load a file; says why."""
 
-    def __init__(self, name, path, args, *options):
+
+class Peer:
+    """llama_peer.py or openvino_peer.py in a process of its own."""
+
+    def __init__(self, name, path, args):
         self.name = name
+        worker, *options = WORKERS[name]
         context = max(args.depth) + max(args.prompt, args.gen, 512) + 64
         if args.cache == "q8_0":
-            options += ("q8_0",)
+            options.append("q8_0")
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "llama_peer.py", path, str(context), str(args.threads), *options],
+            [sys.executable, HERE / worker, path, str(context), str(args.threads), *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.about = self._read()
+        if "refused" in self.about:
+            self.close()
+            raise Refused(self.about["refused"])
 
     def _read(self):
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit("the llama.cpp process ended")
+            raise SystemExit(f"the process of {self.name} ended")
         return json.loads(line)
 
     def ask(self, **command):
@@ -91,15 +107,17 @@ class Slm:
         return self.run("run", "--raw", "-p", PROMPT, "-n", str(GREEDY), "--temp", "0")
 
 
-def agreement(slm, llama):
-    ours, theirs = slm.greedy(), llama.greedy()
-    same = 0
-    for a, b in zip(ours["tokens"], theirs["tokens"]):
-        if a != b:
-            break
-        same += 1
-    return {"agree": same, "of": GREEDY, "slm": ours["tokens"], "llama_cpp": theirs["tokens"],
-            "prompt_tokens": [ours["prompt_tokens"], theirs["prompt_tokens"]]}
+def agreement(slm, peers):
+    """What each engine says after PROMPT; of a peer, on how many tokens in a row slm agrees."""
+    said = {engine.name: engine.greedy() for engine in [slm, *peers]}
+    ours = said[slm.name]["tokens"]
+    result = {}
+    for name, answer in said.items():
+        result[name] = {"prompt_tokens": answer["prompt_tokens"], "tokens": answer["tokens"]}
+        if name != slm.name:
+            differ = [i for i, (a, b) in enumerate(zip(ours, answer["tokens"])) if a != b]
+            result[name]["agree"] = differ[0] if differ else len(ours)
+    return result
 
 
 def drift(probes):
@@ -123,7 +141,8 @@ def measure(engines, kind, count, depth, args):
         rounds.append(result)
     speeds = {e.name: [r[e.name]["tokens_per_second"] for r in rounds] for e in engines}
     medians = {name: statistics.median(of) for name, of in speeds.items()}
-    peer = max((name for name in medians if name != "slm"), key=medians.get)
+    quoted = [name for name in medians if name.startswith("llama.cpp")] or [e.name for e in engines[1:]]
+    peer = max(quoted, key=medians.get)
     ratios = [a / b for a, b in zip(speeds["slm"], speeds[peer])]
     shares = [r["slm"]["share_of_peak"] for r in rounds]
     share = None if None in shares else statistics.median(shares)
@@ -133,12 +152,28 @@ def measure(engines, kind, count, depth, args):
             "discarded": discarded, "rounds": rounds}
 
 
+def load(path, args):
+    """The peers that take the file, and why the others do not."""
+    peers, refused = [], {}
+    for name in args.engines:
+        try:
+            peers.append(Peer(name, path, args))
+        except Refused as why:
+            refused[name] = str(why)
+    return peers, refused
+
+
 def compare(path, args):
     slm = Slm(path, args)
-    peers = [Llama("llama.cpp", path, args), Llama("llama.cpp --no-repack", path, args, "no-repack")]
-    greedy = agreement(slm, peers[0])
-    print(f"{path.name}: greedy tokens agree for {greedy['agree']} of {greedy['of']}, prompt of "
-          f"{greedy['prompt_tokens'][0]} and {greedy['prompt_tokens'][1]} tokens", flush=True)
+    peers, refused = load(path, args)
+    for name, why in refused.items():
+        print(f"{path.name}: {name} does not load it: {why}", flush=True)
+    if not peers:
+        return {"model": path.name, "refused": refused, "greedy": {}, "speed": []}, {}
+    greedy = agreement(slm, peers)
+    print(f"{path.name}: of {GREEDY} greedy tokens agree with slm's: " +
+          ", ".join(f"{peer.name} {greedy[peer.name]['agree']}" for peer in peers) +
+          f"; prompts of {', '.join(str(said['prompt_tokens']) for said in greedy.values())} tokens", flush=True)
     rows = []
     for depth in args.depth:
         for kind, count in (("pp", args.prompt), ("tg", args.gen)):
@@ -146,16 +181,18 @@ def compare(path, args):
                 continue
             row = measure([slm, *peers], kind, count, depth, args)
             speed = row["tokens_per_second"]
-            print(f"{path.stem[:32]:32} {row['test']:>12} {speed['slm']:9.1f} {speed['llama.cpp']:9.1f} "
-                  f"{speed['llama.cpp --no-repack']:9.1f} {row['ratio']:7.2f}  "
-                  f"[{row['ratio_least']:.2f}, {row['ratio_greatest']:.2f}] " +
+            print(f"{path.stem[:32]:32} {row['test']:>12} {speed['slm']:9.1f} " +
+                  "".join(f"{speed[name]:{WIDTH}.1f} " if name in speed else f"{'-':>{WIDTH}} "
+                          for name in args.engines) +
+                  f"{row['ratio']:7.2f}  [{row['ratio_least']:.2f}, {row['ratio_greatest']:.2f}] " +
                   (f"{100 * row['share_of_peak']:5.0f} % {100 * row['peer_share_of_peak']:5.0f} %"
                    if row["share_of_peak"] else "    -       -  ") +
                   (f"  ({row['discarded']} discarded)" if row["discarded"] else ""), flush=True)
             rows.append(row)
     for peer in peers:
         peer.close()
-    return {"model": path.name, "greedy": greedy, "speed": rows}, peers[0].about
+    return ({"model": path.name, "refused": refused, "greedy": greedy, "speed": rows},
+            {peer.name: peer.about for peer in peers})
 
 
 def machine():
@@ -170,12 +207,18 @@ def commit():
     return done.stdout.strip()
 
 
+def installed_peers():
+    return [name for name, module in PEERS.items() if importlib.util.find_spec(module)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slm", default="build/release/slm", help="the program to measure")
-    parser.add_argument("--models", type=pathlib.Path, nargs="+", default=[os.environ.get("SLM_MODELS")],
+    parser.add_argument("--models", type=pathlib.Path, nargs="+",
                         help=".gguf files or folders of them (default: $SLM_MODELS)")
+    parser.add_argument("--peers", type=lambda text: text.split(","), default=installed_peers(),
+                        help=f"of {','.join(PEERS)} (default: those installed)")
     parser.add_argument("-p", "--prompt", type=int, default=512, help="tokens to prefill; 0: none")
     parser.add_argument("-n", "--gen", type=int, default=64, help="tokens to decode; 0: none")
     parser.add_argument("-d", "--depth", type=int, nargs="+", default=[0],
@@ -187,28 +230,36 @@ def main():
     parser.add_argument("--again", type=int, default=5, help="rounds that may be discarded per test")
     parser.add_argument("--json", type=pathlib.Path, help="file to write all figures to")
     args = parser.parse_args()
-    if None in args.models:
+    if not args.models and os.environ.get("SLM_MODELS"):
+        args.models = [pathlib.Path(os.environ["SLM_MODELS"])]
+    if not args.models:
         parser.error("--models or SLM_MODELS is needed")
+    if not args.peers or not set(args.peers) <= set(PEERS):
+        parser.error(f"--peers: {','.join(PEERS)}; bench/peers/install installs them")
+    args.engines = [name for name in WORKERS if name.split()[0] in args.peers]
     paths = [path for given in args.models for path in ([given] if given.is_file() else sorted(given.glob("*.gguf")))]
     if not paths:
         parser.error("no .gguf file there")
     neighbour = subprocess.Popen(["bash", "-c", "while :; do :; done"]) if args.busy else None
     try:
         load = [os.getloadavg()[0]]
-        print(f"{'model':32} {'test':>12} {'slm':>9} {'llama.cpp':>9} {'no-repack':>9} {'ratio':>7}  "
-              f"{'':12} share, of peer")
-        results = []
+        print(f"{'model':32} {'test':>12} {'slm':>9} " +
+              "".join(f"{name.split('--')[-1]:>{WIDTH}} " for name in args.engines) +
+              f"{'ratio':>7}  {'':12} share, of peer")
+        results, peers = [], {}
         for path in paths:
             result, about = compare(path, args)
             results.append(result)
+            peers.update(about)
         load.append(os.getloadavg()[0])
     finally:
         if neighbour:
             neighbour.kill()
-    print(f"{about['version']}, {machine()}, {args.threads} threads, {args.cache} cache, {args.pairs} rounds" +
+    versions = sorted({about["version"] for about in peers.values()})
+    print(f"{', '.join(versions)}, {machine()}, {args.threads} threads, {args.cache} cache, {args.pairs} rounds" +
           (", beside a busy process" if args.busy else "") + f", load {load[0]:.1f} before, {load[1]:.1f} after")
     if args.json:
-        text = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "commit": commit(), "peer": about,
+        text = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "commit": commit(), "peers": peers,
                 "threads": args.threads, "cache": args.cache, "is_busy": args.busy, "load": load, "models": results}
         args.json.write_text(json.dumps(text, indent=1) + "\n")
 

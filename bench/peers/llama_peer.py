@@ -3,7 +3,8 @@
     pip install --no-binary llama-cpp-python llama-cpp-python   (see README.md)
 
 Used by compare.py, perplexity_llama.py and check_goldens_llama.py. Run as a program it is the worker of
-compare.py: it loads a model, then answers one JSON command per line of standard input.
+compare.py: it loads a model, then answers one JSON command per line of standard input. If it cannot load it, its only
+line is {"refused": why}.
 """
 
 import ctypes
@@ -138,8 +139,12 @@ class LlamaPeer:
 
 
 def serve(path, context, threads, *options):
-    peer = LlamaPeer(path, int(context), int(threads), is_repacked="no-repack" not in options,
-                     is_q8="q8_0" in options)
+    try:
+        peer = LlamaPeer(path, int(context), int(threads), is_repacked="no-repack" not in options,
+                         is_q8="q8_0" in options)
+    except SystemExit as error:
+        print(json.dumps({"refused": str(error)}))
+        return
     rng = np.random.default_rng(1)
     answer = {"version": VERSION, "system_info": peer.system_info()}
     while True:
