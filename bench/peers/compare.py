@@ -155,9 +155,9 @@ def measure(engines, kind, count, depth, args):
 def load(path, args):
     """The peers that take the file, and why the others do not."""
     peers, refused = [], {}
-    for name in args.engines:
+    for name in reversed(args.engines):  # OpenVINO first: loading takes it far more memory than it keeps
         try:
-            peers.append(Peer(name, path, args))
+            peers.insert(0, Peer(name, path, args))
         except Refused as why:
             refused[name] = str(why)
     return peers, refused
