@@ -36,9 +36,10 @@ class OpenVinoPeer:
                                                  apply_chat_template=False)
         result = self.pipeline.generate(openvino.Tensor(np.array([ids], np.int64)), config)
         microseconds = result.perf_metrics.raw_metrics.token_infer_durations
-        if len(result.tokens[0]) != count or len(microseconds) != count:
-            raise SystemExit(f"openvino: {len(result.tokens[0])} tokens in {len(microseconds)} passes, expected {count}")
-        return result.tokens[0], [each / 1e6 for each in microseconds]
+        tokens = result.tokens[0]
+        if len(tokens) != count or len(microseconds) != count:
+            raise SystemExit(f"openvino: {len(tokens)} tokens in {len(microseconds)} passes, expected {count}")
+        return tokens, [each / 1e6 for each in microseconds]
 
     def greedy(self, prompt, count):
         ids = self.tokenizer.encode(prompt).input_ids.data[0].tolist()
