@@ -11,8 +11,9 @@ namespace {
 
 using kernels::kPagePositions;
 
-constexpr int64_t kRowsPerChunk =
-    32;  // query rows (tokens x heads of a group) that share a page's loads
+constexpr int64_t kRowsPerChunk = 32;         // query rows (tokens x heads of a group), about, that
+                                              // share a page's loads; kernels take 8 at a time
+constexpr int64_t kFloatsPerMerge = 1 << 15;  // partial results that stay in the L2 cache
 constexpr int64_t kFewTokens = 8;       // up to this many, pages are shared out instead of queries
 constexpr int64_t kPartsPerThread = 8;  // that are shared out, at least
 constexpr int64_t kPagesPerWave = 256;  // bounds the memory of partial results
@@ -47,7 +48,7 @@ void CpuAttention::Run(const AttentionOp& op) {
     ByQueries(op);
 }
 
-bool CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count,
+void CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count,
                         int64_t page, Scratch* scratch, Rows* to, int64_t to_row) const {
   const int64_t group = op.heads / op.layout.kv_heads, dim = op.layout.head_dim;
   const int64_t start = page * kPagePositions;
@@ -76,7 +77,7 @@ bool CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int6
   while (last > first && blind(last - 1)) --last;
   for (int64_t r = 0; r < rows; ++r)
     to->sum[static_cast<size_t>(to_row + r)] = -1;  // marks a row that saw nothing
-  if (first == last) return false;
+  if (first == last) return;
   kernels::AttentionArgs args = {};
   args.page = op.layout.Head(op.pages[static_cast<size_t>(page)], kv_head);
   args.head_dim = dim;
@@ -91,7 +92,6 @@ bool CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int6
   args.max = &to->max[static_cast<size_t>(to_row + first)];
   args.sum = &to->sum[static_cast<size_t>(to_row + first)];
   kernels_.attention(args);
-  return true;
 }
 
 namespace {
@@ -116,27 +116,31 @@ struct Merger {
 void CpuAttention::ByQueries(const AttentionOp& op) {
   const int64_t kv_heads = op.layout.kv_heads, group = op.heads / kv_heads;
   const int64_t dim = op.layout.head_dim;
-  const int64_t tokens = std::max<int64_t>(1, kRowsPerChunk / group);
+  const int64_t tokens = std::max<int64_t>(8, (kRowsPerChunk / group + 7) / 8 * 8);
   const int64_t blocks = (op.rows + tokens - 1) / tokens;
   pool_->ParallelFor(blocks * kv_heads, [&](int64_t chunk, int thread) {
     Scratch& scratch = scratch_[static_cast<size_t>(thread)];
     // The last queries see the most: start with them.
     const int64_t block = blocks - 1 - chunk / kv_heads, kv_head = chunk % kv_heads;
     const int64_t t0 = block * tokens, count = std::min(tokens, op.rows - t0);
-    scratch.page.Resize(count * group, dim);
+    const int64_t rows = count * group;
+    const int64_t at_once = std::clamp<int64_t>(kFloatsPerMerge / (rows * dim), 1, 8);
+    scratch.page.Resize(at_once * rows, dim);
     std::vector<Merger> mergers;
-    mergers.reserve(static_cast<size_t>(count * group));
-    for (int64_t r = 0; r < count * group; ++r) {
+    mergers.reserve(static_cast<size_t>(rows));
+    for (int64_t r = 0; r < rows; ++r) {
       float* out = op.out + (t0 + r / group) * op.out_stride + (kv_head * group + r % group) * dim;
       mergers.push_back({kernels_, dim, out});
       mergers.back().Start();
     }
     const int64_t first = FirstSeen(op, op.position + t0) / kPagePositions;
     const int64_t last = (op.position + t0 + count - 1) / kPagePositions;
-    for (int64_t page = first; page <= last; ++page) {
-      if (!Page(op, kv_head, t0, count, page, &scratch, &scratch.page, 0)) continue;
-      for (size_t r = 0; r < mergers.size(); ++r)
-        mergers[r].Add(scratch.page.Parts(static_cast<int64_t>(r), 1, 1, dim));
+    for (int64_t page = first; page <= last; page += at_once) {
+      const int64_t pages = std::min(at_once, last + 1 - page);
+      for (int64_t i = 0; i < pages; ++i)
+        Page(op, kv_head, t0, count, page + i, &scratch, &scratch.page, i * rows);
+      for (int64_t r = 0; r < rows; ++r)
+        mergers[static_cast<size_t>(r)].Add(scratch.page.Parts(r, rows, pages, dim));
     }
     for (Merger& merger : mergers) merger.Finish();
   });

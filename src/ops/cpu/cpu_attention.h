@@ -33,9 +33,8 @@ class CpuAttention {
 
   void ByQueries(const AttentionOp& op);
   void ByPages(const AttentionOp& op);
-  // Query rows t0..t0 + count of one KV head's group over one page; false when they see nothing of
-  // it.
-  bool Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count, int64_t page,
+  // Query rows t0..t0 + count of one KV head's group over one page, which may see nothing of it.
+  void Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count, int64_t page,
             Scratch* scratch, Rows* to, int64_t to_row) const;
 
   const kernels::KernelTable& kernels_;
