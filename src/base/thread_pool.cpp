@@ -41,7 +41,7 @@ bool SpinUntil(const Done& done, std::chrono::microseconds limit) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : used_(threads) {
   try {
     for (int thread = 1; thread < threads; ++thread)
       workers_.emplace_back([this, thread] { Work(thread); });
@@ -53,8 +53,14 @@ ThreadPool::ThreadPool(int threads) {
 
 ThreadPool::~ThreadPool() { Stop(); }
 
+void ThreadPool::UseThreads(int threads) {
+  threads = std::clamp(threads, 1, this->threads());
+  if (used_.exchange(threads) < threads) used_.notify_all();
+}
+
 void ThreadPool::Stop() {
   stop_ = true;
+  UseThreads(threads());
   ++generation_;
   generation_.notify_all();
   for (std::thread& worker : workers_) worker.join();
@@ -91,6 +97,7 @@ void ThreadPool::RunChunks(int thread) {
 void ThreadPool::Work(int thread) {
   uint32_t seen = 0;
   for (;;) {
+    for (int used; (used = used_.load()) <= thread && !stop_;) used_.wait(used);
     const auto started = [&] { return generation_.load() != seen; };
     if (!SpinUntil(started, kSpin)) {
       ++sleepers_;

@@ -21,12 +21,16 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
+  // Loops from now on run on the first `threads`, at least 1, at most all; the others sleep. One
+  // that was busy or awake may take part in one more.
+  void UseThreads(int threads);
+
   // Calls body(chunk, thread) for every chunk in [0, chunks), thread in [0, threads()). Which
   // thread runs a chunk is left to timing, so a result may not depend on it. Returns when all are
   // done; the first exception is rethrown then. One loop at a time, not nested.
   template <class Body>
   void ParallelFor(int64_t chunks, const Body& body) {
-    if (chunks <= 1 || workers_.empty()) {
+    if (chunks <= 1 || used_.load(std::memory_order_relaxed) == 1) {
       for (int64_t chunk = 0; chunk < chunks; ++chunk) body(chunk, 0);
       return;
     }
@@ -44,6 +48,7 @@ class ThreadPool {
   void Stop();
 
   std::vector<std::thread> workers_;
+  std::atomic<int> used_;  // threads that loops run on; the other workers sleep on it
 
   // The loop in progress. Written only while it is closed and nobody is inside.
   const void* context_ = nullptr;

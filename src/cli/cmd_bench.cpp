@@ -43,7 +43,8 @@ void Run(Flags flags) {
          {peak_name, peak},
          {"probes", speed.probes},
          {"discarded", report.discarded},
-         {"threads", loaded.runtime().pool()->threads()},
+         {"threads", loaded.runtime().threads()},
+         {"threads_batch", loaded.runtime().batch_threads()},
          {"kernels", loaded.runtime().kernels().isa}});
   };
   add("pp", flags.speed.prompt, report.prefill, "peak_int8_gmac_per_second", gmacs);
@@ -60,10 +61,12 @@ void Run(Flags flags) {
                 row.at("best").get<double>(),
                 share.is_null() ? "-" : fmt::format("{:.0f}%", 100 * share.get<double>()).c_str());
   }
+  const engine::Runtime& runtime = loaded.runtime();
   std::printf(
-      "this machine: %.0f GMAC/s of int8 and reads of %.1f GB/s with %d threads, %s kernels\n",
-      gmacs, gbytes, loaded.runtime().pool()->threads(),
-      std::string(loaded.runtime().kernels().isa).c_str());
+      "this machine: %.0f GMAC/s of int8 with %d threads and reads of %.1f GB/s with %d, %s "
+      "kernels\n",
+      gmacs, runtime.batch_threads(), gbytes, runtime.threads(),
+      std::string(runtime.kernels().isa).c_str());
 }
 
 }  // namespace

@@ -92,7 +92,8 @@ void CheckVocabSize(const ComparedModel& model, int64_t expected, const std::str
 
 class Comparison {
  public:
-  explicit Comparison(const Flags& flags) : flags_(flags), runtime_(flags.options.threads) {
+  explicit Comparison(const Flags& flags)
+      : flags_(flags), runtime_(flags.options.threads, flags.options.batch_threads) {
     session_options_ = {flags.options.context, ParseKvType(flags.options.k_type),
                         ParseKvType(flags.options.v_type)};
     for (const std::string& file : flags.files) {

@@ -105,7 +105,7 @@ text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::To
 
 LoadedModel::LoadedModel(const ModelOptions& options)
     : options_(options),
-      runtime_(options.threads),
+      runtime_(options.threads, options.batch_threads),
       model_(Load(options, &runtime_)),
       executor_(model_) {}
 

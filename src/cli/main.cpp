@@ -19,6 +19,7 @@ namespace {
 
 // llama.cpp's flags of several letters behind one dash, which CLI11 does not know.
 std::string LongForm(const std::string& arg) {
+  if (arg == "-tb") return "--threads-batch";
   if (arg == "-ctk") return "--cache-type-k";
   if (arg == "-ctv") return "--cache-type-v";
   return arg;

@@ -55,6 +55,9 @@ void AddRunOptions(CLI::App* app, ModelOptions* options) {
             "Context in tokens; 0: the model's, or what free memory allows")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
   AddThreads(app, &options->threads);
+  AddOption(app, "--threads-batch", options->batch_threads,
+            "-tb: threads for prompts; 0: as many as --threads")
+      ->check(CLI::Range(0, 1024));
   AddOption(app, "--cache-type-k", options->k_type,
             "-ctk: type of the key cache: f32, f16 (default) or q8_0");
   AddOption(app, "--cache-type-v", options->v_type,

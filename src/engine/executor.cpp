@@ -254,6 +254,7 @@ bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
     rows += static_cast<int64_t>(item.tokens.size());
   }
   Resize(rows);
+  model_->runtime()->PrepareFor(rows);
   const model::Hparams& h = model_->hparams();
   int64_t row = 0;
   for (const BatchItem& item : batch) {

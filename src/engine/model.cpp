@@ -1,15 +1,20 @@
 #include "engine/model.h"
 
+#include <algorithm>
+
 #include "base/cpu.h"
 #include "kernels/table.h"
 
 namespace slm::engine {
 
-Runtime::Runtime(int threads) : Runtime(threads, kernels::Kernels()) {}
+Runtime::Runtime(int threads, int batch_threads)
+    : Runtime(threads, kernels::Kernels(), batch_threads) {}
 
-Runtime::Runtime(int threads, const kernels::KernelTable& kernels)
+Runtime::Runtime(int threads, const kernels::KernelTable& kernels, int batch_threads)
     : kernels_(kernels),
-      pool_(threads > 0 ? threads : DefaultThreads()),
+      threads_(threads > 0 ? threads : DefaultThreads()),
+      batch_threads_(batch_threads > 0 ? batch_threads : threads_),
+      pool_(std::max(threads_, batch_threads_)),
       backend_(ops::MakeCpuBackend(kernels_, &pool_)) {}
 
 Model::Model(format::GgufFile file, Runtime* runtime, Progress* progress,

@@ -17,9 +17,18 @@ namespace slm::engine {
 // of its own: executors that share a runtime run one at a time.
 class Runtime {
  public:
-  // 0 threads: DefaultThreads(). No kernels: kernels::Kernels().
-  explicit Runtime(int threads);
-  Runtime(int threads, const kernels::KernelTable& kernels);
+  // 0 threads: DefaultThreads(). No kernels: kernels::Kernels(). Batches of more than kFewRows use
+  // `batch_threads`, 0: as many as the others.
+  explicit Runtime(int threads, int batch_threads = 0);
+  Runtime(int threads, const kernels::KernelTable& kernels, int batch_threads = 0);
+
+  int threads() const { return threads_; }
+  int batch_threads() const { return batch_threads_; }
+  // What bounds a batch of a few rows is memory, as it is with one; more threads than that takes
+  // may hinder each other.
+  static constexpr int64_t kFewRows = 8;
+  // The pool uses the threads for a batch of so many rows.
+  void PrepareFor(int64_t rows) { pool_.UseThreads(rows > kFewRows ? batch_threads_ : threads_); }
 
   ThreadPool* pool() { return &pool_; }
   ops::Backend* backend() { return backend_.get(); }
@@ -27,6 +36,7 @@ class Runtime {
 
  private:
   const kernels::KernelTable& kernels_;
+  int threads_, batch_threads_;
   ThreadPool pool_;
   std::unique_ptr<ops::Backend> backend_;
 };

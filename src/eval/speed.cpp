@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "base/aligned_buffer.h"
@@ -85,12 +86,14 @@ MachinePeak ProbeMachine(engine::Runtime* runtime) {
   const AlignedBuffer buffer(kPart * static_cast<size_t>(parts));
   std::fill_n(buffer.data(), buffer.size(), uint8_t{1});
   for (int round = 0; round < 3; ++round) {
+    runtime->PrepareFor(std::numeric_limits<int64_t>::max());
     auto start = Clock::now();
     std::atomic<int64_t> macs{0};
     runtime->pool()->ParallelFor(threads * 4,
                                  [&](int64_t, int) { macs += kernels.probe_int8(kRounds); });
     peak.int8_macs_per_second =
         std::max(peak.int8_macs_per_second, static_cast<double>(macs) / Since(start));
+    runtime->PrepareFor(1);
     start = Clock::now();
     std::atomic<uint64_t> sum{0};
     runtime->pool()->ParallelFor(parts, [&](int64_t part, int) {

@@ -36,6 +36,27 @@ TEST(ThreadPool, WakesSleepersAndDoesNotWaitForThem) {
   }
 }
 
+TEST(ThreadPool, UsesAsManyThreadsAsItIsTold) {
+  ThreadPool pool(4);
+  for (const int used : {2, 4, 1, 3}) {
+    pool.UseThreads(used);
+    std::atomic<int> others{0};  // chunks that a thread took which should sleep
+    for (int round = 0; round < 300; ++round) {
+      if (round % 100 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      std::atomic<int> sum{0};
+      std::atomic<bool> has_other{false};
+      pool.ParallelFor(50, [&](int64_t chunk, int thread) {
+        sum += static_cast<int>(chunk);
+        if (thread >= used) has_other = true;
+      });
+      EXPECT_EQ(sum, 1225);
+      if (has_other) ++others;
+    }
+    EXPECT_LE(others, 4 - used);  // one loop each, at most
+  }
+  EXPECT_EQ(pool.threads(), 4);
+}
+
 TEST(ThreadPool, RethrowsTheFirstExceptionAndStaysUsable) {
   ThreadPool pool(2);
   for (int round = 0; round < 100; ++round) {
