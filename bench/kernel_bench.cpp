@@ -1,86 +1,112 @@
-// Speed of the matrix products by weight type, on one thread: prefill (many columns) in GMAC/s and
-// decode (one column) in GB/s of packed weights, beside what the CPU does at best.
-//   kernel_bench [isa]
-#include <chrono>
+// The kernels of one table (SLM_ISA) on one thread, beside what the CPU does at best: where of_peak
+// is low there is room. Flags are google-benchmark's; docs/internals.md says how to read it.
+//   kernel_bench --benchmark_filter=matmul/Q4_K
+#include <benchmark/benchmark.h>
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
-#include <random>
-#include <string_view>
+#include <iterator>
+#include <string>
 #include <vector>
 
-#include "base/aligned_buffer.h"
-#include "kernels/table.h"
-#include "support/activations.h"
-#include "support/blocks.h"
+#include "base/error.h"
+#include "kernel_cases/cases.h"
+#include "kernel_cases/peaks.h"
 
+namespace slm::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr const char* kNames[kResources] = {"int8", "f32", "memory", "cache"};
+constexpr double kMostDrift = 1.1;  // that probes before and after may differ by
 
-template <class Work>
-double BestSeconds(const Work& work) {
-  double best = 1e9;
-  for (int i = 0; i < 7; ++i) {
-    const auto start = Clock::now();
-    work();
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
-  }
-  return best;
+bool IsRight(const Case& c) {
+  return c.got.size() <= c.expected.size() &&
+         std::equal(c.got.begin(), c.got.end(), c.expected.begin());
 }
 
-void Measure(const slm::kernels::KernelTable& table, const slm::quant::TypeTraits& type) {
-  const slm::kernels::MatMulKernel& kernel = table.matmul[static_cast<int>(type.type)];
-  constexpr int64_t kK = 2048, kPanels = 64, kDecodePanels = 2048;
-  constexpr int kCols = 256;
-  std::mt19937 rng(1);
-  const std::vector<uint8_t> rows = slm::testing::RandomRows(type.type, 16, kK, rng);
-  const size_t panel_bytes = slm::quant::PanelBytes(type.type, kK);
-  const slm::AlignedBuffer panels(panel_bytes * kDecodePanels);
-  slm::quant::PackPanel(type.type, rows.data(), rows.size() / 16, 16, kK, panels.data());
-  for (int64_t i = 1; i < kDecodePanels; ++i)
-    std::memcpy(panels.data() + static_cast<size_t>(i) * panel_bytes, panels.data(), panel_bytes);
-  const size_t stride = slm::kernels::ActRowBytes(kernel.format, kK);
-  std::vector<uint8_t> act(stride * kCols);
-  for (int c = 0; c < kCols; ++c) {
-    const std::vector<float> x = slm::testing::RandomFloats(kK, rng);
-    uint8_t* to = act.data() + static_cast<size_t>(c) * stride;
-    slm::testing::PutActivations(table, kernel.format, x.data(), kK, to);
+class Bench {
+ public:
+  explicit Bench(const kernels::KernelTable& table) : table_(table), prober_(table) {
+    benchmark::AddCustomContext("kernels", std::string(table.isa));
+    const Amounts peak = prober_.Probe({1, 1, 1, 1});
+    for (int r = 0; r < kResources; ++r)
+      benchmark::AddCustomContext(std::string("peak of ") + kNames[r],
+                                  fmt::format("{:.1f} G/s", peak[r] / 1e9));
+    for (const auto& cases : {MatMulCases(), RowCases(), AttentionCases()})
+      std::copy(cases.begin(), cases.end(), std::back_inserter(cases_));
+    for (const NamedCase& named : cases_)
+      benchmark::RegisterBenchmark(
+          named.name.c_str(), [this, &named](benchmark::State& state) { Measure(named, &state); });
   }
-  const int at_once = kernel.max_panels;
-  const int64_t out_stride = 16 * at_once + 16;
-  std::vector<float> out(static_cast<size_t>(out_stride * kCols));
-  const auto run = [&](int64_t panel, int cols) {
-    kernel.run({.type = type.type,
-                .panel = panels.data() + static_cast<size_t>(panel) * panel_bytes,
-                .rows = 16,
-                .k = kK,
-                .act = act.data(),
-                .act_stride = stride,
-                .cols = cols,
-                .bias = nullptr,
-                .out = out.data(),
-                .out_stride = out_stride,
-                .panels = at_once,
-                .panel_stride = panel_bytes});
-  };
-  const double prefill = BestSeconds([&] {
-    for (int64_t p = 0; p < kPanels; p += at_once) run(p, kCols);
-  });
-  const double decode = BestSeconds([&] {
-    for (int64_t p = 0; p < kDecodePanels; p += at_once) run(p, 1);
-  });
-  std::printf("%-8s %10.1f %10.1f\n", type.name, 16.0 * kK * kCols * kPanels / prefill / 1e9,
-              static_cast<double>(panel_bytes) * kDecodePanels / decode / 1e9);
-}
+
+  bool has_failed() const { return has_failed_; }
+
+ private:
+  void Measure(const NamedCase& named, benchmark::State* state) {
+    if (named_ != &named) {
+      case_ = {};  // gives its memory back first
+      case_ = named.make(table_);
+      named_ = &named;
+      before_ = prober_.Probe(case_.work);
+    }
+    if (!IsRight(case_)) {
+      has_failed_ = true;
+      state->SkipWithError("differs from scalar");
+      return;
+    }
+    const double start = CpuSeconds();
+    for ([[maybe_unused]] auto _ : *state) case_.run();
+    const double runs = static_cast<double>(state->iterations()) / (CpuSeconds() - start);
+    const Amounts after = prober_.Probe(case_.work);
+    double share = 0;
+    std::string label;
+    bool has_drifted = false;
+    for (int r = 0; r < kResources; ++r) {
+      if (case_.work[r] == 0) continue;
+      const double peak = (before_[r] + after[r]) / 2;
+      if (case_.work[r] * runs / peak > share) {
+        share = case_.work[r] * runs / peak;
+        label = kNames[r];
+      }
+      has_drifted |= std::max(before_[r], after[r]) > kMostDrift * std::min(before_[r], after[r]);
+    }
+    before_ = after;
+    state->SetLabel(label + (has_drifted ? " drifted" : ""));
+    state->counters["MAC/s"] = (case_.work[kInt8] + case_.work[kF32]) * runs;
+    state->counters["bytes/s"] = (case_.work[kMemory] + case_.work[kCache]) * runs;
+    state->counters["of_peak"] = share;
+  }
+
+  const kernels::KernelTable& table_;
+  Prober prober_;
+  std::vector<NamedCase> cases_;
+  const NamedCase* named_ = nullptr;  // what case_ is
+  Case case_;
+  Amounts before_ = {};  // the last probe
+  bool has_failed_ = false;
+};
 
 }  // namespace
+}  // namespace slm::bench
 
 int main(int argc, char** argv) {
-  const slm::kernels::KernelTable& table =
-      argc > 1 ? slm::kernels::FindTable(argv[1]) : slm::kernels::Kernels();
-  const double peak = BestSeconds([&] { table.probe_int8(1'000'000); });
-  std::printf(
-      "%s, one thread; int8 peak %.0f GMAC/s\n%-8s %10s %10s\n", std::string(table.isa).c_str(),
-      static_cast<double>(table.probe_int8(1)) * 1e6 / peak / 1e9, "type", "GMAC/s", "GB/s");
-  for (const slm::quant::TypeTraits& type : slm::quant::AllTypes()) Measure(table, type);
+  // Enough for a case; flags that are given come later and count.
+  std::string time = "--benchmark_min_time=0.1", tabular = "--benchmark_counters_tabular=true";
+  std::vector<char*> args = {argv[0], time.data(), tabular.data()};
+  args.insert(args.end(), argv + 1, argv + argc);
+  int count = static_cast<int>(args.size());
+  benchmark::Initialize(&count, args.data());
+  if (benchmark::ReportUnrecognizedArguments(count, args.data())) return 2;
+  try {
+    const slm::kernels::KernelTable& table = slm::kernels::Kernels();
+    if (table.isa == "ref")
+      throw slm::Error(slm::Code::kUsage, "ref is what the others are measured by, not measured");
+    slm::bench::Bench bench(table);
+    benchmark::RunSpecifiedBenchmarks();
+    return bench.has_failed() ? 1 : 0;
+  } catch (const slm::Error& error) {
+    std::fprintf(stderr, "kernel_bench: %s\n", error.what());
+    return static_cast<int>(error.code());
+  }
 }

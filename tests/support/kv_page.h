@@ -20,7 +20,7 @@ std::vector<float> RoundToKv(kernels::KvType type, const std::vector<float>& x);
 
 class KvPageBuffer {
  public:
-  // Planes are of exactly the size that kernels/table.h states; all bytes are `fill`: with 0xff,
+  // Planes are of exactly the size that kernels/kv_page.h states; all bytes are `fill`: with 0xff,
   // whatever is not stored is NaN.
   KvPageBuffer(kernels::KvType k_type, kernels::KvType v_type, int64_t head_dim, uint8_t fill);
 
