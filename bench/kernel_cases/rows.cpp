@@ -1,4 +1,5 @@
 // Kernels over one row of activations, which the first cache holds.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -20,22 +21,40 @@ constexpr int64_t kHeadDim = 64;  // of those that go by heads
 // Operations of exp(x) in docs/arithmetic.md: clamp 2, n 2, r 2, Horner 7, times 2^n.
 constexpr double kExp = 14;
 
-struct Row {
-  std::vector<float> x, y;      // [kN], random
-  std::vector<float> cos, sin;  // of random angles
-  std::vector<float> out;       // [2 kN]: starts as `start`
-  std::vector<float> start;
-
+class Row {
+ public:
   Row() {
     std::mt19937 rng(3);
-    x = testing::RandomFloats(kN, rng);
-    y = testing::RandomFloats(kN, rng);
-    out = start = testing::RandomFloats(2 * kN, rng);
+    const auto fill = [&](float* to, size_t n) {
+      const std::vector<float> values = testing::RandomFloats(n, rng);
+      std::copy(values.begin(), values.end(), to);
+    };
+    fill(x(), kN);
+    fill(y(), kN);
+    start_ = testing::RandomFloats(2 * kN, rng);
     for (const float angle : testing::RandomFloats(kHeadDim / 2, rng)) {
-      cos.push_back(std::cos(angle));
-      sin.push_back(std::sin(angle));
+      cos_.push_back(std::cos(angle));
+      sin_.push_back(std::sin(angle));
     }
+    Restart();
   }
+
+  float* x() const { return At(0); }  // [kN], random
+  float* y() const { return At(1); }
+  float* out() const { return At(2); }              // [2 kN]
+  const float* cos() const { return cos_.data(); }  // of random angles, [kHeadDim / 2]
+  const float* sin() const { return sin_.data(); }
+
+  // Makes `out` what it was at first.
+  void Restart() { std::copy(start_.begin(), start_.end(), out()); }
+
+ private:
+  // On lines of their own, and not at a multiple of a page from each other.
+  static constexpr size_t kBytes = kN * sizeof(float) + 5 * 64;
+  float* At(size_t i) const { return reinterpret_cast<float*>(buffer_.data() + i * kBytes); }
+
+  AlignedBuffer buffer_{4 * kBytes};
+  std::vector<float> start_, cos_, sin_;
 };
 
 using Body = void (*)(const KernelTable& table, Row* row);
@@ -45,10 +64,10 @@ NamedCase RowCase(const std::string& name, double operations, double moved, Body
   return {name + "/n:" + std::to_string(kN), [=](const KernelTable& table) {
             const auto row = std::make_shared<Row>();
             const auto once = [&](const KernelTable& which) {
-              row->out = row->start;
+              row->Restart();
               body(which, row.get());
-              const auto* bytes = reinterpret_cast<const uint8_t*>(row->out.data());
-              return std::vector<uint8_t>(bytes, bytes + row->out.size() * sizeof(float));
+              const auto* bytes = reinterpret_cast<const uint8_t*>(row->out());
+              return std::vector<uint8_t>(bytes, bytes + 2 * kN * sizeof(float));
             };
             Case made;
             made.work[kF32] = operations * kN;
@@ -63,7 +82,7 @@ NamedCase RowCase(const std::string& name, double operations, double moved, Body
 template <bool kIsInterleaved>
 void Rope(const KernelTable& table, Row* row) {
   for (int64_t at = 0; at < kN; at += kHeadDim)
-    table.rope(row->cos.data(), row->sin.data(), kHeadDim, kIsInterleaved, row->out.data() + at);
+    table.rope(row->cos(), row->sin(), kHeadDim, kIsInterleaved, row->out() + at);
 }
 
 // Keys and values of one token, kN / 2 each.
@@ -77,8 +96,8 @@ NamedCase StoreCase(const char* type_name, kernels::KvType type) {
               int position = 0;
               void Run(const KernelTable& which) {
                 for (int64_t h = 0; h < layout.kv_heads; ++h)
-                  which.store_kv(row.x.data() + h * kHeadDim, row.y.data() + h * kHeadDim, kHeadDim,
-                                 position, layout.Head(page.data(), h));
+                  which.store_kv(row.x() + h * kHeadDim, row.y() + h * kHeadDim, kHeadDim, position,
+                                 layout.Head(page.data(), h));
                 position = (position + 1) % kernels::kPagePositions;
               }
             };
@@ -108,33 +127,25 @@ std::vector<NamedCase> RowCases() {
   constexpr double kAct32 = sizeof(kernels::Act32) / 32.0 / sizeof(float);
   constexpr double kAct256 = sizeof(kernels::Act256) / 256.0 / sizeof(float);
   return {
-      RowCase("rms_norm", 3, 4,
-              [](const KernelTable& t, Row* r) {
-                t.rms_norm(r->x.data(), r->y.data(), kN, 1e-5f, r->out.data());
-              }),
+      RowCase(
+          "rms_norm", 3, 4,
+          [](const KernelTable& t, Row* r) { t.rms_norm(r->x(), r->y(), kN, 1e-5f, r->out()); }),
       RowCase("quantize_act32", 6, 1 + kAct32,
               [](const KernelTable& t, Row* r) {
-                t.quantize_act32(r->x.data(), kN, reinterpret_cast<kernels::Act32*>(r->out.data()));
+                t.quantize_act32(r->x(), kN, reinterpret_cast<kernels::Act32*>(r->out()));
               }),
       RowCase("quantize_act256", 6, 1 + kAct256,
               [](const KernelTable& t, Row* r) {
-                t.quantize_act256(r->x.data(), kN,
-                                  reinterpret_cast<kernels::Act256*>(r->out.data()));
+                t.quantize_act256(r->x(), kN, reinterpret_cast<kernels::Act256*>(r->out()));
               }),
-      RowCase("add", 1, 3,
-              [](const KernelTable& t, Row* r) { t.add(r->x.data(), kN, r->out.data()); }),
-      RowCase("scale", 1, 2,
-              [](const KernelTable& t, Row* r) { t.scale(-1.0f, kN, r->out.data()); }),
+      RowCase("add", 1, 3, [](const KernelTable& t, Row* r) { t.add(r->x(), kN, r->out()); }),
+      RowCase("scale", 1, 2, [](const KernelTable& t, Row* r) { t.scale(-1.0f, kN, r->out()); }),
       RowCase("softcap", kExp + 5, 2,
-              [](const KernelTable& t, Row* r) { t.softcap(30.0f, kN, r->out.data()); }),
+              [](const KernelTable& t, Row* r) { t.softcap(30.0f, kN, r->out()); }),
       RowCase("silu_mul", kExp + 4, 3,
-              [](const KernelTable& t, Row* r) {
-                t.silu_mul(r->x.data(), r->y.data(), kN, r->out.data());
-              }),
+              [](const KernelTable& t, Row* r) { t.silu_mul(r->x(), r->y(), kN, r->out()); }),
       RowCase("gelu_mul", kExp + 8, 3,
-              [](const KernelTable& t, Row* r) {
-                t.gelu_mul(r->x.data(), r->y.data(), kN, r->out.data());
-              }),
+              [](const KernelTable& t, Row* r) { t.gelu_mul(r->x(), r->y(), kN, r->out()); }),
       RowCase("rope/halves", 2, 2, Rope<false>),
       RowCase("rope/interleaved", 2, 2, Rope<true>),
       StoreCase("f32", kernels::KvType::kF32),
