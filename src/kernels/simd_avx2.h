@@ -16,6 +16,7 @@ SLM_INLINE __m256i LaneMask(int64_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), index);
 }
 SLM_INLINE V16 LoadN(const float* p, int64_t n) {
+  if (n >= 16) return Load(p);
   return {_mm256_maskload_ps(p, LaneMask(n)), _mm256_maskload_ps(p + 8, LaneMask(n - 8))};
 }
 SLM_INLINE void Store(V16 x, float* p) {
@@ -23,6 +24,7 @@ SLM_INLINE void Store(V16 x, float* p) {
   _mm256_storeu_ps(p + 8, x.high);
 }
 SLM_INLINE void StoreN(V16 x, float* p, int64_t n) {
+  if (n >= 16) return Store(x, p);  // masked stores take tens of cycles on some CPUs
   _mm256_maskstore_ps(p, LaneMask(n), x.low);
   _mm256_maskstore_ps(p + 8, LaneMask(n - 8), x.high);
 }

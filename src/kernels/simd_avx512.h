@@ -12,9 +12,14 @@ SLM_INLINE __mmask16 LaneMask(int64_t n) {
 }
 SLM_INLINE V16 Set(float x) { return {_mm512_set1_ps(x)}; }
 SLM_INLINE V16 Load(const float* p) { return {_mm512_loadu_ps(p)}; }
-SLM_INLINE V16 LoadN(const float* p, int64_t n) { return {_mm512_maskz_loadu_ps(LaneMask(n), p)}; }
+SLM_INLINE V16 LoadN(const float* p, int64_t n) {
+  return n >= 16 ? Load(p) : V16{_mm512_maskz_loadu_ps(LaneMask(n), p)};
+}
 SLM_INLINE void Store(V16 x, float* p) { _mm512_storeu_ps(p, x.x); }
-SLM_INLINE void StoreN(V16 x, float* p, int64_t n) { _mm512_mask_storeu_ps(p, LaneMask(n), x.x); }
+SLM_INLINE void StoreN(V16 x, float* p, int64_t n) {
+  if (n >= 16) return Store(x, p);
+  _mm512_mask_storeu_ps(p, LaneMask(n), x.x);
+}
 SLM_INLINE __m256i LoadWords(const uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
