@@ -17,7 +17,7 @@
 namespace slm::bench {
 namespace {
 
-constexpr const char* kNames[kResources] = {"int8", "f32", "memory", "cache"};
+constexpr const char* kNames[kResources] = {"int8", "bf16", "f32", "memory", "cache"};
 constexpr double kMostDrift = 1.1;  // that probes before and after may differ by
 
 bool IsRight(const Case& c) {
@@ -29,7 +29,7 @@ class Bench {
  public:
   explicit Bench(const kernels::KernelTable& table) : table_(table), prober_(table) {
     benchmark::AddCustomContext("kernels", std::string(table.isa));
-    const Amounts peak = prober_.Probe({1, 1, 1, 1});
+    const Amounts peak = prober_.Probe({1, 1, 1, 1, 1});
     for (int r = 0; r < kResources; ++r)
       benchmark::AddCustomContext(std::string("peak of ") + kNames[r],
                                   fmt::format("{:.1f} G/s", peak[r] / 1e9));
@@ -73,7 +73,7 @@ class Bench {
     }
     before_ = after;
     state->SetLabel(label + (has_drifted ? " drifted" : ""));
-    state->counters["MAC/s"] = (case_.work[kInt8] + case_.work[kF32]) * runs;
+    state->counters["MAC/s"] = (case_.work[kInt8] + case_.work[kBf16] + case_.work[kF32]) * runs;
     state->counters["bytes/s"] = (case_.work[kMemory] + case_.work[kCache]) * runs;
     state->counters["of_peak"] = share;
   }

@@ -11,9 +11,10 @@
 
 namespace slm::bench {
 
-// What work may be bound by: multiply-adds of 8-bit integers and of floats (any other operation on
-// floats counts as one, too), bytes read from memory, bytes read and written in the first cache.
-enum Resource { kInt8, kF32, kMemory, kCache, kResources };
+// What work may be bound by: multiply-adds of 8-bit integers, of bfloat16 by instructions for it,
+// and of floats (any other operation on floats counts as one, too), bytes read from memory, bytes
+// read and written in the first cache.
+enum Resource { kInt8, kBf16, kF32, kMemory, kCache, kResources };
 using Amounts = std::array<double, kResources>;
 
 struct Case {

@@ -9,6 +9,7 @@
 #include "kernel_cases/cases.h"
 #include "kernel_cases/peaks.h"
 #include "quant/packed.h"
+#include "support/activations.h"
 #include "support/blocks.h"
 
 namespace slm::bench {
@@ -30,18 +31,7 @@ std::vector<uint8_t> RandomActivations(const KernelTable& table, ActFormat forma
   std::vector<uint8_t> act(stride * kMostColumns);
   for (int c = 0; c < kMostColumns; ++c) {
     const std::vector<float> x = testing::RandomFloats(kK, rng);
-    uint8_t* to = &act[static_cast<size_t>(c) * stride];
-    switch (format) {
-      case ActFormat::kF32:
-        std::memcpy(to, x.data(), stride);
-        break;
-      case ActFormat::kAct32:
-        table.quantize_act32(x.data(), kK, reinterpret_cast<kernels::Act32*>(to));
-        break;
-      case ActFormat::kAct256:
-        table.quantize_act256(x.data(), kK, reinterpret_cast<kernels::Act256*>(to));
-        break;
-    }
+    testing::PutActivations(table, format, x.data(), kK, &act[static_cast<size_t>(c) * stride]);
   }
   return act;
 }
@@ -117,6 +107,11 @@ class Matrix {
   std::vector<uint8_t> act_, expected_;
 };
 
+Resource Multiplier(const KernelTable& table, quant::Type type) {
+  if (quant::Traits(type).block_size > 1) return kInt8;
+  return type == quant::Type::kBF16 && table.isa == "avx512_bf16" ? kBf16 : kF32;
+}
+
 Case MakeCase(const KernelTable& table, quant::Type type, int cols) {
   static std::shared_ptr<Matrix> matrix;  // the last one: cases of a type follow each other
   if (!matrix || matrix->type() != type) {
@@ -126,7 +121,7 @@ Case MakeCase(const KernelTable& table, quant::Type type, int cols) {
   const int at_once = matrix->kernel().max_panels;
   const double rows = kPanelRows * at_once;
   Case made;
-  made.work[quant::Traits(type).block_size == 1 ? kF32 : kInt8] = rows * kK * cols;
+  made.work[Multiplier(table, type)] = rows * kK * cols;
   made.work[kMemory] = static_cast<double>(matrix->panel_bytes()) * at_once;
   made.got = matrix->Product(table, cols);
   made.expected = matrix->expected();

@@ -40,7 +40,10 @@ double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 size_t MemorySize() { return 4 * std::max<size_t>(LastCacheBytes(), size_t{16} << 20); }
 
 Prober::Prober(const kernels::KernelTable& table)
-    : table_(table), probe_f32_(FindF32Probe(table)), memory_(MemorySize()) {
+    : table_(table),
+      probe_f32_(FindF32Probe(table)),
+      probe_bf16_(FindBf16Probe(table)),
+      memory_(MemorySize()) {
   std::fill_n(memory_.data(), memory_.size(), uint8_t{1});
 }
 
@@ -52,6 +55,7 @@ Amounts Prober::Probe(const Amounts& work) const {
   };
   Amounts peak = {};
   if (work[kInt8] > 0) peak[kInt8] = BestRateOfRounds(table_.probe_int8);
+  if (work[kBf16] > 0) peak[kBf16] = BestRateOfRounds(probe_bf16_);
   if (work[kF32] > 0) peak[kF32] = BestRateOfRounds(probe_f32_);
   if (work[kMemory] > 0) peak[kMemory] = BestRate([&] { return read(memory_.size()); });
   if (work[kCache] > 0)

@@ -22,10 +22,13 @@ class Prober {
  private:
   const kernels::KernelTable& table_;
   int64_t (*probe_f32_)(int64_t rounds);
+  int64_t (*probe_bf16_)(int64_t rounds);
   AlignedBuffer memory_;
 };
 
-// The probe for multiply-adds of floats from registers: returns their count.
+// The probes for multiply-adds from registers: they return their count. Without instructions for
+// bfloat16 the second is the first.
 int64_t (*FindF32Probe(const kernels::KernelTable& table))(int64_t rounds);
+int64_t (*FindBf16Probe(const kernels::KernelTable& table))(int64_t rounds);
 
 }  // namespace slm::bench

@@ -130,6 +130,10 @@ std::vector<NamedCase> RowCases() {
       RowCase(
           "rms_norm", 3, 4,
           [](const KernelTable& t, Row* r) { t.rms_norm(r->x(), r->y(), kN, 1e-5f, r->out()); }),
+      RowCase("round_bf16", 1, 1.5,
+              [](const KernelTable& t, Row* r) {
+                t.round_bf16(r->x(), kN, reinterpret_cast<uint16_t*>(r->out()));
+              }),
       RowCase("quantize_act32", 6, 1 + kAct32,
               [](const KernelTable& t, Row* r) {
                 t.quantize_act32(r->x(), kN, reinterpret_cast<kernels::Act32*>(r->out()));
