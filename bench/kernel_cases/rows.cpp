@@ -32,18 +32,19 @@ class Row {
     fill(x(), kN);
     fill(y(), kN);
     start_ = testing::RandomFloats(2 * kN, rng);
-    for (const float angle : testing::RandomFloats(kHeadDim / 2, rng)) {
-      cos_.push_back(std::cos(angle));
-      sin_.push_back(std::sin(angle));
+    const std::vector<float> angles = testing::RandomFloats(kHeadDim / 2, rng);
+    for (size_t i = 0; i < angles.size(); ++i) {
+      At(4)[i] = std::cos(angles[i]);
+      At(5)[i] = std::sin(angles[i]);
     }
     Restart();
   }
 
   float* x() const { return At(0); }  // [kN], random
   float* y() const { return At(1); }
-  float* out() const { return At(2); }              // [2 kN]
-  const float* cos() const { return cos_.data(); }  // of random angles, [kHeadDim / 2]
-  const float* sin() const { return sin_.data(); }
+  float* out() const { return At(2); }        // [2 kN]
+  const float* cos() const { return At(4); }  // of random angles, [kHeadDim / 2]
+  const float* sin() const { return At(5); }
 
   // Makes `out` what it was at first.
   void Restart() { std::copy(start_.begin(), start_.end(), out()); }
@@ -53,8 +54,8 @@ class Row {
   static constexpr size_t kBytes = kN * sizeof(float) + 5 * 64;
   float* At(size_t i) const { return reinterpret_cast<float*>(buffer_.data() + i * kBytes); }
 
-  AlignedBuffer buffer_{4 * kBytes};
-  std::vector<float> start_, cos_, sin_;
+  AlignedBuffer buffer_{6 * kBytes};
+  std::vector<float> start_;
 };
 
 using Body = void (*)(const KernelTable& table, Row* row);

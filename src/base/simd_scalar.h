@@ -67,6 +67,17 @@ SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
 SLM_INLINE void StoreInt8(V16 x, int8_t* p) {
   SLM_LANES p[i] = static_cast<int8_t>(static_cast<int>(__builtin_rintf(x.lane[i])));
 }
+// 32 values, as StoreInt8 has them, and for either 16 the sum of those in lanes with i % 4 < 2, and
+// of the others.
+SLM_INLINE void StoreInt8Sums(V16 a, V16 b, int8_t* p, int16_t (*pairs)[2]) {
+  StoreInt8(a, p);
+  StoreInt8(b, p + 16);
+  for (int block = 0; block < 2; ++block) {
+    int sums[2] = {0, 0};
+    SLM_LANES sums[i / 2 % 2] += p[16 * block + i];
+    for (int j = 0; j < 2; ++j) pairs[block][j] = static_cast<int16_t>(sums[j]);
+  }
+}
 SLM_INLINE V16 Add(V16 a, V16 b) {
   SLM_LANES a.lane[i] += b.lane[i];
   return a;
@@ -140,6 +151,19 @@ SLM_INLINE V16 SwapLanes(V16 a) {
   V16 r;
   SLM_LANES r.lane[i] = a.lane[i ^ kDistance];
   return r;
+}
+// Of 32 lanes, those of even index and those of odd; and back.
+SLM_INLINE void SplitPairs(V16* a, V16* b) {
+  float all[32];
+  Store(*a, all);
+  Store(*b, all + 16);
+  SLM_LANES a->lane[i] = all[2 * i], b->lane[i] = all[2 * i + 1];
+}
+SLM_INLINE void MergePairs(V16* a, V16* b) {
+  float all[32];
+  SLM_LANES all[2 * i] = a->lane[i], all[2 * i + 1] = b->lane[i];
+  *a = Load(all);
+  *b = Load(all + 16);
 }
 // Always halves: lane i with lane i + 8, then 4, 2, 1.
 SLM_INLINE float ReduceAdd(V16 a) {

@@ -32,50 +32,47 @@ static void RmsNorm(const float* x, const float* w, int64_t n, float eps, float*
     StoreN(Mul(Mul(LoadN(x + i, n - i), factor), LoadN(w + i, n - i)), out + i, n - i);
 }
 
-// Rounds `count` blocks of 16 to int8 by one scale, which is returned; their pair sums go to
-// `pairs`.
+// Rounds `count` blocks of 16, an even number, to int8 by one scale, which is returned; their pair
+// sums go to `pairs`.
 SLM_INLINE float QuantizeBlock(const float* x, int count, int8_t* q, int16_t (*pairs)[2]) {
   V16 largest = Set(0.0f);
   for (int i = 0; i < count; ++i) largest = Max(Abs(Load(x + 16 * i)), largest);
   float max = ReduceMax(largest);
   if (!(max > 1e-30f)) max = 0;  // 127 / max would overflow
   const V16 inverse = Set(max > 0 ? 127.0f / max : 0.0f);
-  for (int i = 0; i < count; ++i) {
-    const V16 scaled = Round(Mul(Load(x + 16 * i), inverse));
-    const V16 rounded = Min(Max(scaled, Set(-127.0f)), Set(127.0f));
-    StoreInt8(rounded, q + 16 * i);
-    V16 sums = Add(rounded, SwapLanes<1>(rounded));
-    sums = Add(sums, SwapLanes<4>(sums));
-    sums = Add(sums, SwapLanes<8>(sums));
-    float lanes[16];
-    Store(sums, lanes);
-    pairs[i][0] = static_cast<int16_t>(lanes[0]);
-    pairs[i][1] = static_cast<int16_t>(lanes[2]);
-  }
+  const auto scaled = [&](int i) {
+    return Min(Max(Mul(Load(x + 16 * i), inverse), Set(-127.0f)), Set(127.0f));
+  };
+  for (int i = 0; i < count; i += 2) StoreInt8Sums(scaled(i), scaled(i + 1), q + 16 * i, pairs + i);
   return max / 127.0f;
 }
 
+// Sums follow in a second pass: in one, compilers take the pairs apart while they are in registers.
 static void QuantizeAct32(const float* x, int64_t n, Act32* out) {
-  for (int64_t i = 0; i < n; i += 32, ++out) {
-    out->d = QuantizeBlock(x + i, 2, out->q, out->pairs);
-    const int sum = out->pairs[0][0] + out->pairs[0][1] + out->pairs[1][0] + out->pairs[1][1];
-    out->shift = -128 * sum;
-    out->sum = out->d * static_cast<float>(sum);
+  for (int64_t b = 0; b < n / 32; ++b)
+    out[b].d = QuantizeBlock(x + 32 * b, 2, out[b].q, out[b].pairs);
+  for (int64_t b = 0; b < n / 32; ++b) {
+    const auto& pairs = out[b].pairs;
+    const int sum = pairs[0][0] + pairs[0][1] + pairs[1][0] + pairs[1][1];
+    out[b].shift = -128 * sum;
+    out[b].sum = out[b].d * static_cast<float>(sum);
   }
 }
 
 static void QuantizeAct256(const float* x, int64_t n, Act256* out) {
-  for (int64_t i = 0; i < n; i += 256, ++out) {
-    out->d = QuantizeBlock(x + i, 16, out->q, out->pairs);
+  for (int64_t b = 0; b < n / 256; ++b)
+    out[b].d = QuantizeBlock(x + 256 * b, 16, out[b].q, out[b].pairs);
+  for (int64_t b = 0; b < n / 256; ++b) {
+    Act256& block = out[b];
     for (int s = 0; s < 16; ++s) {
-      const int sum = out->pairs[s][0] + out->pairs[s][1];
-      out->sum16[s] = static_cast<int16_t>(sum);
-      out->shift16[s] = -128 * sum;
+      const int sum = block.pairs[s][0] + block.pairs[s][1];
+      block.sum16[s] = static_cast<int16_t>(sum);
+      block.shift16[s] = -128 * sum;
     }
     for (int s = 0; s < 8; ++s) {
-      const int sum = out->sum16[2 * s] + out->sum16[2 * s + 1];
-      out->sum32[s] = static_cast<int16_t>(sum);
-      out->shift32[s] = -128 * sum;
+      const int sum = block.sum16[2 * s] + block.sum16[2 * s + 1];
+      block.sum32[s] = static_cast<int16_t>(sum);
+      block.shift32[s] = -128 * sum;
     }
   }
 }
@@ -130,13 +127,27 @@ static void GeluMul(const float* gate, const float* up, int64_t n, float* out) {
   }
 }
 
+// The pairs (a, b), turned: a cos - b sin, b cos + a sin.
+SLM_INLINE void Rotate(V16 cos, V16 sin, V16* a, V16* b) {
+  const V16 x = *a, y = *b;
+  *a = Fma(x, cos, Sub(Set(-0.0f), Mul(y, sin)));
+  *b = Fma(x, sin, Mul(y, cos));
+}
+
 static void Rope(const float* cos, const float* sin, int64_t n, bool is_interleaved, float* inout) {
-  const int64_t step = is_interleaved ? 2 : 1, distance = is_interleaved ? 1 : n / 2;
-  for (int64_t i = 0; i < n / 2; ++i) {
-    float* x = inout + i * step;
-    const float a = x[0], b = x[distance];
-    x[0] = __builtin_fmaf(a, cos[i], -(b * sin[i]));
-    x[distance] = __builtin_fmaf(a, sin[i], b * cos[i]);
+  const int64_t half = n / 2;
+  for (int64_t i = 0; i < half; i += 16) {
+    const int64_t left = half - i;
+    float* low = is_interleaved ? inout + 2 * i : inout + i;
+    float* high = is_interleaved ? low + 16 : low + half;
+    const int64_t low_left = is_interleaved ? 2 * left : left;
+    const int64_t high_left = is_interleaved ? 2 * left - 16 : left;
+    V16 a = LoadN(low, low_left), b = LoadN(high, high_left);
+    if (is_interleaved) SplitPairs(&a, &b);
+    Rotate(LoadN(cos + i, left), LoadN(sin + i, left), &a, &b);
+    if (is_interleaved) MergePairs(&a, &b);
+    StoreN(a, low, low_left);
+    StoreN(b, high, high_left);
   }
 }
 
@@ -151,8 +162,8 @@ SLM_INLINE uint16_t QuantizeKv(const float* x, int8_t* q) {
   const float max = ReduceMax(Max(Abs(a), Abs(b))) / 127.0f;
   const float d = max < kMaxHalf ? max : kMaxHalf;
   const V16 inverse = Set(d > 1e-30f ? 1.0f / d : 0.0f);
-  StoreInt8(Min(Max(Round(Mul(a, inverse)), Set(-127.0f)), Set(127.0f)), q);
-  StoreInt8(Min(Max(Round(Mul(b, inverse)), Set(-127.0f)), Set(127.0f)), q + 16);
+  StoreInt8(Min(Max(Mul(a, inverse), Set(-127.0f)), Set(127.0f)), q);
+  StoreInt8(Min(Max(Mul(b, inverse), Set(-127.0f)), Set(127.0f)), q + 16);
   return FloatToHalf(d);
 }
 

@@ -69,6 +69,20 @@ SLM_INLINE void StoreInt8(V16 x, int8_t* p) {
       _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }
+SLM_INLINE void StoreInt8Sums(V16 a, V16 b, int8_t* p, int16_t (*pairs)[2]) {
+  const __m256i low = _mm256_packs_epi32(_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high));
+  const __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(b.low), _mm256_cvtps_epi32(b.high));
+  // Quarters of four bytes lie as a0 a2 b0 b2 a1 a3 b1 b3.
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), bytes);
+  __m256i sums = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);  // of two neighbours
+  sums = _mm256_add_epi16(sums, _mm256_shuffle_epi32(sums, 0x4e));
+  sums = _mm256_add_epi16(sums, _mm256_shuffle_epi32(sums, 0xb1));
+  const __m128i both =
+      _mm_unpacklo_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(pairs), both);
+}
 SLM_INLINE V16 Add(V16 a, V16 b) {
   return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
 }
@@ -134,6 +148,25 @@ template <int kDistance>
 SLM_INLINE V16 SwapLanes(V16 a) {
   if constexpr (kDistance == 8) return {a.high, a.low};
   return {SwapInHalf<kDistance>(a.low), SwapInHalf<kDistance>(a.high)};
+}
+SLM_INLINE __m256 SwapMiddle(__m256 x) {  // quarters 1 and 2
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), 0xd8));
+}
+SLM_INLINE void SplitPairs(V16* a, V16* b) {
+  const V16 x = *a, y = *b;
+  *a = {SwapMiddle(_mm256_shuffle_ps(x.low, x.high, 0x88)),
+        SwapMiddle(_mm256_shuffle_ps(y.low, y.high, 0x88))};
+  *b = {SwapMiddle(_mm256_shuffle_ps(x.low, x.high, 0xdd)),
+        SwapMiddle(_mm256_shuffle_ps(y.low, y.high, 0xdd))};
+}
+SLM_INLINE V16 Merge(__m256 even, __m256 odd) {
+  const __m256 low = _mm256_unpacklo_ps(even, odd), high = _mm256_unpackhi_ps(even, odd);
+  return {_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)};
+}
+SLM_INLINE void MergePairs(V16* a, V16* b) {
+  const V16 even = *a, odd = *b;
+  *a = Merge(even.low, odd.low);
+  *b = Merge(even.high, odd.high);
 }
 SLM_INLINE float ReduceAdd(V16 a) {
   const __m256 x = _mm256_add_ps(a.low, a.high);

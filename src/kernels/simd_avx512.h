@@ -48,6 +48,18 @@ SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
 SLM_INLINE void StoreInt8(V16 x, int8_t* p) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(x.x)));
 }
+SLM_INLINE void StoreInt8Sums(V16 a, V16 b, int8_t* p, int16_t (*pairs)[2]) {
+  const __m128i low = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a.x));
+  const __m128i high = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(b.x));
+  const __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), bytes);
+  __m256i sums = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);  // of two neighbours
+  sums = _mm256_add_epi16(sums, _mm256_shuffle_epi32(sums, 0x4e));
+  sums = _mm256_add_epi16(sums, _mm256_shuffle_epi32(sums, 0xb1));
+  const __m128i both =
+      _mm_unpacklo_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(pairs), both);
+}
 SLM_INLINE V16 Add(V16 a, V16 b) { return {_mm512_add_ps(a.x, b.x)}; }
 SLM_INLINE V16 Sub(V16 a, V16 b) { return {_mm512_sub_ps(a.x, b.x)}; }
 SLM_INLINE V16 Mul(V16 a, V16 b) { return {_mm512_mul_ps(a.x, b.x)}; }
@@ -79,6 +91,29 @@ SLM_INLINE V16 SwapLanes(V16 a) {
   if constexpr (kDistance == 8) return {_mm512_shuffle_f32x4(a.x, a.x, 0x4e)};
   if constexpr (kDistance == 4) return {_mm512_shuffle_f32x4(a.x, a.x, 0xb1)};
   return {_mm512_permute_ps(a.x, kDistance == 2 ? 0x4e : 0xb1)};
+}
+// Lanes kFirst, kFirst + kThen, kFirst + kStep, kFirst + kStep + kThen, .. of both.
+template <int kFirst, int kThen, int kStep>
+SLM_INLINE V16 Choose(V16 a, V16 b) {
+  struct Index {
+    int lane[16];
+  };
+  static constexpr Index kIndex = [] {
+    Index index = {};
+    for (int i = 0; i < 16; ++i) index.lane[i] = kFirst + i % 2 * kThen + i / 2 * kStep;
+    return index;
+  }();
+  return {_mm512_permutex2var_ps(a.x, _mm512_loadu_si512(kIndex.lane), b.x)};
+}
+SLM_INLINE void SplitPairs(V16* a, V16* b) {
+  const V16 even = Choose<0, 2, 4>(*a, *b);
+  *b = Choose<1, 2, 4>(*a, *b);
+  *a = even;
+}
+SLM_INLINE void MergePairs(V16* a, V16* b) {
+  const V16 low = Choose<0, 16, 1>(*a, *b);
+  *b = Choose<8, 16, 1>(*a, *b);
+  *a = low;
 }
 SLM_INLINE float ReduceAdd(V16 a) {
   const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.x), 1));

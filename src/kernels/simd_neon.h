@@ -79,6 +79,16 @@ SLM_INLINE void StoreInt8(V16 x, int8_t* p) {
   vst1_s8(p, vqmovn_s16(vcombine_s16(words[0], words[1])));
   vst1_s8(p + 8, vqmovn_s16(vcombine_s16(words[2], words[3])));
 }
+SLM_INLINE void StoreInt8Sums(V16 a, V16 b, int8_t* p, int16_t (*pairs)[2]) {
+  StoreInt8(a, p);
+  StoreInt8(b, p + 16);
+  for (int block = 0; block < 2; ++block) {
+    const int16x8_t eight = vpaddlq_s8(vld1q_s8(p + 16 * block));  // of two neighbours
+    const int16x4_t four = vadd_s16(vget_low_s16(eight), vget_high_s16(eight));
+    const int16x4_t two = vadd_s16(four, vext_s16(four, four, 2));
+    vst1_lane_s32(reinterpret_cast<int32_t*>(pairs[block]), vreinterpret_s32_s16(two), 0);
+  }
+}
 SLM_INLINE V16 Add(V16 a, V16 b) {
   SLM_QUADS a.x[i] = vaddq_f32(a.x[i], b.x[i]);
   return a;
@@ -160,6 +170,24 @@ SLM_INLINE V16 SwapLanes(V16 a) {
   if constexpr (kDistance == 4) return {{a.x[1], a.x[0], a.x[3], a.x[2]}};
   SLM_QUADS a.x[i] = kDistance == 2 ? vextq_f32(a.x[i], a.x[i], 2) : vrev64q_f32(a.x[i]);
   return a;
+}
+SLM_INLINE void SplitPairs(V16* a, V16* b) {
+  const V16 x = *a, y = *b;
+  for (int i = 0; i < 4; ++i) {
+    const V16& from = i < 2 ? x : y;
+    const int at = i % 2 * 2;
+    a->x[i] = vuzp1q_f32(from.x[at], from.x[at + 1]);
+    b->x[i] = vuzp2q_f32(from.x[at], from.x[at + 1]);
+  }
+}
+SLM_INLINE void MergePairs(V16* a, V16* b) {
+  const V16 even = *a, odd = *b;
+  for (int i = 0; i < 2; ++i) {
+    a->x[2 * i] = vzip1q_f32(even.x[i], odd.x[i]);
+    a->x[2 * i + 1] = vzip2q_f32(even.x[i], odd.x[i]);
+    b->x[2 * i] = vzip1q_f32(even.x[i + 2], odd.x[i + 2]);
+    b->x[2 * i + 1] = vzip2q_f32(even.x[i + 2], odd.x[i + 2]);
+  }
 }
 SLM_INLINE float ReduceAdd(V16 a) {
   const float32x4_t x = vaddq_f32(vaddq_f32(a.x[0], a.x[2]), vaddq_f32(a.x[1], a.x[3]));

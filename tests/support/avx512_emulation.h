@@ -161,6 +161,13 @@ inline __m128i _mm_xor_si128(__m128i a, __m128i b) {
   return emulated::Map<uint8_t>(a, b, [](int x, int y) { return static_cast<uint8_t>(x ^ y); });
 }
 
+inline __m128i _mm_unpacklo_epi32(__m128i a, __m128i b) {
+  __m128i r;
+  for (int i = 0; i < 4; ++i) std::memcpy(r.byte + 4 * i, (i % 2 ? b : a).byte + i / 2 * 4, 4);
+  return r;
+}
+inline void _mm_storel_epi64(__m128i* p, __m128i a) { std::memcpy(p, &a, 8); }
+
 // --- 256 bits
 
 inline __m256 _mm256_add_ps(__m256 a, __m256 b) {
@@ -176,6 +183,41 @@ inline __m128 _mm256_extractf128_ps(__m256 a, int half) {
 }
 inline __m256i _mm256_loadu_si256(const __m256i* p) { return emulated::LoadBytes<__m256i>(p); }
 inline void _mm256_storeu_si256(__m256i* p, __m256i a) { std::memcpy(p, &a, sizeof a); }
+inline __m256i _mm256_set1_epi8(int x) { return emulated::Fill<__m256i>(static_cast<int8_t>(x)); }
+inline __m128i _mm256_castsi256_si128(__m256i a) { return emulated::Cast<__m128i>(a); }
+inline __m128i _mm256_extracti128_si256(__m256i a, int half) {
+  return emulated::LoadBytes<__m128i>(a.byte + 16 * (half & 1));
+}
+inline __m256i _mm256_castsi128_si256(__m128i a) {  // the high half may be anything
+  __m256i r = emulated::Fill<__m256i>(int8_t{-1});
+  std::memcpy(r.byte, a.byte, 16);
+  return r;
+}
+inline __m256i _mm256_inserti128_si256(__m256i a, __m128i b, int half) {
+  std::memcpy(a.byte + 16 * (half & 1), b.byte, 16);
+  return a;
+}
+inline __m256i _mm256_add_epi16(__m256i a, __m256i b) {
+  return emulated::Map<uint16_t>(a, b, [](int x, int y) { return static_cast<uint16_t>(x + y); });
+}
+// Products of unsigned and signed bytes, added by twos with saturation.
+inline __m256i _mm256_maddubs_epi16(__m256i a, __m256i b) {
+  __m256i r;
+  for (int i = 0; i < 16; ++i) {
+    int sum = 0;
+    for (int j = 2 * i; j < 2 * i + 2; ++j)
+      sum += emulated::Get<uint8_t>(a, j) * emulated::Get<int8_t>(b, j);
+    emulated::Put(&r, i, static_cast<int16_t>(sum < -32768 ? -32768 : sum > 32767 ? 32767 : sum));
+  }
+  return r;
+}
+// Two bits of the control for each of four elements, within halves.
+inline __m256i _mm256_shuffle_epi32(__m256i a, int control) {
+  __m256i r;
+  for (int i = 0; i < 8; ++i)
+    emulated::Put(&r, i, emulated::Get<int32_t>(a, i / 4 * 4 + (control >> (2 * (i % 4)) & 3)));
+  return r;
+}
 
 // --- 512 bits: memory, constants, casts
 
@@ -277,6 +319,15 @@ inline __m512 _mm512_permutexvar_ps(__m512i index, __m512 a) {
   __m512 r;
   for (int i = 0; i < 16; ++i)
     emulated::Put(&r, i, emulated::Get<float>(a, emulated::Get<int32_t>(index, i) & 15));
+  return r;
+}
+// Five bits of each index: four choose an element, of b when the fifth is set.
+inline __m512 _mm512_permutex2var_ps(__m512 a, __m512i index, __m512 b) {
+  __m512 r;
+  for (int i = 0; i < 16; ++i) {
+    const int at = emulated::Get<int32_t>(index, i);
+    emulated::Put(&r, i, emulated::Get<float>(at & 16 ? b : a, at & 15));
+  }
   return r;
 }
 // Two bits of the control for each of four elements: within quarters, and of quarters, of which a
