@@ -219,14 +219,14 @@ static void StoreKv(const float* k, const float* v, int64_t head_dim, int positi
   }
 }
 
-// 16 elements of K at dimension d from position p, and of V at position p from dimension d.
+// 16 elements of K at dimension d from position p, without the scale that kQ8_0 has for all of 32
+// dimensions; and of V at position p from dimension d.
 template <KvType kType>
 SLM_INLINE V16 LoadK(const KvPage& page, int64_t d, int p) {
   const int64_t at = d * kPagePositions + p;
   if constexpr (kType == KvType::kF32) return Load(reinterpret_cast<const float*>(page.k) + at);
   if constexpr (kType == KvType::kF16) return LoadHalf(page.k + 2 * at);
-  if constexpr (kType == KvType::kQ8_0)
-    return Mul(LoadInt8(page.k + at), LoadHalf(page.k_scales + 2 * (d / 32 * kPagePositions + p)));
+  if constexpr (kType == KvType::kQ8_0) return LoadInt8(page.k + at);
 }
 
 template <KvType kType>
@@ -234,11 +234,9 @@ SLM_INLINE V16 LoadV(const KvPage& page, int64_t head_dim, int p, int64_t d) {
   const int64_t at = p * head_dim + d;
   if constexpr (kType == KvType::kF32) return Load(reinterpret_cast<const float*>(page.v) + at);
   if constexpr (kType == KvType::kF16) return LoadHalf(page.v + 2 * at);
-  if constexpr (kType == KvType::kQ8_0) {
-    uint16_t scale;
-    __builtin_memcpy(&scale, page.v_scales + 2 * (p * ((head_dim + 31) / 32) + d / 32), 2);
-    return Mul(LoadInt8(page.v + at), Set(HalfToFloat(scale)));
-  }
+  if constexpr (kType == KvType::kQ8_0)
+    return Mul(LoadInt8(page.v + at),
+               SetHalf(page.v_scales + 2 * (p * ((head_dim + 31) / 32) + d / 32)));
 }
 
 // --- Attention over one page
@@ -271,18 +269,30 @@ SLM_INLINE void ScoreVectors(const AttentionArgs& args, int p, Tile<kRows>* tile
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
   }
-  for (int64_t d = 0; d < args.head_dim; ++d) {
-    if constexpr (kRows < kMostRows)
-      PrefetchAhead(args.page.k + (d * kPagePositions + p) * ElementBytes(kType),
-                    16 * kVectors * ElementBytes(kType));
-    V16 k[kVectors];
-    SLM_UNROLL
-    for (int v = 0; v < kVectors; ++v) k[v] = LoadK<kType>(args.page, d, p + 16 * v);
-    SLM_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      const V16 q = Set(tile->q[r][d]);
+  for (int64_t block = 0; block < args.head_dim; block += 32) {
+    V16 scale[kVectors];
+    if constexpr (kType == KvType::kQ8_0) {
       SLM_UNROLL
-      for (int v = 0; v < kVectors; ++v) acc[v][r] = Fma(q, k[v], acc[v][r]);
+      for (int v = 0; v < kVectors; ++v)
+        scale[v] = LoadHalf(args.page.k_scales + 2 * (block / 32 * kPagePositions + p + 16 * v));
+    }
+    const int64_t end = block + 32 < args.head_dim ? block + 32 : args.head_dim;
+    for (int64_t d = block; d < end; ++d) {
+      if constexpr (kRows < kMostRows)
+        PrefetchAhead(args.page.k + (d * kPagePositions + p) * ElementBytes(kType),
+                      16 * kVectors * ElementBytes(kType));
+      V16 k[kVectors];
+      SLM_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        k[v] = LoadK<kType>(args.page, d, p + 16 * v);
+        if constexpr (kType == KvType::kQ8_0) k[v] = Mul(k[v], scale[v]);
+      }
+      SLM_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const V16 q = Set(tile->q[r][d]);
+        SLM_UNROLL
+        for (int v = 0; v < kVectors; ++v) acc[v][r] = Fma(q, k[v], acc[v][r]);
+      }
     }
   }
   SLM_UNROLL
@@ -315,14 +325,16 @@ SLM_INLINE void WeighRow(float* score, int begin, int end, int first, int last, 
                          float* sum) {
   const float lowest = -__builtin_inff();
   const int tile0 = begin / 16 * 16;
+  const auto seen = [&](V16 x, int p, float other) {
+    return first <= p && p + 16 <= last ? x : Select(x, first - p, last - p, other);
+  };
   V16 largest = Set(lowest);
-  for (int p = tile0; p < end; p += 16)
-    largest = Max(Select(Load(score + p), first - p, last - p, lowest), largest);
+  for (int p = tile0; p < end; p += 16) largest = Max(seen(Load(score + p), p, lowest), largest);
   *max = ReduceMax(largest);
   V16 total = Set(0.0f);
   for (int p = tile0; p < end; p += 16) {
     const V16 weight = Exp(Sub(Load(score + p), Set(*max)));
-    const V16 inside = Select(weight, first - p, last - p, 0.0f);
+    const V16 inside = seen(weight, p, 0.0f);
     Store(inside, score + p);
     total = Add(total, inside);
   }

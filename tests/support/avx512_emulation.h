@@ -184,6 +184,7 @@ inline __m128 _mm256_extractf128_ps(__m256 a, int half) {
 inline __m256i _mm256_loadu_si256(const __m256i* p) { return emulated::LoadBytes<__m256i>(p); }
 inline void _mm256_storeu_si256(__m256i* p, __m256i a) { std::memcpy(p, &a, sizeof a); }
 inline __m256i _mm256_set1_epi8(int x) { return emulated::Fill<__m256i>(static_cast<int8_t>(x)); }
+inline __m256i _mm256_set1_epi16(int x) { return emulated::Fill<__m256i>(static_cast<int16_t>(x)); }
 inline __m128i _mm256_castsi256_si128(__m256i a) { return emulated::Cast<__m128i>(a); }
 inline __m128i _mm256_extracti128_si256(__m256i a, int half) {
   return emulated::LoadBytes<__m128i>(a.byte + 16 * (half & 1));
