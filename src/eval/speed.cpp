@@ -1,17 +1,13 @@
 #include "eval/speed.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <limits>
 #include <utility>
 
-#include "base/aligned_buffer.h"
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/random.h"
-#include "kernels/table.h"
 
 namespace slm::eval {
 namespace {
@@ -75,36 +71,6 @@ class Repetitions {
 
 }  // namespace
 
-MachinePeak ProbeMachine(engine::Runtime* runtime) {
-  const int threads = runtime->pool()->threads();
-  const kernels::KernelTable& kernels = runtime->kernels();
-  MachinePeak peak;
-  // One chunk a thread, but whoever is free takes it: the probe is of the threads together.
-  constexpr int64_t kRounds = 1'000'000;
-  constexpr size_t kPart = size_t{1} << 20;
-  const int64_t parts = 128;
-  const AlignedBuffer buffer(kPart * static_cast<size_t>(parts));
-  std::fill_n(buffer.data(), buffer.size(), uint8_t{1});
-  for (int round = 0; round < 3; ++round) {
-    runtime->PrepareFor(std::numeric_limits<int64_t>::max());
-    auto start = Clock::now();
-    std::atomic<int64_t> macs{0};
-    runtime->pool()->ParallelFor(threads * 4,
-                                 [&](int64_t, int) { macs += kernels.probe_int8(kRounds); });
-    peak.int8_macs_per_second =
-        std::max(peak.int8_macs_per_second, static_cast<double>(macs) / Since(start));
-    runtime->PrepareFor(1);
-    start = Clock::now();
-    std::atomic<uint64_t> sum{0};
-    runtime->pool()->ParallelFor(parts, [&](int64_t part, int) {
-      sum += kernels.probe_read(buffer.data() + static_cast<size_t>(part) * kPart, kPart);
-    });
-    peak.read_bytes_per_second =
-        std::max(peak.read_bytes_per_second, static_cast<double>(buffer.size()) / Since(start));
-  }
-  return peak;
-}
-
 SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
                          engine::Executor* executor, const SpeedOptions& options,
                          Progress* progress) {
@@ -150,11 +116,12 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
   SpeedReport report;
   Repetitions prefills, decodes;
   std::vector<double> int8, read;  // all probes
-  MachinePeak before = ProbeMachine(model->runtime());
+  MachineProbe probe(model->runtime());
+  MachinePeak before = probe.Measure();
   for (int repeat = 0; repeat < options.repeats;) {
     const double prefilled = options.prompt > 0 ? prefill() : 0;
     const double decoded = options.predict > 0 ? decode() : 0;
-    const MachinePeak after = ProbeMachine(model->runtime());
+    const MachinePeak after = probe.Measure();
     const auto differ = [](double a, double b) {
       return std::max(a, b) > kMostDrift * std::min(a, b);
     };

@@ -7,19 +7,13 @@
 #include <vector>
 
 #include "engine/executor.h"
+#include "eval/machine_probe.h"
 
 namespace slm {
 class Progress;
 }
 
 namespace slm::eval {
-
-// What all threads of the pool together reach at best.
-struct MachinePeak {
-  double int8_macs_per_second = 0;
-  double read_bytes_per_second = 0;
-};
-MachinePeak ProbeMachine(engine::Runtime* runtime);
 
 struct SpeedOptions {
   int64_t prompt = 512;  // tokens prefilled, 0: do not measure
