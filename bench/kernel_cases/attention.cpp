@@ -24,7 +24,8 @@ constexpr int64_t kPromptRows = 32;  // that share a page
 struct Shape {
   int64_t kv_heads, group, head_dim;
 };
-constexpr Shape kShapes[] = {{8, 4, 64}, {4, 7, 128}};  // of Llama 3.2 1B and Qwen2.5 7B
+// Of Llama 3.2 1B, Llama 3.1 8B, Qwen2.5 7B.
+constexpr Shape kShapes[] = {{8, 4, 64}, {8, 4, 128}, {4, 7, 128}};
 
 class Layers {
  public:
@@ -141,13 +142,19 @@ std::vector<NamedCase> AttentionCases() {
   std::vector<NamedCase> cases;
   for (const bool is_prompt : {false, true})
     for (const auto& [name, type] : types)
-      for (const Shape& shape : kShapes)
+      for (const Shape& shape : kShapes) {
+        std::string group = "/group:" + std::to_string(shape.group);
+        if (is_prompt) {  // as many rows whatever the group
+          if (shape.group != kShapes[0].group) continue;
+          group = "";
+        }
         cases.push_back({std::string("attention/") + (is_prompt ? "prefill/" : "decode/") + name +
-                             "/dim:" + std::to_string(shape.head_dim) +
+                             "/dim:" + std::to_string(shape.head_dim) + group +
                              "/depth:" + std::to_string(kDepth),
                          [type = type, shape, is_prompt](const KernelTable& table) {
                            return MakeCase(table, type, shape, is_prompt);
                          }});
+      }
   return cases;
 }
 
