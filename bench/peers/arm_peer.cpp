@@ -13,15 +13,12 @@ float ggml_table_f32_f16[1 << 16];
 
 using Kernel = void(int n, float* out, size_t row_elements, const void* weights, const void* act,
                     int columns, int rows);
-#define KERNELS(X)                                                                       \
-  X(q4_0_4x4_q8_0)                                                                       \
-  X(q4_0_4x8_q8_0)                                                                       \
-  X(q4_0_8x8_q8_0)                                                                       \
-  X(q8_0_4x4_q8_0) X(q8_0_4x8_q8_0) X(iq4_nl_4x4_q8_0) X(q4_K_8x4_q8_K) X(q4_K_8x8_q8_K) \
-      X(q5_K_8x4_q8_K) X(q5_K_8x8_q8_K) X(q6_K_8x4_q8_K) X(q6_K_8x8_q8_K)
-#define DECLARE(name) Kernel ggml_gemv_##name, ggml_gemm_##name;
-KERNELS(DECLARE)
-}
+// clang-format 14 does not come to rest with it.
+// clang-format off
+#define KERNELS(X) \
+  X(q4_0_4x4_q8_0) X(q4_0_4x8_q8_0) X(q4_0_8x8_q8_0) X(q8_0_4x4_q8_0) X(q8_0_4x8_q8_0) \
+  X(iq4_nl_4x4_q8_0) X(q4_K_8x4_q8_K) X(q4_K_8x8_q8_K) X(q5_K_8x4_q8_K) X(q5_K_8x8_q8_K) X(q6_K_8x4_q8_K) X(q6_K_8x8_q8_K)
+// clang-format on
 
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
