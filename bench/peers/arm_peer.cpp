@@ -19,6 +19,9 @@ using Kernel = void(int n, float* out, size_t row_elements, const void* weights,
   X(q4_0_4x4_q8_0) X(q4_0_4x8_q8_0) X(q4_0_8x8_q8_0) X(q8_0_4x4_q8_0) X(q8_0_4x8_q8_0) \
   X(iq4_nl_4x4_q8_0) X(q4_K_8x4_q8_K) X(q4_K_8x8_q8_K) X(q5_K_8x4_q8_K) X(q5_K_8x8_q8_K) X(q6_K_8x4_q8_K) X(q6_K_8x8_q8_K)
 // clang-format on
+#define DECLARE(name) Kernel ggml_gemv_##name, ggml_gemm_##name;
+KERNELS(DECLARE)
+}
 
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
