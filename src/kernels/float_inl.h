@@ -253,23 +253,21 @@ struct Tile {
 // Keys and values are read once, K's before V's and the next head's after those: asking for what
 // comes hides the way from memory, also where the hardware's own prefetching ends, at the borders
 // of 4 KiB. A plane that is read in one pass is read in order: a little ahead is enough. With
-// several passes what is ahead comes at once for all of them, so each asks for its part of the next
-// plane. Not for kMostRows rows: those are of a prompt and come again.
+// several passes each asks for its part of the next plane, which the first cache need not hold,
+// unless it is a small one of kQ8_0. Not for 8 rows: those are of a prompt and come again.
 constexpr int kMostRows = kAccumulators >= 16 ? 8 : 4;
-constexpr int64_t kAhead = 2048;       // bytes
-constexpr int64_t kFirstCache = 8192;  // what is further ahead goes to the second cache
+constexpr int64_t kAhead = 2048;  // bytes
 
-template <KvType kType>
-SLM_INLINE int64_t AheadOf(const AttentionArgs& args, bool is_one_pass) {
-  return is_one_pass ? kAhead : kPagePositions * args.head_dim * ElementBytes(kType);
-}
-
-SLM_INLINE void PrefetchAhead(const uint8_t* p, int64_t bytes, int64_t ahead) {
+template <KvType kType, int kRows>
+SLM_INLINE void PrefetchAhead(const AttentionArgs& args, const uint8_t* p, int64_t bytes,
+                              bool is_one_pass) {
+  if constexpr (kRows == 8) return;
+  const int64_t plane = kPagePositions * args.head_dim * ElementBytes(kType);
   for (int64_t i = 0; i < bytes; i += 64) {
-    if (ahead > kFirstCache)
-      __builtin_prefetch(p + ahead + i, 0, 2);
+    if (is_one_pass)
+      __builtin_prefetch(p + kAhead + i);
     else
-      __builtin_prefetch(p + ahead + i);
+      __builtin_prefetch(p + plane + i, 0, kType == KvType::kQ8_0 ? 3 : 2);
   }
 }
 
@@ -282,7 +280,6 @@ SLM_INLINE void ScoreVectors(const AttentionArgs& args, int p, Tile<kRows>* tile
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
   }
-  const int64_t ahead = AheadOf<kType>(args, 16 * kVectors == kPagePositions);
   for (int64_t block = 0; block < args.head_dim; block += 32) {
     V16 scale[kVectors];
     if constexpr (kType == KvType::kQ8_0) {
@@ -292,9 +289,9 @@ SLM_INLINE void ScoreVectors(const AttentionArgs& args, int p, Tile<kRows>* tile
     }
     const int64_t end = block + 32 < args.head_dim ? block + 32 : args.head_dim;
     for (int64_t d = block; d < end; ++d) {
-      if constexpr (kRows < kMostRows)
-        PrefetchAhead(args.page.k + (d * kPagePositions + p) * ElementBytes(kType),
-                      16 * kVectors * ElementBytes(kType), ahead);
+      PrefetchAhead<kType, kRows>(
+          args, args.page.k + (d * kPagePositions + p) * ElementBytes(kType),
+          16 * kVectors * ElementBytes(kType), 16 * kVectors == kPagePositions);
       V16 k[kVectors];
       SLM_UNROLL
       for (int v = 0; v < kVectors; ++v) {
@@ -365,11 +362,10 @@ SLM_INLINE void OutputVectors(const AttentionArgs& args, int row0, int64_t d,
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
   }
-  const int64_t ahead = AheadOf<kType>(args, 16 * kVectors >= args.head_dim);
   for (int p = tile.begin; p < tile.end; ++p) {
-    if constexpr (kRows < kMostRows)
-      PrefetchAhead(args.page.v + (p * args.head_dim + d) * ElementBytes(kType),
-                    16 * kVectors * ElementBytes(kType), ahead);
+    PrefetchAhead<kType, kRows>(args, args.page.v + (p * args.head_dim + d) * ElementBytes(kType),
+                                16 * kVectors * ElementBytes(kType),
+                                16 * kVectors >= args.head_dim);
     V16 x[kVectors];
     SLM_UNROLL
     for (int v = 0; v < kVectors; ++v) x[v] = LoadV<kType>(args.page, args.head_dim, p, d + 16 * v);
