@@ -24,8 +24,8 @@ constexpr int64_t kPromptRows = 32;  // that share a page
 struct Shape {
   int64_t kv_heads, group, head_dim;
 };
-// Of Llama 3.2 1B, Llama 3.1 8B, Qwen2.5 7B.
-constexpr Shape kShapes[] = {{8, 4, 64}, {8, 4, 128}, {4, 7, 128}};
+// Of Llama 3.2 1B, Llama 3.1 8B, Qwen2.5 7B, TinyLlama.
+constexpr Shape kShapes[] = {{8, 4, 64}, {8, 4, 128}, {4, 7, 128}, {4, 8, 64}};
 
 class Layers {
  public:

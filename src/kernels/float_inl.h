@@ -250,18 +250,17 @@ struct Tile {
   int begin, end;
 };
 
-// Keys and values are read once, K's before V's and the next head's after those: asking for what
-// comes hides the way from memory, also where the hardware's own prefetching ends, at the borders
-// of 4 KiB. A plane that is read in one pass is read in order: a little ahead is enough. With
-// several passes each asks for its part of the next plane, which the first cache need not hold,
-// unless it is a small one of kQ8_0. Not for 8 rows: those are of a prompt and come again.
+// Keys and values are read K's before V's and the next head's after those: asking for what comes
+// hides the way from memory, also where the hardware's own prefetching ends, at the borders of 4
+// KiB. A plane that is read in one pass is read in order: a little ahead is enough. With several
+// passes each asks for its part of the next plane, which the first cache need not hold, unless it
+// is a small one of kQ8_0.
 constexpr int kMostRows = kAccumulators >= 16 ? 8 : 4;
 constexpr int64_t kAhead = 2048;  // bytes
 
-template <KvType kType, int kRows>
+template <KvType kType>
 SLM_INLINE void PrefetchAhead(const AttentionArgs& args, const uint8_t* p, int64_t bytes,
                               bool is_one_pass) {
-  if constexpr (kRows == 8) return;
   const int64_t plane = kPagePositions * args.head_dim * ElementBytes(kType);
   for (int64_t i = 0; i < bytes; i += 64) {
     if (is_one_pass)
@@ -289,9 +288,8 @@ SLM_INLINE void ScoreVectors(const AttentionArgs& args, int p, Tile<kRows>* tile
     }
     const int64_t end = block + 32 < args.head_dim ? block + 32 : args.head_dim;
     for (int64_t d = block; d < end; ++d) {
-      PrefetchAhead<kType, kRows>(
-          args, args.page.k + (d * kPagePositions + p) * ElementBytes(kType),
-          16 * kVectors * ElementBytes(kType), 16 * kVectors == kPagePositions);
+      PrefetchAhead<kType>(args, args.page.k + (d * kPagePositions + p) * ElementBytes(kType),
+                           16 * kVectors * ElementBytes(kType), 16 * kVectors == kPagePositions);
       V16 k[kVectors];
       SLM_UNROLL
       for (int v = 0; v < kVectors; ++v) {
@@ -363,9 +361,8 @@ SLM_INLINE void OutputVectors(const AttentionArgs& args, int row0, int64_t d,
     for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
   }
   for (int p = tile.begin; p < tile.end; ++p) {
-    PrefetchAhead<kType, kRows>(args, args.page.v + (p * args.head_dim + d) * ElementBytes(kType),
-                                16 * kVectors * ElementBytes(kType),
-                                16 * kVectors >= args.head_dim);
+    PrefetchAhead<kType>(args, args.page.v + (p * args.head_dim + d) * ElementBytes(kType),
+                         16 * kVectors * ElementBytes(kType), 16 * kVectors >= args.head_dim);
     V16 x[kVectors];
     SLM_UNROLL
     for (int v = 0; v < kVectors; ++v) x[v] = LoadV<kType>(args.page, args.head_dim, p, d + 16 * v);
