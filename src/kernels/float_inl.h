@@ -156,9 +156,8 @@ static void Rope(const float* cos, const float* sin, int64_t n, bool is_interlea
 
 constexpr float kMaxHalf = 65504.0f;
 
-// Up to 32 values as int8 with a half scale, as Q8_0 has them. `x` is readable to its 32nd element.
-SLM_INLINE uint16_t QuantizeKv(const float* x, int8_t* q) {
-  const V16 a = Load(x), b = Load(x + 16);
+// 32 values as int8 with a half scale, as Q8_0 has them.
+SLM_INLINE uint16_t QuantizeKv(V16 a, V16 b, int8_t* q) {
   const float max = ReduceMax(Max(Abs(a), Abs(b))) / 127.0f;
   const float d = max < kMaxHalf ? max : kMaxHalf;
   const V16 inverse = Set(d > 1e-30f ? 1.0f / d : 0.0f);
@@ -170,53 +169,62 @@ SLM_INLINE uint16_t QuantizeKv(const float* x, int8_t* q) {
 // What is stored is finite: an infinity would be NaN in rows that must not see it.
 SLM_INLINE V16 Saturate(V16 x, float most) { return Min(Max(x, Set(-most)), Set(most)); }
 
-// Elements lie `stride` apart; `scale` is where the block's half goes.
-static void StoreElements(KvType type, const float* x, int64_t n, int64_t stride, uint8_t* to,
-                          uint8_t* scale) {
-  alignas(float) uint8_t bytes[4 * 32];
-  int64_t size = 4;
-  switch (type) {
-    case KvType::kF32:
-      for (int i = 0; i < 32; i += 16)
-        Store(Saturate(Load(x + i), __FLT_MAX__), reinterpret_cast<float*>(bytes) + i);
-      break;
-    case KvType::kF16:
-      size = 2;
-      StoreHalf(Saturate(Load(x), kMaxHalf), bytes);
-      StoreHalf(Saturate(Load(x + 16), kMaxHalf), bytes + 32);
-      break;
-    case KvType::kQ8_0: {
-      size = 1;
-      const uint16_t d = QuantizeKv(x, reinterpret_cast<int8_t*>(bytes));
-      __builtin_memcpy(scale, &d, 2);
-      break;
-    }
-  }
-  for (int64_t i = 0; i < n; ++i)
-    __builtin_memcpy(to + i * stride * size, bytes + i * size, static_cast<size_t>(size));
+SLM_INLINE constexpr int64_t ElementBytes(KvType type) {
+  return type == KvType::kF32 ? 4 : type == KvType::kF16 ? 2 : 1;
 }
 
-SLM_INLINE int64_t ElementBytes(KvType type) {
-  return type == KvType::kF32 ? 4 : type == KvType::kF16 ? 2 : 1;
+// Elements lie `stride` apart; the scale of block b is at scales + b * scale_stride.
+template <KvType kType>
+static void StoreVector(const float* x, int64_t n, uint8_t* to, int64_t stride, uint8_t* scales,
+                        int64_t scale_stride) {
+  constexpr size_t kBytes = static_cast<size_t>(ElementBytes(kType));
+  for (int64_t d = 0; d < n; d += 32) {
+    const int64_t count = n - d < 32 ? n - d : 32;
+    const V16 low = LoadN(x + d, count), high = LoadN(x + d + 16, count - 16);
+    uint8_t bytes[32 * kBytes];
+    if constexpr (kType == KvType::kF32) {
+      float values[32];
+      Store(Saturate(low, __FLT_MAX__), values);
+      Store(Saturate(high, __FLT_MAX__), values + 16);
+      __builtin_memcpy(bytes, values, sizeof bytes);
+    }
+    if constexpr (kType == KvType::kF16) {
+      StoreHalf(Saturate(low, kMaxHalf), bytes);
+      StoreHalf(Saturate(high, kMaxHalf), bytes + 32);
+    }
+    if constexpr (kType == KvType::kQ8_0) {
+      const uint16_t scale = QuantizeKv(low, high, reinterpret_cast<int8_t*>(bytes));
+      __builtin_memcpy(scales + d / 32 * scale_stride, &scale, 2);
+    }
+    if (stride == 1 && count == 32) {
+      __builtin_memcpy(to + static_cast<size_t>(d) * kBytes, bytes, sizeof bytes);
+    } else {
+      for (int64_t i = 0; i < count; ++i)
+        __builtin_memcpy(to + static_cast<size_t>((d + i) * stride) * kBytes,
+                         bytes + static_cast<size_t>(i) * kBytes, kBytes);
+    }
+  }
+}
+
+static void StoreVector(KvType type, const float* x, int64_t n, uint8_t* to, int64_t stride,
+                        uint8_t* scales, int64_t scale_stride) {
+  switch (type) {
+    case KvType::kF32:
+      return StoreVector<KvType::kF32>(x, n, to, stride, scales, scale_stride);
+    case KvType::kF16:
+      return StoreVector<KvType::kF16>(x, n, to, stride, scales, scale_stride);
+    case KvType::kQ8_0:
+      return StoreVector<KvType::kQ8_0>(x, n, to, stride, scales, scale_stride);
+  }
 }
 
 static void StoreKv(const float* k, const float* v, int64_t head_dim, int position,
                     const KvPage& page) {
   const int64_t blocks = (head_dim + 31) / 32;
-  for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t d0 = 32 * b, n = head_dim - d0 < 32 ? head_dim - d0 : 32;
-    float x[32];
-    Store(LoadN(k + d0, n), x);
-    Store(LoadN(k + d0 + 16, n - 16), x + 16);
-    StoreElements(page.k_type, x, n, kPagePositions,
-                  page.k + (d0 * kPagePositions + position) * ElementBytes(page.k_type),
-                  page.k_scales + 2 * (b * kPagePositions + position));
-    Store(LoadN(v + d0, n), x);
-    Store(LoadN(v + d0 + 16, n - 16), x + 16);
-    StoreElements(page.v_type, x, n, 1,
-                  page.v + (position * head_dim + d0) * ElementBytes(page.v_type),
-                  page.v_scales + 2 * (position * blocks + b));
-  }
+  StoreVector(page.k_type, k, head_dim, page.k + position * ElementBytes(page.k_type),
+              kPagePositions, page.k_scales + 2 * position, 2 * kPagePositions);
+  StoreVector(page.v_type, v, head_dim, page.v + position * head_dim * ElementBytes(page.v_type), 1,
+              page.v_scales + 2 * position * blocks, 2);
 }
 
 // 16 elements of K at dimension d from position p, without the scale that kQ8_0 has for all of 32
