@@ -522,7 +522,9 @@ template <quant::Type kType>
 static void MatMulFloat(const MatMulArgs& args) {
   int c = 0;
   for (; c + kFloatTile <= args.cols; c += kFloatTile) FloatColumns<kType, kFloatTile>(args, c);
-  for (; c < args.cols; ++c) FloatColumns<kType, 1>(args, c);
+  if (c + 4 <= args.cols) FloatColumns<kType, 4>(args, c), c += 4;
+  if (c + 2 <= args.cols) FloatColumns<kType, 2>(args, c), c += 2;
+  if (c < args.cols) FloatColumns<kType, 1>(args, c);
 }
 
 template <int kCols>
@@ -552,7 +554,9 @@ SLM_INLINE void BfloatColumns(const MatMulArgs& args, int c0) {
 __attribute__((noinline)) static void BfloatProducts(const MatMulArgs& args) {
   int c = 0;
   for (; c + kFloatTile <= args.cols; c += kFloatTile) BfloatColumns<kFloatTile>(args, c);
-  for (; c < args.cols; ++c) BfloatColumns<1>(args, c);
+  if (c + 4 <= args.cols) BfloatColumns<4>(args, c), c += 4;
+  if (c + 2 <= args.cols) BfloatColumns<2>(args, c), c += 2;
+  if (c < args.cols) BfloatColumns<1>(args, c);
 }
 
 static void MatMulBfloat(const MatMulArgs& args) {
