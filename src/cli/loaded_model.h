@@ -24,7 +24,7 @@ struct ModelOptions {
       model;  // path, hf:user/repo[:quant], or a name of `slm models`; empty: the default model
   int64_t context = 0;
   int threads = 0;
-  int batch_threads = 0;  // as many
+  int batch_threads = 0;  // for prompts; 0: `threads`
   std::string k_type = "f16", v_type = "f16";
   std::string chat_template_file;
   PackFlags pack;

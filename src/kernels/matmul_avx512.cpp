@@ -108,9 +108,9 @@ struct PackedBlock {
   SLM_INLINE __m512i Group(int unit, int g) const {
     return UnpackGroup<kType>(block + static_cast<size_t>(unit) * kGrid.unit_bytes(), g);
   }
-  // A unit's share of what is kWeightsAhead bytes further on. The hardware's own prefetching does
-  // not keep up where a unit takes many instructions, and ends at the borders of 4 KiB.
-  SLM_INLINE void PrefetchAhead(int unit) const {
+  // Asks for a unit's share of what is kWeightsAhead bytes further on. Of 6 bits a unit takes so
+  // many instructions that those in flight reach few lines of memory; other types are slower by it.
+  SLM_INLINE void PrefetchWeights(int unit) const {
     if constexpr (kGrid.bits != 6) return;
     constexpr int kLines = static_cast<int>((kBytes + 63) / 64), kUnits = kGrid.block / 32;
     constexpr int kEach = (kLines + kUnits - 1) / kUnits;
@@ -148,7 +148,7 @@ struct UnpackedBlock {
   const uint8_t* block;
 
   SLM_INLINE __m512i Group(int unit, int g) const { return LoadVec(block + 512 * unit + 64 * g); }
-  SLM_INLINE void PrefetchAhead(int) const {}
+  SLM_INLINE void PrefetchWeights(int) const {}
   static SLM_INLINE __m512i Start(__m512i shift) { return shift; }
   SLM_INLINE __m512i Scale(int sub) const { return LoadVec(block + 64 * (kScales + sub)); }
   SLM_INLINE __m512i Mins(int j) const { return LoadVec(block + 64 * (kMins + j)); }
@@ -203,7 +203,6 @@ SLM_INLINE void AddBlock32(const Block& w, const Act32* const* act, __m512* acc)
   __m512i dot[kCols];
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) a[c] = act[c]->q, shift[c] = &act[c]->shift;
-  w.PrefetchAhead(0);
   Dots<Block, kCols>(w, 0, 0, 8, a, shift, dot);
   const __m512 d = w.D();
   SLM_UNROLL
@@ -228,7 +227,7 @@ SLM_INLINE void AddBlock256(const Block& w, const Act256* const* act, __m512* ac
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) total[c] = _mm512_setzero_si512();
   for (int u = 0; u < 8; ++u) {
-    w.PrefetchAhead(u);
+    w.PrefetchWeights(u);
     SLM_UNROLL
     for (int s = 0; s < 8 / kGroups; ++s) {
       const int sub = 8 / kGroups * u + s;

@@ -70,23 +70,6 @@ namespace neon_dotprod {
 #include "kernels/matmul_neon_inl.h"
 #undef SLM_NEON_LEVEL
 
-static int64_t ProbeInt8(int64_t rounds) {
-  constexpr int kChains = 16;
-  int32x4_t sum[kChains];
-  SLM_UNROLL
-  for (int i = 0; i < kChains; ++i) sum[i] = vdupq_n_s32(i);
-  int8x16_t w = vdupq_n_s8(3);
-  const int8x16_t x = vdupq_n_s8(1);
-  for (int64_t i = 0; i < rounds; ++i) {
-    SLM_UNROLL
-    for (int j = 0; j < kChains; ++j) sum[j] = vdotq_laneq_s32(sum[j], w, x, 0);
-    asm volatile("" : "+w"(w));
-  }
-  SLM_UNROLL
-  for (int i = 0; i < kChains; ++i) asm volatile("" : "+w"(sum[i]));
-  return rounds * kChains * 16;
-}
-
 }  // namespace neon_dotprod
 SLM_TARGET_END
 
@@ -98,23 +81,6 @@ namespace neon_i8mm {
 #define SLM_NEON_LEVEL 2
 #include "kernels/matmul_neon_inl.h"
 #undef SLM_NEON_LEVEL
-
-static int64_t ProbeInt8(int64_t rounds) {
-  constexpr int kChains = 16;
-  int32x4_t sum[kChains];
-  SLM_UNROLL
-  for (int i = 0; i < kChains; ++i) sum[i] = vdupq_n_s32(i);
-  int8x16_t w = vdupq_n_s8(3);
-  const int8x16_t x = vdupq_n_s8(1);
-  for (int64_t i = 0; i < rounds; ++i) {
-    SLM_UNROLL
-    for (int j = 0; j < kChains; ++j) sum[j] = vmmlaq_s32(sum[j], w, x);
-    asm volatile("" : "+w"(w));
-  }
-  SLM_UNROLL
-  for (int i = 0; i < kChains; ++i) asm volatile("" : "+w"(sum[i]));
-  return rounds * kChains * 32;
-}
 
 }  // namespace neon_i8mm
 SLM_TARGET_END

@@ -482,3 +482,27 @@ static void InstallMatMul(KernelTable* table) {
   install(Type::kQ6_K, MatMulInt8<Type::kQ6_K>);
   install(Type::kIQ4_XS, MatMulInt8<Type::kIQ4_XS>);
 }
+
+#if SLM_NEON_LEVEL > 0
+static int64_t ProbeInt8(int64_t rounds) {
+  constexpr int kChains = 16, kProducts = SLM_NEON_LEVEL >= 2 ? 32 : 16;
+  int32x4_t sum[kChains];
+  SLM_UNROLL
+  for (int i = 0; i < kChains; ++i) sum[i] = vdupq_n_s32(i);
+  int8x16_t w = vdupq_n_s8(3);
+  const int8x16_t x = vdupq_n_s8(1);
+  for (int64_t i = 0; i < rounds; ++i) {
+    SLM_UNROLL
+    for (int j = 0; j < kChains; ++j)
+#if SLM_NEON_LEVEL >= 2
+      sum[j] = vmmlaq_s32(sum[j], w, x);
+#else
+      sum[j] = vdotq_laneq_s32(sum[j], w, x, 0);
+#endif
+    asm volatile("" : "+w"(w));  // or the product would be computed once
+  }
+  SLM_UNROLL
+  for (int i = 0; i < kChains; ++i) asm volatile("" : "+w"(sum[i]));
+  return rounds * kChains * kProducts;
+}
+#endif

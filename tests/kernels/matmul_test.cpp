@@ -199,7 +199,7 @@ TEST_P(MatMul, SubnormalsMatchTheSpecification) {
   };
   for (int cols = 1; cols <= 9; ++cols) {
     Case c = MakeCase(GetParam(), {512, 16, cols}, rng);
-    // Weights of the float types to 2^-63 and activations to 2^-61: products lie around 2^-126.
+    // Weights up to 2^-63 and activations up to 2^-61: products lie around 2^-126.
     if (GetParam() == Type::kBF16)
       for (size_t i = 0; i < c.plain.size(); i += 2) {
         const uint16_t w = FloatToBfloat(tiny(64));
