@@ -267,6 +267,10 @@ static void Columns(const MatMulArgs& args, const uint8_t* units, const uint8_t*
   for (int c = 0; c < kCols; ++c) {
     out[c] = args.out + (c0 + c) * args.out_stride;
     row[c] = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
+    if (first > 0) continue;
+    for (int h = 0; h < kHalves; ++h)
+      _mm256_storeu_ps(out[c] + 8 * h,
+                       args.bias ? _mm256_loadu_ps(args.bias + 8 * h) : _mm256_setzero_ps());
   }
   constexpr bool kIsUnpacked = Source::kUnitBytes == Unpacked::kUnitBytes && kGrid.bits != 8;
   if constexpr (kGrid.block == 32) {
@@ -290,10 +294,6 @@ template <Type kType>
 static void MatMulInt8(const MatMulArgs& args) {
   constexpr Grid kGrid = quant::GridOf(kType);
   constexpr int kUnits = kGrid.block / 32;  // in a block
-  for (int c = 0; c < args.cols; ++c)
-    for (int h = 0; h < kHalves; ++h)
-      _mm256_storeu_ps(args.out + c * args.out_stride + 8 * h,
-                       args.bias ? _mm256_loadu_ps(args.bias + 8 * h) : _mm256_setzero_ps());
   const int64_t blocks = args.k / kGrid.block;
   if (args.cols == 1) {
     Columns<kType, Packed<kType>, 1>(args, args.panel, args.panel, 0, blocks, 0);

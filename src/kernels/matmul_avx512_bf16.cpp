@@ -27,7 +27,8 @@ SLM_INLINE __m512bh Broadcast4(const uint8_t* p) {
   return (__m512bh)_mm512_set1_epi32(x);
 }
 
-// Adds pairs [first, end) of kPanels panels times kCols columns from c0 on to what is in out.
+// Pairs [first, end) of kPanels panels times kCols columns from c0 on, added to what is in out
+// unless these are the first.
 template <int kPanels, int kCols>
 static void Tile(const MatMulArgs& args, int64_t first, int64_t end, int c0) {
   const uint8_t* x[kCols];
@@ -38,7 +39,9 @@ static void Tile(const MatMulArgs& args, int64_t first, int64_t end, int c0) {
     x[c] = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
     SLM_UNROLL
     for (int p = 0; p < kPanels; ++p)
-      acc[p][c] = _mm512_loadu_ps(out + c * args.out_stride + 16 * p);
+      acc[p][c] = first > 0   ? _mm512_loadu_ps(out + c * args.out_stride + 16 * p)
+                  : args.bias ? _mm512_loadu_ps(args.bias + 16 * p)
+                              : _mm512_setzero_ps();
   }
   for (int64_t pair = first; pair < end; ++pair) {
     __m512bh w[kPanels];
@@ -63,10 +66,6 @@ static void Tile(const MatMulArgs& args, int64_t first, int64_t end, int c0) {
 
 template <int kPanels>
 static void Panels(const MatMulArgs& args) {
-  for (int c = 0; c < args.cols; ++c)
-    for (int p = 0; p < kPanels; ++p)
-      _mm512_storeu_ps(args.out + c * args.out_stride + 16 * p,
-                       args.bias ? _mm512_loadu_ps(args.bias + 16 * p) : _mm512_setzero_ps());
   const int64_t pairs = (args.k + 1) / 2;
   for (int64_t first = 0; first < pairs; first += kStretch) {
     const int64_t end = pairs - first < kStretch ? pairs : first + kStretch;

@@ -387,6 +387,9 @@ static void Columns(const MatMulArgs& args, const uint8_t* units, const uint8_t*
   for (int c = 0; c < kCols; ++c) {
     out[c] = args.out + (c0 + c) * args.out_stride + 4 * quad;
     row[c] = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
+    if (first > 0) continue;
+    for (int q = 0; q < 4 * kQ; q += 4)
+      vst1q_f32(out[c] + q, args.bias ? vld1q_f32(args.bias + 4 * quad + q) : vdupq_n_f32(0.0f));
   }
   units += (Source::kIsPaired ? 32 : 16) * quad;
   if constexpr (kGrid.block == 32) {
@@ -442,8 +445,6 @@ static void Tiles(const MatMulArgs& args, const uint8_t* units, const uint8_t* b
 template <Type kType>
 static void MatMulInt8(const MatMulArgs& args) {
   constexpr Grid kGrid = quant::GridOf(kType);
-  for (int c = 0; c < args.cols; ++c)
-    Store(args.bias ? Load(args.bias) : Set(0.0f), args.out + c * args.out_stride);
   const int64_t blocks = args.k / kGrid.block;
   if (args.cols == 1) {
     Columns<kType, Packed<kType>, 1, kQuads>(args, args.panel, args.panel, 0, blocks, 0, 0);
