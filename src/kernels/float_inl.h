@@ -520,11 +520,8 @@ constexpr int kFloatTile = kAccumulators >= 16 ? 8 : 4;
 
 template <quant::Type kType>
 static void MatMulFloat(const MatMulArgs& args) {
-  int c = 0;
-  for (; c + kFloatTile <= args.cols; c += kFloatTile) FloatColumns<kType, kFloatTile>(args, c);
-  if (c + 4 <= args.cols) FloatColumns<kType, 4>(args, c), c += 4;
-  if (c + 2 <= args.cols) FloatColumns<kType, 2>(args, c), c += 2;
-  if (c < args.cols) FloatColumns<kType, 1>(args, c);
+  ForTiles<kFloatTile, 4, 2, 1>(
+      args.cols, [&](auto cols, int c) { FloatColumns<kType, cols.value>(args, c); });
 }
 
 template <int kCols>
@@ -552,11 +549,8 @@ SLM_INLINE void BfloatColumns(const MatMulArgs& args, int c0) {
 
 // A function of its own: what computes may not be moved to before the environment is set.
 __attribute__((noinline)) static void BfloatProducts(const MatMulArgs& args) {
-  int c = 0;
-  for (; c + kFloatTile <= args.cols; c += kFloatTile) BfloatColumns<kFloatTile>(args, c);
-  if (c + 4 <= args.cols) BfloatColumns<4>(args, c), c += 4;
-  if (c + 2 <= args.cols) BfloatColumns<2>(args, c), c += 2;
-  if (c < args.cols) BfloatColumns<1>(args, c);
+  ForTiles<kFloatTile, 4, 2, 1>(args.cols,
+                                [&](auto cols, int c) { BfloatColumns<cols.value>(args, c); });
 }
 
 static void MatMulBfloat(const MatMulArgs& args) {

@@ -9,6 +9,7 @@
 #include "kernels/avx512_intrinsics.h"
 #include "kernels/flush_to_zero.h"
 #include "kernels/tables.h"
+#include "kernels/tiles.h"
 
 // gcc 12 takes the undefined vectors of its own headers for ours (its bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
@@ -33,9 +34,11 @@ using quant::Type;
 // Columns that share a load of weights: blocks of 32, with a float step each, leave room for fewer.
 template <Type kType>
 constexpr int kTile = quant::GridOf(kType).block == 32 ? 6 : 8;
-constexpr int kMaxPanels = 2;        // that share a load of activations from the L2 cache
+constexpr int kFewColumns = 8;       // whose activations the L1 cache holds beside a panel
+constexpr int kPanelsAtOnce = 2;     // that share a load of activations
+constexpr int kMaxPanels = 4;        // that find a stretch of activations in the L2 cache
+constexpr int kStretch = 32;         // units of a panel that stay in the L1 cache, at most
 constexpr int kWeightsAhead = 4096;  // bytes that are asked for ahead of one column's sums
-constexpr int kChunk = 18;           // units of a panel that are unpacked at once, at most
 
 SLM_INLINE __m512i LoadVec(const uint8_t* p) { return _mm512_loadu_si512(p); }
 SLM_INLINE __m512i Broadcast4(const void* p) {
@@ -107,12 +110,13 @@ SLM_INLINE __m512i LoadScales(const uint8_t* p) {
   return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
 
-// A block of a panel, as a kernel sees it: Group(u, g) are the codes of group g of unit u, g a
-// constant, as unsigned bytes, and
-// Start() turns a broadcast `shift` of the activations into what their dot product starts at. Two
-// forms: as it is packed, for one column; and unpacked, for many.
+// A block of a panel, as it is packed: Group(u, g) are the codes of group g of unit u, g a
+// constant, as unsigned bytes, and Start() turns a broadcast `shift` of the activations into what
+// their dot product starts at. Unpacking is done again for every tile of columns: on AMD's Zen 4 it
+// costs nothing beside the multiplications, which other ports do, and reading bytes that are
+// unpacked already would take twice the cache.
 template <Type kType>
-struct PackedBlock {
+struct Block {
   static constexpr Grid kGrid = quant::GridOf(kType);
   static constexpr size_t kBytes = kGrid.block_bytes();
   static constexpr bool kHasStart = kOffset<kType> != 0;
@@ -121,10 +125,8 @@ struct PackedBlock {
   SLM_INLINE __m512i Group(int unit, int g) const {
     return UnpackGroup<kType>(block + static_cast<size_t>(unit) * kGrid.unit_bytes(), g);
   }
-  // Asks for a unit's share of what is kWeightsAhead bytes further on. Of 6 bits a unit takes so
-  // many instructions that those in flight reach few lines of memory; other types are slower by it.
-  SLM_INLINE void PrefetchWeights(int unit) const {
-    if constexpr (kGrid.bits != 6) return;
+  // Asks for a unit's share of what is kWeightsAhead bytes further on.
+  SLM_INLINE void Prefetch(int unit) const {
     constexpr int kLines = static_cast<int>((kBytes + 63) / 64), kUnits = kGrid.block / 32;
     constexpr int kEach = (kLines + kUnits - 1) / kUnits;
     SLM_UNROLL
@@ -148,81 +150,52 @@ struct PackedBlock {
   SLM_INLINE __m512 M() const { return LoadHalf(block + kGrid.m()).x; }
 };
 
-template <Type kType>
-struct UnpackedBlock {
-  static constexpr Grid kGrid = quant::GridOf(kType);
-  static constexpr bool kHasStart = kOffset<kType> != 0;
-  static constexpr int kSubs = kGrid.sub_blocks();
-  // Vectors: groups, scales, mins, d, m.
-  static constexpr int kScales = kGrid.block / 4;
-  static constexpr int kMins = kScales + kSubs;
-  static constexpr int kD = kMins + (kGrid.has_min ? kSubs / 2 : 0);
-  static constexpr size_t kBytes = 64 * (kD + 1 + (kGrid.has_min ? 1 : 0));
-  const uint8_t* block;
-
-  SLM_INLINE __m512i Group(int unit, int g) const { return LoadVec(block + 512 * unit + 64 * g); }
-  SLM_INLINE void PrefetchWeights(int) const {}
-  static SLM_INLINE __m512i Start(__m512i shift) { return shift; }
-  SLM_INLINE __m512i Scale(int sub) const { return LoadVec(block + 64 * (kScales + sub)); }
-  SLM_INLINE __m512i Mins(int j) const { return LoadVec(block + 64 * (kMins + j)); }
-  SLM_INLINE __m512 D() const { return _mm512_castsi512_ps(LoadVec(block + 64 * kD)); }
-  SLM_INLINE __m512 M() const { return _mm512_castsi512_ps(LoadVec(block + 64 * (kD + 1))); }
-
-  static SLM_INLINE void Unpack(const uint8_t* packed, uint8_t* to) {
-    const PackedBlock<kType> from = {packed};
-    const auto store = [&](int at, __m512i x) { _mm512_storeu_si512(to + 64 * at, x); };
-    constexpr auto kMore = static_cast<char>(kHasStart ? 128 - kOffset<kType> : 0);
-    for (int u = 0; u < kGrid.block / 32; ++u) {
-      SLM_UNROLL
-      for (int g = 0; g < 8; ++g) {
-        __m512i codes = from.Group(u, g);
-        if constexpr (kMore != 0) codes = _mm512_add_epi8(codes, _mm512_set1_epi8(kMore));
-        store(8 * u + g, codes);
-      }
-    }
-    for (int s = 0; s < kSubs; ++s) store(kScales + s, from.Scale(s));
-    if constexpr (kGrid.has_min) {
-      for (int j = 0; j < kSubs / 2; ++j) store(kMins + j, from.Mins(j));
-      store(kD + 1, _mm512_castps_si512(from.M()));
-    }
-    store(kD, _mm512_castps_si512(from.D()));
-  }
-};
-
 // Dot products of groups [first, first + count) of a unit with every column, whose activations of
 // the unit are a[c]; `shift` says what each starts at, see Act32.
-template <class Block, int kCols>
-SLM_INLINE void Dots(const Block& w, int unit, int first, int count, const int8_t* const* a,
+template <Type kType, int kCols>
+SLM_INLINE void Dots(const Block<kType>& w, int unit, int first, int count, const int8_t* const* a,
                      const int32_t* const* shift, __m512i* dot) {
+  // Few columns are few chains of sums: two for each keep the multipliers busy.
+  constexpr int kChains = kCols < 6 ? 2 : 1;
+  __m512i sum[kChains][kCols];
   SLM_UNROLL
-  for (int c = 0; c < kCols; ++c)
-    dot[c] = Block::kHasStart ? Block::Start(Broadcast4(shift[c])) : _mm512_setzero_si512();
+  for (int c = 0; c < kCols; ++c) {
+    sum[0][c] = Block<kType>::kHasStart ? Block<kType>::Start(Broadcast4(shift[c]))
+                                        : _mm512_setzero_si512();
+    if constexpr (kChains > 1) sum[kChains - 1][c] = _mm512_setzero_si512();
+  }
   SLM_UNROLL
   for (int i = 0; i < count; ++i) {
     // Whole units go through groups 0, 4, 1, 5, ..: both come from one load.
     const int g = first + (count == 8 ? i / 2 + 4 * (i % 2) : i);
     const __m512i x = w.Group(unit, g);
     SLM_UNROLL
-    for (int c = 0; c < kCols; ++c) dot[c] = AddDots(dot[c], x, a[c] + 4 * g);
+    for (int c = 0; c < kCols; ++c)
+      sum[i % kChains][c] = AddDots(sum[i % kChains][c], x, a[c] + 4 * g);
   }
+  SLM_UNROLL
+  for (int c = 0; c < kCols; ++c)
+    dot[c] = kChains > 1 ? _mm512_add_epi32(sum[0][c], sum[kChains - 1][c]) : sum[0][c];
 }
 
 // acc[c] += one block of 32 times activations act[c].
-template <class Block, int kCols>
-SLM_INLINE void AddBlock32(const Block& w, const Act32* const* act, __m512* acc) {
+template <Type kType, int kCols>
+SLM_INLINE void AddBlock32(const Block<kType>& w, bool is_ahead, const Act32* const* act,
+                           __m512* acc) {
   const int8_t* a[kCols];
   const int32_t* shift[kCols];
   __m512i dot[kCols];
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) a[c] = act[c]->q, shift[c] = &act[c]->shift;
-  Dots<Block, kCols>(w, 0, 0, 8, a, shift, dot);
+  if (is_ahead) w.Prefetch(0);
+  Dots<kType, kCols>(w, 0, 0, 8, a, shift, dot);
   const __m512 d = w.D();
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) {
     const __m512 factor = _mm512_mul_ps(d, _mm512_set1_ps(act[c]->d));
     acc[c] = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(dot[c]), acc[c]);
   }
-  if constexpr (Block::kGrid.has_min) {
+  if constexpr (Block<kType>::kGrid.has_min) {
     const __m512 m = w.M();
     SLM_UNROLL
     for (int c = 0; c < kCols; ++c)
@@ -231,15 +204,16 @@ SLM_INLINE void AddBlock32(const Block& w, const Act32* const* act, __m512* acc)
 }
 
 // acc[c] += one block of 256 times activations act[c].
-template <class Block, int kCols>
-SLM_INLINE void AddBlock256(const Block& w, const Act256* const* act, __m512* acc) {
-  constexpr Grid kGrid = Block::kGrid;
+template <Type kType, int kCols>
+SLM_INLINE void AddBlock256(const Block<kType>& w, bool is_ahead, const Act256* const* act,
+                            __m512* acc) {
+  constexpr Grid kGrid = Block<kType>::kGrid;
   constexpr int kGroups = kGrid.sub_block / 4, kPairs = kGrid.sub_blocks() / 2;
   __m512i total[kCols];
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) total[c] = _mm512_setzero_si512();
   for (int u = 0; u < 8; ++u) {
-    w.PrefetchWeights(u);
+    if (is_ahead) w.Prefetch(u);
     SLM_UNROLL
     for (int s = 0; s < 8 / kGroups; ++s) {
       const int sub = 8 / kGroups * u + s;
@@ -251,7 +225,7 @@ SLM_INLINE void AddBlock256(const Block& w, const Act256* const* act, __m512* ac
         a[c] = act[c]->q + 32 * u;
         shift[c] = (kGrid.sub_block == 16 ? act[c]->shift16 : act[c]->shift32) + sub;
       }
-      Dots<Block, kCols>(w, u, s * kGroups, kGroups, a, shift, dot);
+      Dots<kType, kCols>(w, u, s * kGroups, kGroups, a, shift, dot);
       const __m512i scale = w.Scale(sub);
       SLM_UNROLL
       for (int c = 0; c < kCols; ++c)
@@ -285,15 +259,16 @@ SLM_INLINE void AddBlock256(const Block& w, const Act256* const* act, __m512* ac
   }
 }
 
-// `count` blocks of panel p, from `blocks` on, against kCols columns from c0; the activations are
-// those from block `first` on. Unless that is 0, the sums so far are in the output.
-template <class Block, int kCols>
-static void Columns(const MatMulArgs& args, int p, const uint8_t* blocks, int64_t first,
-                    int64_t count, int c0) {
-  using Act = std::conditional_t<Block::kGrid.block == 32, Act32, Act256>;
+// `count` blocks of panel p, from block `first` on, against kCols columns from c0. Unless `first`
+// is 0, the sums so far are in the output.
+template <Type kType, int kCols>
+static void Columns(const MatMulArgs& args, int p, int64_t first, int64_t count, int c0) {
+  using Act = std::conditional_t<Block<kType>::kGrid.block == 32, Act32, Act256>;
   const Act* act[kCols];
   __m512 acc[kCols];
   float* out = args.out + c0 * args.out_stride + 16 * p;
+  const uint8_t* blocks = args.panel + static_cast<size_t>(p) * args.panel_stride +
+                          static_cast<size_t>(first) * Block<kType>::kBytes;
   const __m512 bias = args.bias ? _mm512_loadu_ps(args.bias + 16 * p) : _mm512_setzero_ps();
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) {
@@ -301,11 +276,14 @@ static void Columns(const MatMulArgs& args, int p, const uint8_t* blocks, int64_
     act[c] = reinterpret_cast<const Act*>(row) + first;
     acc[c] = first == 0 ? bias : _mm512_loadu_ps(out + c * args.out_stride);
   }
-  for (int64_t b = 0; b < count; ++b, blocks += Block::kBytes) {
-    if constexpr (Block::kGrid.block == 32)
-      AddBlock32<Block, kCols>({blocks}, act, acc);
+  // Where a unit takes so many instructions that those in flight reach few lines of memory. One
+  // column of other types is slower by it, and later columns find the weights in a cache.
+  const bool is_ahead = c0 == 0 && (kCols > 1 || Block<kType>::kGrid.bits == 6);
+  for (int64_t b = 0; b < count; ++b, blocks += Block<kType>::kBytes) {
+    if constexpr (Block<kType>::kGrid.block == 32)
+      AddBlock32<kType, kCols>({blocks}, is_ahead, act, acc);
     else
-      AddBlock256<Block, kCols>({blocks}, act, acc);
+      AddBlock256<kType, kCols>({blocks}, is_ahead, act, acc);
     SLM_UNROLL
     for (int c = 0; c < kCols; ++c) ++act[c];
   }
@@ -316,34 +294,19 @@ static void Columns(const MatMulArgs& args, int p, const uint8_t* blocks, int64_
 template <Type kType>
 static void MatMulInt8(const MatMulArgs& args) {
   constexpr Grid kGrid = quant::GridOf(kType);
-  using Packed = PackedBlock<kType>;
-  using Unpacked = UnpackedBlock<kType>;
   const int64_t blocks = args.k / kGrid.block;
-  const auto panel = [&](int p) { return args.panel + static_cast<size_t>(p) * args.panel_stride; };
-  if (args.cols == 1) {
-    for (int p = 0; p < args.panels; ++p) Columns<Packed, 1>(args, p, panel(p), 0, blocks, 0);
-    return;
-  }
-  // Many columns: unpack a stretch of the panels once, then let every tile of columns pass over it.
-  constexpr int64_t kMost = kChunk / (kGrid.block / 32);
-  alignas(64) uint8_t unpacked[kMaxPanels][kMost * Unpacked::kBytes];
-  const int64_t stretches = (blocks + kMost - 1) / kMost;
-  for (int64_t i = 0, b = 0, count; i < stretches; ++i, b += count) {
-    count = blocks * (i + 1) / stretches - b;
-    for (int p = 0; p < args.panels; ++p)
-      for (int64_t j = 0; j < count; ++j)
-        Unpacked::Unpack(panel(p) + static_cast<size_t>(b + j) * Packed::kBytes,
-                         unpacked[p] + static_cast<size_t>(j) * Unpacked::kBytes);
-    const auto tile = [&]<int kCols>(std::integral_constant<int, kCols>, int c) {
-      for (int p = 0; p < args.panels; ++p)
-        Columns<Unpacked, kCols>(args, p, unpacked[p], b, count, c);
-    };
-    int c = 0;
-    for (; c + kTile<kType> <= args.cols; c += kTile<kType>)
-      tile(std::integral_constant<int, kTile<kType>>(), c);
-    if (c + 4 <= args.cols) tile(std::integral_constant<int, 4>(), c), c += 4;
-    if (c + 2 <= args.cols) tile(std::integral_constant<int, 2>(), c), c += 2;
-    if (c < args.cols) tile(std::integral_constant<int, 1>(), c);
+  // Stretches are the outer loop: their activations stay in the L2 cache, all of a row do not. And
+  // some panels' part of one stays in the L1 cache while every tile of columns passes over it.
+  constexpr int64_t kMost = kStretch / (kGrid.block / 32);
+  const int64_t stretches = args.cols > kFewColumns ? (blocks + kMost - 1) / kMost : 1;
+  for (int64_t i = 0, first = 0, end; i < stretches; ++i, first = end) {
+    end = blocks * (i + 1) / stretches;
+    for (int p = 0; p < args.panels; p += kPanelsAtOnce) {
+      const int last = p + kPanelsAtOnce < args.panels ? p + kPanelsAtOnce : args.panels;
+      ForTiles<kTile<kType>, 4, 3, 2, 1>(args.cols, [&](auto cols, int c) {
+        for (int q = p; q < last; ++q) Columns<kType, cols.value>(args, q, first, end - first, c);
+      });
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/target.h"
 #include "kernels/tables.h"
+#include "kernels/tiles.h"
 
 // gcc 12 takes the undefined vectors of its own headers for ours (its bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
@@ -69,11 +70,8 @@ static void Panels(const MatMulArgs& args) {
   const int64_t pairs = (args.k + 1) / 2;
   for (int64_t first = 0; first < pairs; first += kStretch) {
     const int64_t end = pairs - first < kStretch ? pairs : first + kStretch;
-    int c = 0;
-    for (; c + kTile <= args.cols; c += kTile) Tile<kPanels, kTile>(args, first, end, c);
-    if (c + 4 <= args.cols) Tile<kPanels, 4>(args, first, end, c), c += 4;
-    if (c + 2 <= args.cols) Tile<kPanels, 2>(args, first, end, c), c += 2;
-    if (c < args.cols) Tile<kPanels, 1>(args, first, end, c);
+    ForTiles<kTile, 4, 2, 1>(
+        args.cols, [&](auto cols, int c) { Tile<kPanels, cols.value>(args, first, end, c); });
   }
 }
 

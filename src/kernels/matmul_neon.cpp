@@ -10,6 +10,7 @@
 #include "base/target.h"
 #include "kernels/flush_to_zero.h"
 #include "kernels/tables.h"
+#include "kernels/tiles.h"
 
 namespace slm::kernels {
 

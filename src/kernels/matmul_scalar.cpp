@@ -6,6 +6,7 @@
 #include "base/target.h"
 #include "kernels/flush_to_zero.h"
 #include "kernels/tables.h"
+#include "kernels/tiles.h"
 
 // Unrolled, arrays of lanes take the compiler minutes and are no faster.
 #undef SLM_UNROLL

@@ -10,6 +10,7 @@
 #include "base/half.h"
 #include "base/target.h"
 #include "kernels/flush_to_zero.h"
+#include "kernels/tiles.h"
 #include "support/tables.h"
 
 namespace slm::kernels {
