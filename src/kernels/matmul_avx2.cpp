@@ -25,8 +25,11 @@ using quant::Grid;
 using quant::Type;
 
 constexpr int kHalves = 2;  // vectors of 8 rows in a panel
-constexpr int kTile = 3;    // columns that share a load of weights: more would spill registers
-constexpr int kChunk = 8;   // units that are unpacked at once: 4 KiB of bytes stay in the L1 cache
+// For as many columns unpacking a stretch costs more than it saves.
+template <Type kType>
+constexpr int kFewColumns = quant::GridOf(kType).block == 32 ? 8 : 1;
+constexpr int kTile = 3;   // columns that share a load of weights: more would spill registers
+constexpr int kChunk = 8;  // units that are unpacked at once: 4 KiB of bytes stay in the L1 cache
 
 SLM_INLINE __m256i LoadVec(const uint8_t* p) {
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
@@ -296,8 +299,10 @@ static void MatMulInt8(const MatMulArgs& args) {
   constexpr Grid kGrid = quant::GridOf(kType);
   constexpr int kUnits = kGrid.block / 32;  // in a block
   const int64_t blocks = args.k / kGrid.block;
-  if (args.cols == 1) {
-    Columns<kType, Packed<kType>, 1>(args, args.panel, args.panel, 0, blocks, 0);
+  if (args.cols <= kFewColumns<kType>) {
+    ForTiles<kTile, 2, 1>(args.cols, [&](auto cols, int c) {
+      Columns<kType, Packed<kType>, cols.value>(args, args.panel, args.panel, 0, blocks, c);
+    });
     return;
   }
   // Many columns: unpack a stretch of the panel once, then let every tile of columns pass over it.
@@ -320,10 +325,9 @@ static void MatMulInt8(const MatMulArgs& args) {
                                          static_cast<size_t>(u) * kGrid.unit_bytes(),
                                      g, h));
     }
-    int c = 0;
-    for (; c + kTile <= args.cols; c += kTile)
-      Columns<kType, Unpacked, kTile>(args, units, block, b, count, c);
-    for (; c < args.cols; ++c) Columns<kType, Unpacked, 1>(args, units, block, b, count, c);
+    ForTiles<kTile, 1>(args.cols, [&](auto cols, int c) {
+      Columns<kType, Unpacked, cols.value>(args, units, block, b, count, c);
+    });
   }
 }
 
