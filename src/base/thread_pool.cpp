@@ -15,6 +15,8 @@ constexpr uint32_t kOpen = 1u << 31;
 // How long a worker spins for the next loop before it sleeps. Loops of one token follow each other
 // within microseconds; waking a sleeper costs tens of them.
 constexpr auto kSpin = std::chrono::microseconds(50);
+// And the caller for the last of them: about as long as the work that one takes at a time.
+constexpr auto kCallerSpin = std::chrono::microseconds(300);
 
 void Pause() {
 #if defined(__x86_64__)
@@ -78,8 +80,9 @@ void ThreadPool::Run(int64_t chunks, const void* context, Call call) {
   if (sleepers_.load() > 0) generation_.notify_all();
   RunChunks(0);
   gate_.fetch_and(~kOpen);
-  const auto empty = [this] { return gate_.load() == 0; };
-  while (!SpinUntil(empty, kSpin)) std::this_thread::yield();
+  // Asleep, this thread leaves its core to a worker that another process keeps from its own.
+  if (!SpinUntil([this] { return gate_.load() == 0; }, kCallerSpin))
+    for (uint32_t gate; (gate = gate_.load()) > 0;) gate_.wait(gate);
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
@@ -111,7 +114,7 @@ void ThreadPool::Work(int thread) {
     }
     if (!(gate & kOpen)) continue;
     RunChunks(thread);
-    gate_.fetch_sub(1);
+    if (gate_.fetch_sub(1) == 1) gate_.notify_one();
   }
 }
 
