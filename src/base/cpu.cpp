@@ -4,6 +4,9 @@
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include <algorithm>
 #include <filesystem>
@@ -53,6 +56,14 @@ std::vector<std::string> CgroupFolders(const std::string& root, const std::strin
   return folders;
 }
 
+#if defined(__x86_64__)
+// A name that clang 14's __builtin_cpu_supports lacks.
+bool HasF16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 }  // namespace
 
 CpuFeatures DetectCpuFeatures() {
@@ -60,7 +71,7 @@ CpuFeatures DetectCpuFeatures() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("avx");
+                  __builtin_cpu_supports("avx") && HasF16c();
   features.avx512_vnni = features.avx2 && __builtin_cpu_supports("avx512f") &&
                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");

@@ -93,6 +93,7 @@ void ThreadPool::RunChunks(int thread) {
     } catch (...) {
       const std::lock_guard<std::mutex> lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
+      next_ = chunks_;
     }
   }
 }

@@ -20,6 +20,7 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int used() const { return used_; }
 
   // Loops from now on run on the first `threads`, at least 1, at most all; the others sleep. One
   // that was busy or awake may take part in one more.
@@ -27,7 +28,8 @@ class ThreadPool {
 
   // Calls body(chunk, thread) for every chunk in [0, chunks), thread in [0, threads()). Which
   // thread runs a chunk is left to timing, so a result may not depend on it. Returns when all are
-  // done; the first exception is rethrown then. One loop at a time, not nested.
+  // done. After an exception no chunk is begun, and the first one is rethrown when those that were
+  // have ended. One loop at a time, not nested.
   template <class Body>
   void ParallelFor(int64_t chunks, const Body& body) {
     if (chunks <= 1 || used_.load(std::memory_order_relaxed) == 1) {

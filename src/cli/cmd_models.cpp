@@ -12,6 +12,9 @@
 namespace slm::cli {
 namespace {
 
+// A file name may be no UTF-8.
+constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
+
 struct Flags {
   std::string remove;
   bool is_pruned = false, is_json = false;
@@ -30,7 +33,7 @@ void Remove(const Flags& flags) {
   if (flags.is_json) {
     const nlohmann::ordered_json json = {{"removed", result.removed},
                                          {"freed_bytes", result.freed_bytes}};
-    std::printf("%s\n", json.dump().c_str());
+    std::printf("%s\n", json.dump(-1, ' ', false, kReplace).c_str());
     return;
   }
   for (const std::string& path : result.removed) std::printf("removed %s\n", path.c_str());
@@ -66,7 +69,7 @@ void List(const Flags& flags) {
                       {"is_complete", m.is_complete},
                       {"packed_bytes", packed_bytes[Canonical(m.path)]},
                       {"last_used_s", m.last_used_s}});
-    std::printf("%s\n", list.dump().c_str());
+    std::printf("%s\n", list.dump(-1, ' ', false, kReplace).c_str());
     return;
   }
   if (models.empty())

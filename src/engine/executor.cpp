@@ -296,6 +296,7 @@ void Executor::RunLayer(const BatchItem& item, int64_t layer, const model::Layer
   Check({&item, 1});
   item.session->cache_.Reserve(rows);
   Resize(rows);
+  model_->runtime()->PrepareFor(rows);
   const size_t bytes = static_cast<size_t>(rows * model_->hparams().d_model) * sizeof(float);
   std::memcpy(x_, x, bytes);
   FillPositions({&item, 1});
@@ -309,6 +310,7 @@ void Executor::RunOutput(const BatchItem& item, const ops::Matrix& output, const
   const auto rows = static_cast<int64_t>(item.tokens.size());
   Check({&item, 1});
   Resize(rows);
+  model_->runtime()->PrepareFor(rows);
   std::memcpy(x_, x, static_cast<size_t>(rows * model_->hparams().d_model) * sizeof(float));
   RunHead({&item, 1}, output, sink);
 }

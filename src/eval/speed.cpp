@@ -147,7 +147,8 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
     if (progress) progress->Update(static_cast<uint64_t>(repeat + 1));
   }
   if (progress) progress->Finish();
-  const bool has_share = work.bytes > 2 * static_cast<double>(LastCacheBytes());
+  const auto cache = static_cast<double>(LastCacheBytes());  // 0: the system does not say
+  const bool has_share = cache > 0 && work.bytes > 2 * cache;
   report.peak = {Median(int8), Median(read)};
   report.prefill = prefills.Summarize(has_share);
   report.decode = decodes.Summarize(has_share);

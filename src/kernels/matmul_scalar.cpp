@@ -73,8 +73,17 @@ void MatMulInt8(const MatMulArgs& args) {
 // Subnormals are zero, with their sign.
 float Flush(float x) { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0.0f, x) : x; }
 
-float FlushedFma(uint16_t w, uint16_t x, float acc) {
-  return Flush(__builtin_fmaf(Flush(BfloatToFloat(w)), Flush(BfloatToFloat(x)), Flush(acc)));
+// A result counts as subnormal when it would be one had floats no least exponent, as on x86.
+float FlushedFma(uint16_t w_bits, uint16_t x_bits, float acc) {
+  float w = Flush(BfloatToFloat(w_bits)), x = Flush(BfloatToFloat(x_bits));
+  acc = Flush(acc);
+  const float sum = __builtin_fmaf(w, x, acc);
+  if (__builtin_fabsf(sum) != 0x1p-126f) return Flush(sum);
+  // It may have been rounded up to the least normal float: a scale says, which the smaller factor
+  // has room for.
+  (__builtin_fabsf(w) < __builtin_fabsf(x) ? w : x) *= 0x1p60f;
+  const float scaled = __builtin_fmaf(w, x, acc * 0x1p60f);
+  return __builtin_fabsf(scaled) < 0x1p-66f ? __builtin_copysignf(0.0f, sum) : sum;
 }
 
 void MatMulBf16(const MatMulArgs& args) {

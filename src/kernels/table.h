@@ -111,7 +111,7 @@ struct KernelTable {
 };
 
 // The tables this CPU can run, slowest first: ref (the float reference), scalar (the
-// specification), avx2, avx512.
+// specification), then avx2, avx512 and avx512_bf16, or neon, neon_dotprod and neon_i8mm.
 std::span<const KernelTable* const> AvailableTables();
 
 // The best table, or the one that SLM_ISA names; throws kUsage when it names none that this CPU

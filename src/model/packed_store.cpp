@@ -70,9 +70,11 @@ std::string PackedStore::PathFor(const format::PackedHeader& header) const {
   const std::string key =
       fmt::format("{}\n{}\n{}", model.string(), header.layout, header.layout_version);
   const uint64_t hash = Hash64({reinterpret_cast<const uint8_t*>(key.data()), key.size()});
-  // The name of the model is for people.
-  return fmt::format("{}/{}-{:016x}{}", folder_, model.stem().string().substr(0, 100), hash,
-                     format::kPackedExtension);
+  std::string name = model.stem();  // for people
+  size_t end = std::min<size_t>(name.size(), 100);
+  while (end < name.size() && (name[end] & 0xc0) == 0x80) --end;  // no half character of UTF-8
+  name.resize(end);
+  return fmt::format("{}/{}-{:016x}{}", folder_, name, hash, format::kPackedExtension);
 }
 
 void PackedStore::MakeRoom(uint64_t bytes) const {
@@ -94,12 +96,19 @@ void PackedStore::MakeRoom(uint64_t bytes) const {
   };
   if (disk.available + used < bytes + reserve) fail();
   uint64_t available = disk.available;
+  const auto is_within_budget = [&] { return used + bytes <= budget_bytes_; };
   for (const PackedEntry& entry : entries) {
-    if (used + bytes <= budget_bytes_ && available >= bytes + reserve) break;
-    if (fs::remove(entry.path, problem)) used -= entry.bytes;
-    available = fs::space(folder_, problem).available;
+    if (is_within_budget() && available >= bytes + reserve) break;
+    if (!fs::remove(entry.path, problem)) continue;
+    used -= entry.bytes;
+    const uint64_t before = std::exchange(available, fs::space(folder_, problem).available);
+    // What others have mapped gives its room back when they are done: more of it would not help.
+    if (is_within_budget() && available <= before) break;
   }
-  // Files that others have mapped give their room back when those are done.
+  if (!is_within_budget())
+    throw Error(Code::kFailed,
+                "{}: what is there cannot be removed, and {} more exceed the budget of {}", folder_,
+                FormatBytes(bytes), FormatBytes(budget_bytes_));
   if (available < bytes + reserve) fail();
 }
 

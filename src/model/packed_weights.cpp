@@ -188,8 +188,6 @@ MappedFile OpenOrWrite(const format::GgufFile& file, std::string_view layout,
     PackedStore::Touch(path);
     return std::move(*map);
   }
-  std::error_code ignored;
-  std::filesystem::remove(path, ignored);  // of a model that has changed
   store.MakeRoom(header->file_bytes);
   Write(path, *header, packer);
   if (auto map = Open(path, *header)) return std::move(*map);

@@ -10,9 +10,10 @@
 //            8 bits: groups 0..7
 //            4 bits: plane g (g < 4) has group g in the low nibbles, group 4 + g in the high ones
 //            5 bits: the four planes of 4 bits; one with bit g of each byte = bit 4 of group g
-//            6 bits: the four planes of 4 bits; two with bits 2 (g % 4).. of plane g / 4 = bits 4,
-//            5 of group g 2 bits: two planes, bits 2 (g % 4).. of plane g / 4 = group g 3 bits: the
-//            two planes of 2 bits; one with bit g of each byte = bit 2 of group g
+//            6 bits: the four planes of 4 bits; two, plane g / 4 with bits 4 and 5 of group g at
+//                    bits 2 (g % 4) and up
+//            2 bits: two planes, plane g / 4 with group g at bits 2 (g % 4) and up
+//            3 bits: the two planes of 2 bits; one with bit g of each byte = bit 2 of group g
 //   scales   int8 [block / sub_block][16 rows], only where the file has integer scales
 //   mins     uint8 [block / sub_block][16 rows], only where the file has integer mins
 //   d        half [16 rows]

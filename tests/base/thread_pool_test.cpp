@@ -67,7 +67,7 @@ TEST(ThreadPool, RethrowsTheFirstExceptionAndStaysUsable) {
                                     if (chunk == 7) throw std::runtime_error("seven");
                                   }),
                  std::runtime_error);
-    EXPECT_EQ(ran, 50);
+    EXPECT_LT(ran, 50);
   }
 }
 

@@ -1,6 +1,7 @@
 // Every product of every table: bit-equal to the specification, and near the float reference.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -79,8 +80,8 @@ std::vector<float> Product(const KernelTable& table, const Case& c, bool with_bi
 
 class MatMul : public ::testing::TestWithParam<Type> {};
 
-const Shape kShapes[] = {{32, 16, 1}, {256, 16, 1}, {96, 7, 3},   {320, 1, 2},   {576, 16, 5},
-                         {67, 5, 9},  {800, 16, 8}, {1536, 9, 4}, {2048, 16, 13}};
+const Shape kShapes[] = {{32, 16, 1}, {256, 16, 1}, {96, 7, 3},   {320, 1, 2},    {576, 16, 5},
+                         {67, 5, 9},  {800, 16, 8}, {1536, 9, 4}, {2048, 16, 13}, {4160, 16, 13}};
 
 TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
   std::mt19937 rng(7);
@@ -100,7 +101,7 @@ TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
 // Panels that are given together come out as they do one by one.
 TEST_P(MatMul, SeveralPanelsMatchEachByItself) {
   std::mt19937 rng(9);
-  constexpr int64_t kK = 768;
+  constexpr int64_t kK = 2304;  // several stretches
   for (const KernelTable* table : testing::FastTables()) {
     const MatMulKernel& kernel = table->matmul[static_cast<int>(GetParam())];
     const int panels = kernel.max_panels;
@@ -211,6 +212,24 @@ TEST_P(MatMul, SubnormalsMatchTheSpecification) {
     for (const KernelTable* table : testing::FastTables())
       ASSERT_TRUE(testing::SameBits(Product(*table, c, true), expected))
           << table->isa << " cols=" << cols;
+  }
+}
+
+// 2^-126 - 0.75 * 2^-150 rounds to 2^-126 among subnormals, and below it where exponents have no
+// end: there it is a subnormal.
+TEST(MatMulBf16, ASumThatRoundsUpToTheLeastNormal) {
+  std::mt19937 rng(13);
+  Case c = MakeCase(Type::kBF16, {2, 16, 1}, rng);
+  for (size_t i = 0; i < c.plain.size(); i += 2) {
+    const uint16_t w = FloatToBfloat(i % 4 ? 0.0f : -0x1.8p-75f);
+    std::memcpy(&c.plain[i], &w, 2);
+  }
+  c.x = {0x1p-76f, 0.0f};
+  for (float& x : c.bias) x = 0x1p-126f;
+  for (const KernelTable* table : testing::TablesUnderTest()) {
+    if (table->isa == "ref") continue;
+    for (const float x : Product(*table, c, true))
+      EXPECT_TRUE(testing::SameBits(std::array{x}, std::array{0.0f})) << table->isa << " " << x;
   }
 }
 

@@ -68,7 +68,7 @@ class CpuBackend : public Backend {
     for (const Product& product : products) panels += product.matrix->panels();
     // Enough chunks that a slow thread holds up little, few enough that claiming them costs
     // nothing.
-    const int64_t per_chunk = std::clamp<int64_t>(panels / (16 * pool_->threads()) * 2, 1, 16);
+    const int64_t per_chunk = std::clamp<int64_t>(panels / (16 * pool_->used()) * 2, 1, 16);
     pool_->ParallelFor((panels + per_chunk - 1) / per_chunk, [&](int64_t chunk, int) {
       const int64_t end = std::min(panels, (chunk + 1) * per_chunk);
       int64_t first = 0;  // of the product's panels
