@@ -188,6 +188,10 @@ MappedFile OpenOrWrite(const format::GgufFile& file, std::string_view layout,
     PackedStore::Touch(path);
     return std::move(*map);
   }
+  // A file is replaced by ours, which may be another process's of this moment; a folder is in the
+  // way.
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) std::filesystem::remove(path, ignored);
   store.MakeRoom(header->file_bytes);
   Write(path, *header, packer);
   if (auto map = Open(path, *header)) return std::move(*map);

@@ -155,6 +155,10 @@ std::vector<Param> Params() {
       params.push_back({std::string(table->isa), arch, quant::Type::kF32, kernels::KvType::kF32});
       params.push_back({std::string(table->isa), arch, quant::Type::kQ4_1, kernels::KvType::kF16});
     }
+    if (table->isa == "scalar") continue;
+    // The other two forms of activations, and what the files of the field are made of.
+    for (const quant::Type type : {quant::Type::kQ4_K, quant::Type::kQ6_K, quant::Type::kBF16})
+      params.push_back({std::string(table->isa), "llama", type, kernels::KvType::kF16});
   }
   return params;
 }

@@ -11,12 +11,14 @@
 namespace slm::testing {
 namespace {
 
-model::Hparams ShapeOf(const model::Family& family) {
+// Rows of whole blocks: of 32 elements, or of 256.
+model::Hparams ShapeOf(const model::Family& family, quant::Type type) {
+  const bool is_wide = quant::Traits(type).block_size > 32;
   model::Hparams h;
   h.layers = family.window_period > 0 ? family.window_period + 1 : 2;
-  h.d_model = 96;
-  h.ffn = 160;
-  h.heads = 6;
+  h.d_model = is_wide ? 256 : 96;
+  h.ffn = is_wide ? 512 : 160;
+  h.heads = is_wide ? 8 : 6;
   h.kv_heads = 2;
   h.head_dim = 32;
   h.vocab = kTinyVocab;
@@ -85,7 +87,7 @@ std::string WriteTinyModel(const TinyModel& tiny) {
   const std::string path = folder / (tiny.arch + "-" + quant::Traits(tiny.type).name + ".gguf");
   if (std::filesystem::exists(path)) return path;
   const model::Family& family = model::FindFamily(tiny.arch, "tiny");
-  const model::Hparams h = ShapeOf(family);
+  const model::Hparams h = ShapeOf(family, tiny.type);
   format::GgufWriter out(path);
   SetMetadata(family, h, &out);
   SetVocab(&out);

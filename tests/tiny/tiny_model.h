@@ -12,8 +12,7 @@ inline constexpr int kTinyVocab = 260;
 
 struct TinyModel {
   std::string arch = "llama";
-  quant::Type type =
-      quant::Type::kF32;  // of the matrices; one with an encoder and blocks of at most 32
+  quant::Type type = quant::Type::kF32;  // of the matrices
 };
 
 // Writes it once per process into a temporary folder and returns its path. Its tokenizer knows
