@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/generate.h"
+#include "kernels/table.h"
 #include "model/vocab.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
