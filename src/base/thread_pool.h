@@ -20,7 +20,7 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
-  int used() const { return used_; }
+  int used() const { return used_; }  // that loops run on
 
   // Loops from now on run on the first `threads`, at least 1, at most all; the others sleep. One
   // that was busy or awake may take part in one more.

@@ -57,6 +57,7 @@ SLM_INLINE __m512i AddDots(__m512i sum, __m512i w, const int8_t* four) {
   return sum;
 #endif
 }
+
 SLM_INLINE __m512i ShiftRight(__m512i x, int bits) {
   return _mm512_srli_epi16(x, static_cast<unsigned>(bits));
 }
@@ -112,9 +113,10 @@ SLM_INLINE __m512i LoadScales(const uint8_t* p) {
 
 // A block of a panel, as it is packed: Group(u, g) are the codes of group g of unit u, g a
 // constant, as unsigned bytes, and Start() turns a broadcast `shift` of the activations into what
-// their dot product starts at. Unpacking is done again for every tile of columns: on AMD's Zen 4 it
-// costs nothing beside the multiplications, which other ports do, and reading bytes that are
-// unpacked already would take twice the cache.
+// their dot product starts at. Unpacking is done again for every tile of columns: on AMD's Zen 4
+// other ports do it than multiply, and a copy that is unpacked already would take twice the cache.
+// Without one, 4 to 16 columns are faster by a third and more, 512 of Q4_K by 3 %; of Q6_K, which
+// takes most instructions, slower by 3 %.
 template <Type kType>
 struct Block {
   static constexpr Grid kGrid = quant::GridOf(kType);
