@@ -13,6 +13,9 @@ namespace {
 using model::Slot;
 
 constexpr int64_t kLogitRows = 32;  // computed at once: bounds [rows, V]
+// Of a prompt, computed at once: fewer would read the weights too often, and the gate and up rows
+// of more (34 MB of 512 at 1B) leave the last cache. Measured: 256 beats 128 and 512.
+constexpr int64_t kPromptRows = 256;
 
 int64_t Pad(int64_t n) { return (n + 15) / 16 * 16; }
 
@@ -326,7 +329,7 @@ std::span<const float> Executor::Extend(Session* session, std::span<const int32_
   int64_t at = session->KeepPrefix(tokens, size - 1);
   std::span<const float> result;
   while (at < size) {
-    const int64_t count = std::min(kMaxRows, size - at);
+    const int64_t count = std::min(kPromptRows, size - at);
     const BatchItem item = {session,
                             tokens.subspan(static_cast<size_t>(at), static_cast<size_t>(count)),
                             at + count == size ? 1 : 0};

@@ -21,7 +21,7 @@ struct BatchItem {
 
 class Executor {
  public:
-  // Tokens that are computed at once at most; longer input goes in pieces, to the same bits.
+  // Tokens of one Forward at most.
   static constexpr int64_t kMaxRows = KvCache::kReservedAtOnce;
 
   // `item` and `row` (of those it wants) say whose logits, [V], these are; valid during the call
