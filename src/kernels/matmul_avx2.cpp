@@ -362,9 +362,7 @@ static uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
 
 template <Type kType>
 static void Install(KernelTable* table) {
-  constexpr ActFormat kFormat =
-      quant::GridOf(kType).block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
-  table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, kFormat, true};
+  table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, ActFormatOf(kType), true};
   table->encode[static_cast<int>(kType)] = encoding::Encode<kType>;
 }
 
@@ -373,24 +371,12 @@ SLM_TARGET_END
 
 const KernelTable& Avx2Table() {
   static const KernelTable table = [] {
-    using quant::Type;
     KernelTable t = {};
     t.isa = "avx2";
     avx2::InstallFloat(&t);
     t.probe_int8 = avx2::ProbeInt8;
     t.probe_read = avx2::ProbeRead;
-    avx2::Install<Type::kQ8_0>(&t);
-    avx2::Install<Type::kQ4_0>(&t);
-    avx2::Install<Type::kQ4_1>(&t);
-    avx2::Install<Type::kQ5_0>(&t);
-    avx2::Install<Type::kQ5_1>(&t);
-    avx2::Install<Type::kIQ4_NL>(&t);
-    avx2::Install<Type::kQ2_K>(&t);
-    avx2::Install<Type::kQ3_K>(&t);
-    avx2::Install<Type::kQ4_K>(&t);
-    avx2::Install<Type::kQ5_K>(&t);
-    avx2::Install<Type::kQ6_K>(&t);
-    avx2::Install<Type::kIQ4_XS>(&t);
+    quant::ForQuantizedTypes([&](auto type) { avx2::Install<type.value>(&t); });
     return t;
   }();
   return table;

@@ -334,9 +334,8 @@ static uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
 
 template <Type kType>
 static void Install(KernelTable* table) {
-  constexpr ActFormat kFormat =
-      quant::GridOf(kType).block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
-  table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, kFormat, true, kMaxPanels};
+  table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, ActFormatOf(kType), true,
+                                            kMaxPanels};
   table->encode[static_cast<int>(kType)] = encoding::Encode<kType>;
 }
 
@@ -345,24 +344,12 @@ SLM_AVX512_END
 
 const KernelTable& Avx512Table() {
   static const KernelTable table = [] {
-    using quant::Type;
     KernelTable t = {};
     t.isa = "avx512";
     avx512::InstallFloat(&t);
     t.probe_int8 = avx512::ProbeInt8;
     t.probe_read = avx512::ProbeRead;
-    avx512::Install<Type::kQ8_0>(&t);
-    avx512::Install<Type::kQ4_0>(&t);
-    avx512::Install<Type::kQ4_1>(&t);
-    avx512::Install<Type::kQ5_0>(&t);
-    avx512::Install<Type::kQ5_1>(&t);
-    avx512::Install<Type::kIQ4_NL>(&t);
-    avx512::Install<Type::kQ2_K>(&t);
-    avx512::Install<Type::kQ3_K>(&t);
-    avx512::Install<Type::kQ4_K>(&t);
-    avx512::Install<Type::kQ5_K>(&t);
-    avx512::Install<Type::kQ6_K>(&t);
-    avx512::Install<Type::kIQ4_XS>(&t);
+    quant::ForQuantizedTypes([&](auto type) { avx512::Install<type.value>(&t); });
     return t;
   }();
   return table;

@@ -55,11 +55,6 @@ static uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
   return vgetq_lane_u64(sum[0], 0);
 }
 
-template <quant::Type kType>
-static void InstallEncoder(KernelTable* table) {
-  table->encode[static_cast<int>(kType)] = encoding::Encode<kType>;
-}
-
 }  // namespace neon
 
 SLM_TARGET_BEGIN("arch=armv8.2-a+dotprod")
@@ -88,24 +83,14 @@ SLM_TARGET_END
 
 const KernelTable& NeonTable() {
   static const KernelTable table = [] {
-    using quant::Type;
     KernelTable t = {};
     t.isa = "neon";
     neon::InstallFloat(&t);
     t.probe_int8 = neon::ProbeInt8;
     t.probe_read = neon::ProbeRead;
-    neon::InstallEncoder<Type::kQ8_0>(&t);
-    neon::InstallEncoder<Type::kQ4_0>(&t);
-    neon::InstallEncoder<Type::kQ4_1>(&t);
-    neon::InstallEncoder<Type::kQ5_0>(&t);
-    neon::InstallEncoder<Type::kQ5_1>(&t);
-    neon::InstallEncoder<Type::kIQ4_NL>(&t);
-    neon::InstallEncoder<Type::kQ2_K>(&t);
-    neon::InstallEncoder<Type::kQ3_K>(&t);
-    neon::InstallEncoder<Type::kQ4_K>(&t);
-    neon::InstallEncoder<Type::kQ5_K>(&t);
-    neon::InstallEncoder<Type::kQ6_K>(&t);
-    neon::InstallEncoder<Type::kIQ4_XS>(&t);
+    quant::ForQuantizedTypes([&](auto type) {
+      t.encode[static_cast<int>(type.value)] = neon::encoding::Encode<type.value>;
+    });
     neon::InstallMatMul(&t);
     return t;
   }();

@@ -465,23 +465,10 @@ static void MatMulInt8(const MatMulArgs& args) {
 }
 
 static void InstallMatMul(KernelTable* table) {
-  const auto install = [&](Type type, void (*run)(const MatMulArgs&)) {
-    const bool is_32 = quant::GridOf(type).block == 32;
-    table->matmul[static_cast<int>(type)] = {run, is_32 ? ActFormat::kAct32 : ActFormat::kAct256,
-                                             true};
-  };
-  install(Type::kQ8_0, MatMulInt8<Type::kQ8_0>);
-  install(Type::kQ4_0, MatMulInt8<Type::kQ4_0>);
-  install(Type::kQ4_1, MatMulInt8<Type::kQ4_1>);
-  install(Type::kQ5_0, MatMulInt8<Type::kQ5_0>);
-  install(Type::kQ5_1, MatMulInt8<Type::kQ5_1>);
-  install(Type::kIQ4_NL, MatMulInt8<Type::kIQ4_NL>);
-  install(Type::kQ2_K, MatMulInt8<Type::kQ2_K>);
-  install(Type::kQ3_K, MatMulInt8<Type::kQ3_K>);
-  install(Type::kQ4_K, MatMulInt8<Type::kQ4_K>);
-  install(Type::kQ5_K, MatMulInt8<Type::kQ5_K>);
-  install(Type::kQ6_K, MatMulInt8<Type::kQ6_K>);
-  install(Type::kIQ4_XS, MatMulInt8<Type::kIQ4_XS>);
+  quant::ForQuantizedTypes([&](auto type) {
+    constexpr Type kType = type.value;
+    table->matmul[static_cast<int>(kType)] = {MatMulInt8<kType>, ActFormatOf(kType), true};
+  });
 }
 
 #if SLM_NEON_LEVEL > 0

@@ -130,12 +130,9 @@ const KernelTable& ScalarTable() {
     t.matmul[static_cast<int>(quant::Type::kBF16)].run = scalar::MatMulBf16;
     t.probe_int8 = scalar::ProbeInt8;
     t.probe_read = scalar::ProbeRead;
-    for (const quant::TypeTraits& type : quant::AllTypes()) {
-      const quant::Grid grid = quant::GridOf(type.type);
-      if (grid.bits == 0) continue;
-      const ActFormat format = grid.block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
-      t.matmul[static_cast<int>(type.type)] = {scalar::MatMulInt8, format, true};
-    }
+    quant::ForQuantizedTypes([&](quant::Type type) {
+      t.matmul[static_cast<int>(type)] = {scalar::MatMulInt8, ActFormatOf(type), true};
+    });
     return t;
   }();
   return table;

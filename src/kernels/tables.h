@@ -1,9 +1,15 @@
-// The tables by instruction set; callers use Kernels() of table.h.
+// What the kernels share, and their tables by instruction set; callers use Kernels() of table.h.
 #pragma once
 
 #include "kernels/table.h"
+#include "quant/packed.h"
 
 namespace slm::kernels {
+
+// What products with a quantized type read of their activations.
+constexpr ActFormat ActFormatOf(quant::Type type) {
+  return quant::GridOf(type).block == 32 ? ActFormat::kAct32 : ActFormat::kAct256;
+}
 
 const KernelTable& RefTable();
 const KernelTable& ScalarTable();

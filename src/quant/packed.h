@@ -23,6 +23,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <type_traits>
+#include <utility>
 
 #include "quant/blocks.h"
 #include "quant/type.h"
@@ -93,6 +96,19 @@ constexpr Grid GridOf(Type type) {
       break;
   }
   return {};
+}
+
+inline constexpr Type kQuantizedTypes[] = {Type::kQ8_0, Type::kQ4_0,   Type::kQ4_1, Type::kQ5_0,
+                                           Type::kQ5_1, Type::kIQ4_NL, Type::kQ2_K, Type::kQ3_K,
+                                           Type::kQ4_K, Type::kQ5_K,   Type::kQ6_K, Type::kIQ4_XS};
+
+// f(integral_constant<Type, t>()) for every one of them.
+template <class F>
+void ForQuantizedTypes(const F& f) {
+  [&]<size_t... i>(std::index_sequence<i...>) {
+    (f(std::integral_constant<Type, kQuantizedTypes[i]>()), ...);
+  }
+  (std::make_index_sequence<std::size(kQuantizedTypes)>());
 }
 
 // One block of one row in integers.
