@@ -8,6 +8,7 @@
 #include "base/half.h"
 #include "kernels/avx512_intrinsics.h"
 #include "kernels/flush_to_zero.h"
+#include "kernels/prefetch.h"
 #include "kernels/tables.h"
 #include "kernels/tiles.h"
 
@@ -35,11 +36,10 @@ using quant::Type;
 // steps, 6 are 3 % faster than 8; of others as fast.
 template <Type kType>
 constexpr int kTile = quant::GridOf(kType).block == 32 ? 6 : 8;
-constexpr int kFewColumns = 8;       // whose activations the L1 cache holds beside a panel
-constexpr int kPanelsAtOnce = 2;     // that share a load of activations
-constexpr int kMaxPanels = 4;        // that find a stretch of activations in the L2 cache
-constexpr int kStretch = 32;         // units of a panel that stay in the L1 cache, at most
-constexpr int kWeightsAhead = 4096;  // bytes that are asked for ahead of one column's sums
+constexpr int kFewColumns = 8;    // whose activations the L1 cache holds beside a panel
+constexpr int kPanelsAtOnce = 2;  // that share a load of activations
+constexpr int kMaxPanels = 4;     // that find a stretch of activations in the L2 cache
+constexpr int kStretch = 32;      // units of a panel that stay in the L1 cache, at most
 
 SLM_INLINE __m512i LoadVec(const uint8_t* p) { return _mm512_loadu_si512(p); }
 SLM_INLINE __m512i Broadcast4(const void* p) {
@@ -128,14 +128,6 @@ struct Block {
   SLM_INLINE __m512i Group(int unit, int g) const {
     return UnpackGroup<kType>(block + static_cast<size_t>(unit) * kGrid.unit_bytes(), g);
   }
-  // Asks for a unit's share of what is kWeightsAhead bytes further on.
-  SLM_INLINE void Prefetch(int unit) const {
-    constexpr int kLines = static_cast<int>((kBytes + 63) / 64), kUnits = kGrid.block / 32;
-    constexpr int kEach = (kLines + kUnits - 1) / kUnits;
-    SLM_UNROLL
-    for (int i = 0; i < kEach; ++i)
-      __builtin_prefetch(block + kWeightsAhead + 64 * (kEach * unit + i));
-  }
   static SLM_INLINE __m512i Start(__m512i shift) {
     constexpr unsigned kBits =
         kHasStart
@@ -181,7 +173,7 @@ SLM_INLINE void AddBlock32(const Block<kType>& w, bool is_ahead, const Act32* co
   __m512i dot[kCols];
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) a[c] = act[c]->q, shift[c] = &act[c]->shift;
-  if (is_ahead) w.Prefetch(0);
+  if (is_ahead) PrefetchUnit<Block<kType>::kBytes, 1, kCols == 1>(w.block, 0);
   Dots<kType, kCols>(w, 0, 0, 8, a, shift, dot);
   const __m512 d = w.D();
   SLM_UNROLL
@@ -207,7 +199,7 @@ SLM_INLINE void AddBlock256(const Block<kType>& w, bool is_ahead, const Act256* 
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) total[c] = _mm512_setzero_si512();
   for (int u = 0; u < 8; ++u) {
-    if (is_ahead) w.Prefetch(u);
+    if (is_ahead) PrefetchUnit<Block<kType>::kBytes, 8, kCols == 1>(w.block, u);
     SLM_UNROLL
     for (int s = 0; s < 8 / kGroups; ++s) {
       const int sub = 8 / kGroups * u + s;
@@ -270,9 +262,9 @@ static void Columns(const MatMulArgs& args, int p, int64_t first, int64_t count,
     act[c] = reinterpret_cast<const Act*>(row) + first;
     acc[c] = first == 0 ? bias : _mm512_loadu_ps(out + c * args.out_stride);
   }
-  // Where a unit takes so many instructions that those in flight reach few lines of memory. One
-  // column of other types is slower by it, and later columns find the weights in a cache.
-  const bool is_ahead = c0 == 0 && (kCols > 1 || Block<kType>::kGrid.bits == 6);
+  // One column of blocks of 32 takes so few instructions that asking would make it slower, and
+  // later columns find the weights in a cache.
+  const bool is_ahead = c0 == 0 && (kCols > 1 || Block<kType>::kGrid.block == 256);
   for (int64_t b = 0; b < count; ++b, blocks += Block<kType>::kBytes) {
     if constexpr (Block<kType>::kGrid.block == 32)
       AddBlock32<kType, kCols>({blocks}, is_ahead, act, acc);
