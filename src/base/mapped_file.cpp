@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -20,6 +21,18 @@ FileStamp StampIn(const struct stat& info) {
 }
 
 }  // namespace
+
+void ExplainLostFiles() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {
+    constexpr char kText[] =
+        "\nslm: a file in use can no longer be read: it was cut, or its disk failed. Models are "
+        "replaced by renaming, not in place\n";
+    [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, kText, sizeof kText - 1);
+    _exit(static_cast<int>(Code::kBadInput));
+  };
+  sigaction(SIGBUS, &action, nullptr);
+}
 
 std::optional<FileStamp> StampOf(const std::string& path) {
   struct stat info = {};

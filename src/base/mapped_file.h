@@ -16,6 +16,10 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
+// From now on the program says why, and ends with the code of bad input, when a file that it maps
+// is cut or its disk fails: the system's answer to reading on is a signal.
+void ExplainLostFiles();
+
 // Nothing when there is no such file.
 std::optional<FileStamp> StampOf(const std::string& path);
 

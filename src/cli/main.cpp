@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "cli/commands.h"
 
 namespace slm::cli {
@@ -101,6 +102,7 @@ int Main(int argc, char** argv) {
   // A closed pipe or a full disk is an error of the call that met it, not the end of the program.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
+  ExplainLostFiles();
   return CheckOutput(RunCommand(argc, argv));
 }
 
