@@ -223,15 +223,15 @@ def main():
                         help=".gguf files or folders of them (default: $SLM_MODELS)")
     parser.add_argument("--peers", type=lambda text: text.split(","), default=installed_peers(),
                         help=f"of {','.join(PEERS)} (default: those installed)")
-    parser.add_argument("-p", "--prompt", type=int, default=512, help="tokens to prefill; 0: none")
-    parser.add_argument("-n", "--gen", type=int, default=64, help="tokens to decode; 0: none")
+    parser.add_argument("-p", "--prompt", type=int, default=512, help="tokens to prefill (512); 0: none")
+    parser.add_argument("-n", "--gen", type=int, default=64, help="tokens to decode (64); 0: none")
     parser.add_argument("-d", "--depth", type=int, nargs="+", default=[0],
-                        help="tokens in the context before; several: a row for each")
-    parser.add_argument("-t", "--threads", type=int, default=2)
-    parser.add_argument("--cache", choices=("f16", "q8_0"), default="f16", help="type of keys and values")
+                        help="tokens in the context before (0); several: a row for each")
+    parser.add_argument("-t", "--threads", type=int, default=2, help="of each engine (2)")
+    parser.add_argument("--cache", choices=("f16", "q8_0"), default="f16", help="type of keys and values (f16)")
     parser.add_argument("--busy", action="store_true", help="beside a shell that spins")
-    parser.add_argument("--pairs", type=int, default=5, help="rounds")
-    parser.add_argument("--again", type=int, default=5, help="rounds that may be discarded per test")
+    parser.add_argument("--pairs", type=int, default=5, help="rounds (5)")
+    parser.add_argument("--again", type=int, default=5, help="rounds that may be discarded per test (5)")
     parser.add_argument("--json", type=pathlib.Path, help="file to write all figures to")
     args = parser.parse_args()
     if not args.models and os.environ.get("SLM_MODELS"):

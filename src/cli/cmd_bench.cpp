@@ -35,6 +35,7 @@ void Run(Flags flags) {
     if (flags.speed.depth > 0) test += "@d" + std::to_string(flags.speed.depth);
     list.push_back(
         {{"test", test},
+         {"model", loaded.model()->file().path()},
          {"tokens_per_second", speed.tokens_per_second},
          {"best", speed.best},
          {"worst", speed.worst},
@@ -43,14 +44,21 @@ void Run(Flags flags) {
          {peak_name, peak},
          {"probes", speed.probes},
          {"discarded", report.discarded},
+         {"cache_type_k", flags.model.k_type},
+         {"cache_type_v", flags.model.v_type},
+         {"is_repacked", !flags.model.pack.is_not_repacked},
+         {"repetitions", flags.speed.repeats},
          {"threads", loaded.runtime().threads()},
          {"threads_batch", loaded.runtime().batch_threads()},
-         {"kernels", loaded.runtime().kernels().isa}});
+         {"kernels", loaded.runtime().kernels().isa},
+         {"version", SLM_VERSION}});
   };
   add("pp", flags.speed.prompt, report.prefill, "peak_int8_gmac_per_second", gmacs);
   add("tg", flags.speed.predict, report.decode, "peak_read_gb_per_second", gbytes);
   if (flags.is_json) {
-    std::printf("%s\n", list.dump().c_str());
+    // A file name may be no UTF-8.
+    constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
+    std::printf("%s\n", list.dump(-1, ' ', false, kReplace).c_str());
     return;
   }
   std::printf("%-14s %12s %12s %12s %8s\n", "test", "tok/s", "worst", "best", "share");
@@ -61,6 +69,11 @@ void Run(Flags flags) {
                 row.at("best").get<double>(),
                 share.is_null() ? "-" : fmt::format("{:.0f}%", 100 * share.get<double>()).c_str());
   }
+  if (report.discarded > 0)
+    std::printf(
+        "%d more repetitions were discarded: what this machine can do changed by a tenth "
+        "meanwhile\n",
+        report.discarded);
   const engine::Runtime& runtime = loaded.runtime();
   std::printf(
       "this machine: %.0f GMAC/s of int8 with %d threads and reads of %.1f GB/s with %d, %s "
@@ -84,7 +97,10 @@ Work DeclareBench(CLI::App* app) {
   app->add_option("-d,--n-depth", flags->speed.depth, "Tokens in the context before")
       ->check(count)
       ->capture_default_str();
-  app->add_option("-r,--repetitions", flags->speed.repeats, "Repetitions; the median is printed")
+  app->add_option(
+         "-r,--repetitions", flags->speed.repeats,
+         "Repetitions after one to warm up; the median is printed. Those while the machine "
+         "drifted are done again, each once at most")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   AddJson(app, &flags->is_json);

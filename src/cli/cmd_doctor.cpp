@@ -8,43 +8,63 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "hub/models.h"
 #include "hub/settings.h"
 #include "kernels/table.h"
+#include "model/packed_store.h"
 
 namespace slm::cli {
 namespace {
 
-nlohmann::ordered_json Report() {
-  nlohmann::ordered_json isas = nlohmann::ordered_json::array();
-  for (const kernels::KernelTable* table : kernels::AvailableTables()) isas.push_back(table->isa);
-  const MemoryInfo memory = GetMemoryInfo();
-  const double quota = CpuQuota();
-  return {{"version", SLM_VERSION},
-          {"cpu", CpuName()},
-          {"cores", AllowedCores()},
-          {"cpu_quota", quota > 0 ? nlohmann::ordered_json(quota) : nlohmann::ordered_json()},
-          {"threads", DefaultThreads()},
-          {"kernels_available", isas},
-          {"kernels", kernels::Kernels().isa},
-          {"memory_bytes", memory.total_bytes},
-          {"memory_available_bytes", memory.available_bytes}};
-}
+using Json = nlohmann::ordered_json;
 
 // A wrong setting is what the doctor is asked for, not a reason to say nothing.
-void AddModelStore(nlohmann::ordered_json* report) {
+template <class F>
+void Ask(Json* report, const char* name, const F& answer) {
   try {
-    (*report)["model_store"] = hub::SettingsFromEnvironment().cache;
+    (*report)[name] = answer();
   } catch (const Error& error) {
-    (*report)["model_store"] = nullptr;
-    (*report)["problem"] = error.what();
+    (*report)[name] = nullptr;
+    report->at("problems").push_back(error.what());
   }
 }
 
+Json PackedWeights() {
+  const model::PackedStore store(hub::PackedFolder(), 0);
+  uint64_t bytes = 0;
+  for (const model::PackedEntry& entry : store.List()) bytes += entry.bytes;
+  return {{"folder", store.folder()}, {"bytes", bytes}};
+}
+
+Json Report() {
+  Json isas = Json::array();
+  for (const kernels::KernelTable* table : kernels::AvailableTables()) isas.push_back(table->isa);
+  const MemoryInfo memory = GetMemoryInfo();
+  const double quota = CpuQuota();
+  Json report = {{"version", SLM_VERSION},
+                 {"cpu", CpuName()},
+                 {"cores", AllowedCores()},
+                 {"cpu_quota", quota > 0 ? Json(quota) : Json()},
+                 {"threads", DefaultThreads()},
+                 {"kernels_available", isas},
+                 {"memory_bytes", memory.total_bytes},
+                 {"memory_available_bytes", memory.available_bytes},
+                 {"problems", Json::array()}};
+  Ask(&report, "kernels", [] { return std::string(kernels::Kernels().isa); });
+  Ask(&report, "model_store", [] { return hub::SettingsFromEnvironment().cache; });
+  Ask(&report, "packed_weights", PackedWeights);
+  return report;
+}
+
+std::string TextOr(const Json& value, const char* other) {
+  return value.is_null() ? other : value.get<std::string>();
+}
+
 void Run(bool is_json) {
-  nlohmann::ordered_json r = Report();
-  AddModelStore(&r);
+  const Json r = Report();
   if (is_json) {
-    std::printf("%s\n", r.dump().c_str());
+    // A file name may be no UTF-8.
+    std::printf("%s\n", r.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
     return;
   }
   std::string isas;
@@ -57,13 +77,15 @@ void Run(bool is_json) {
                   : fmt::format(", quota of {:.2f}", r.at("cpu_quota").get<double>()).c_str());
   std::printf("threads      %d by default\n", r.at("threads").get<int>());
   std::printf("kernels      %s; available:%s (SLM_ISA chooses)\n",
-              r.at("kernels").get<std::string>().c_str(), isas.c_str());
+              TextOr(r.at("kernels"), "none").c_str(), isas.c_str());
   std::printf("memory       %s, %s available\n", FormatBytes(r.at("memory_bytes")).c_str(),
               FormatBytes(r.at("memory_available_bytes")).c_str());
-  if (r.contains("problem"))
-    std::printf("problem      %s\n", r.at("problem").get<std::string>().c_str());
-  else
-    std::printf("model store  %s\n", r.at("model_store").get<std::string>().c_str());
+  std::printf("models       %s\n", TextOr(r.at("model_store"), "none").c_str());
+  if (const Json& packed = r.at("packed_weights"); !packed.is_null())
+    std::printf("packed       %s, %s\n", packed.at("folder").get<std::string>().c_str(),
+                FormatBytes(packed.at("bytes")).c_str());
+  for (const Json& problem : r.at("problems"))
+    std::printf("problem      %s\n", problem.get<std::string>().c_str());
 }
 
 }  // namespace

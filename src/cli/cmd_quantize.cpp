@@ -189,7 +189,7 @@ class Job {
         (!flags.target_size.empty() && flags.max_kld > 0))
       throw Error(Code::kUsage, "the type auto goes with one of --target-size and --max-kld");
     if (!flags.target_size.empty()) {
-      limit_.file_bytes = ParseBytes(flags.target_size);
+      limit_.file_bytes = ParseBytes("--target-size", flags.target_size);
       if (limit_.file_bytes == 0)
         throw Error(Code::kUsage, "--target-size: expected a size above 0");
     }

@@ -38,7 +38,7 @@ std::shared_ptr<const engine::Model> LoadModel(const std::string& path, const Pa
                                                engine::Runtime* runtime, Progress* progress) {
   model::PackOptions pack;
   using Where = model::PackOptions::Where;
-  pack.budget_bytes = ParseBytes(flags.budget);
+  pack.budget_bytes = ParseBytes("--cache-budget", flags.budget);
   pack.where = flags.is_not_repacked    ? Where::kNowhere
                : pack.budget_bytes == 0 ? Where::kMemory
                                         : Where::kStore;

@@ -72,7 +72,8 @@ void AddLookup(CLI::App* app, std::string* lookup) {
   *lookup = "auto";
   AddOption(app, "--lookup", *lookup,
             "Guess tokens from what was said before and check them together, to the same answer: "
-            "auto (default), as far as it pays; off; or how many at once");
+            "auto (default), as far as it pays; off; or how many at once, 1 to " +
+                std::to_string(engine::Speculator::kMost));
 }
 
 std::optional<engine::Speculator> ParseLookup(const std::string& lookup) {
@@ -177,7 +178,7 @@ std::string PromptFlags::Read() const {
   return prompt == "-" ? ReadTextFile("-") : prompt;
 }
 
-uint64_t ParseBytes(const std::string& text) {
+uint64_t ParseBytes(const std::string& flag, const std::string& text) {
   size_t end = 0;
   double value = 0;
   try {
@@ -194,7 +195,7 @@ uint64_t ParseBytes(const std::string& text) {
                        : unit == "T"                ? 1e12
                                                     : 0;
   if (end == 0 || scale == 0 || !(value >= 0) || value * scale > 1e15)
-    throw Error(Code::kUsage, "expected a size as 700M or 1.5G, got \"{}\"", text);
+    throw Error(Code::kUsage, "{} {}: expected a size as 700M or 1.5G", flag, text);
   return static_cast<uint64_t>(value * scale);
 }
 

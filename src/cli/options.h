@@ -61,8 +61,9 @@ void CheckOutput(const std::string& output, const std::vector<std::string>& inpu
 
 std::string ReadTextFile(const std::string& path);  // "-": standard input
 
-// "700M", "1.5G", "700MB", or bytes: powers of 1000, as sizes are shown.
-uint64_t ParseBytes(const std::string& text);
+// "700M", "1.5G", "700MB", or bytes: powers of 1000, as sizes are shown. Throws kUsage, naming the
+// flag.
+uint64_t ParseBytes(const std::string& flag, const std::string& text);
 
 // "1,2,3"
 std::vector<int32_t> ParseIds(const std::string& text);

