@@ -52,7 +52,7 @@ def about(runs):
     return [f"{', '.join(distinct(run['machine'] for run in runs))}; "
             f"slm {', '.join(distinct(run['commit'] for run in runs))}; {', '.join(versions)}; "
             f"{', '.join(distinct(run['date'] for run in runs))}; "
-            f"load before {max(run['load'][0] for run in runs):.1f}",
+            f"load before {min(run['load'][0] for run in runs):.1f}",  # later runs follow earlier ones
             f"Medians of {'-'.join(map(str, rounds[:1] + rounds[1:][-1:]))} rounds in turns; ratios to the faster of "
             "llama.cpp's two settings, repacked weights and not"]
 
