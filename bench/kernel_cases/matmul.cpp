@@ -20,18 +20,19 @@ using kernels::KernelTable;
 using kernels::MatMulKernel;
 using quant::kPanelRows;
 
-constexpr int64_t kK = 2048;
+constexpr int64_t kK = 2048, kLongK = 8192;
 constexpr int kColumns[] = {1, 2, 3, 4, 5, 7, 8, 16, 64, 512};
+constexpr int kColumnsOfLong[] = {1, 512};
 constexpr int kMostColumns = 512;
 constexpr int64_t kDifferentPanels = 8;  // the others are copies of them
 
-std::vector<uint8_t> RandomActivations(const KernelTable& table, ActFormat format) {
+std::vector<uint8_t> RandomActivations(const KernelTable& table, ActFormat format, int64_t k) {
   std::mt19937 rng(2);
-  const size_t stride = ActRowBytes(format, kK);
+  const size_t stride = ActRowBytes(format, k);
   std::vector<uint8_t> act(stride * kMostColumns);
   for (int c = 0; c < kMostColumns; ++c) {
-    const std::vector<float> x = testing::RandomFloats(kK, rng);
-    testing::PutActivations(table, format, x.data(), kK, &act[static_cast<size_t>(c) * stride]);
+    const std::vector<float> x = testing::RandomFloats(k, rng);
+    testing::PutActivations(table, format, x.data(), k, &act[static_cast<size_t>(c) * stride]);
   }
   return act;
 }
@@ -39,22 +40,23 @@ std::vector<uint8_t> RandomActivations(const KernelTable& table, ActFormat forma
 // A matrix of one type and what it is multiplied with, for one table.
 class Matrix {
  public:
-  Matrix(const KernelTable& table, quant::Type type)
+  Matrix(const KernelTable& table, quant::Type type, int64_t k)
       : table_(table),
         type_(type),
-        panel_bytes_((quant::PanelBytes(type, kK) + 63) / 64 * 64),
+        k_(k),
+        panel_bytes_((quant::PanelBytes(type, k) + 63) / 64 * 64),
         panels_(static_cast<int64_t>(MemorySize() / panel_bytes_) / kDifferentPanels *
                 kDifferentPanels),
         weights_(panel_bytes_ * static_cast<size_t>(panels_)),
-        act_(RandomActivations(table, kernel().format)) {
+        act_(RandomActivations(table, kernel().format, k)) {
     std::mt19937 rng(1);
     const std::vector<uint8_t> rows =
-        testing::RandomRows(type, kPanelRows * kDifferentPanels, kK, rng);
+        testing::RandomRows(type, kPanelRows * kDifferentPanels, k, rng);
     const size_t row_bytes = rows.size() / (kPanelRows * kDifferentPanels);
     for (int64_t p = 0; p < panels_; ++p) {
       if (p < kDifferentPanels)
         quant::PackPanel(type, &rows[static_cast<size_t>(p * kPanelRows) * row_bytes], row_bytes,
-                         kPanelRows, kK, Panel(p));
+                         kPanelRows, k, Panel(p));
       else
         std::memcpy(Panel(p), Panel(p % kDifferentPanels), panel_bytes_);
     }
@@ -62,6 +64,7 @@ class Matrix {
   }
 
   quant::Type type() const { return type_; }
+  int64_t k() const { return k_; }
   const MatMulKernel& kernel() const { return table_.matmul[static_cast<int>(type_)]; }
   size_t panel_bytes() const { return panel_bytes_; }
   int64_t panels() const { return panels_; }
@@ -83,9 +86,9 @@ class Matrix {
     table.matmul[static_cast<int>(type_)].run({.type = type_,
                                                .panel = Panel(panel),
                                                .rows = kPanelRows,
-                                               .k = kK,
+                                               .k = k_,
                                                .act = act_.data(),
-                                               .act_stride = ActRowBytes(kernel().format, kK),
+                                               .act_stride = ActRowBytes(kernel().format, k_),
                                                .cols = cols,
                                                .bias = nullptr,
                                                .out = out,
@@ -101,6 +104,7 @@ class Matrix {
 
   const KernelTable& table_;
   quant::Type type_;
+  int64_t k_;
   size_t panel_bytes_;
   int64_t panels_;
   AlignedBuffer weights_;
@@ -112,16 +116,16 @@ Resource Multiplier(const KernelTable& table, quant::Type type) {
   return type == quant::Type::kBF16 && table.isa == "avx512_bf16" ? kBf16 : kF32;
 }
 
-Case MakeCase(const KernelTable& table, quant::Type type, int cols) {
-  static std::shared_ptr<Matrix> matrix;  // the last one: cases of a type follow each other
-  if (!matrix || matrix->type() != type) {
+Case MakeCase(const KernelTable& table, quant::Type type, int64_t k, int cols) {
+  static std::shared_ptr<Matrix> matrix;  // the last one: its cases follow each other
+  if (!matrix || matrix->type() != type || matrix->k() != k) {
     matrix = nullptr;
-    matrix = std::make_shared<Matrix>(table, type);
+    matrix = std::make_shared<Matrix>(table, type, k);
   }
   const int at_once = matrix->kernel().max_panels;
   const double rows = kPanelRows * at_once;
   Case made;
-  made.work[Multiplier(table, type)] = rows * kK * cols;
+  made.work[Multiplier(table, type)] = rows * static_cast<double>(k) * cols;
   made.work[kMemory] = static_cast<double>(matrix->panel_bytes()) * at_once;
   made.got = matrix->Product(table, cols);
   made.expected = matrix->expected();
@@ -139,12 +143,17 @@ Case MakeCase(const KernelTable& table, quant::Type type, int cols) {
 
 std::vector<NamedCase> MatMulCases() {
   std::vector<NamedCase> cases;
-  for (const quant::TypeTraits& type : quant::AllTypes())
-    for (const int cols : kColumns)
-      cases.push_back({std::string("matmul/") + type.name + "/cols:" + std::to_string(cols),
-                       [type = type.type, cols](const KernelTable& table) {
-                         return MakeCase(table, type, cols);
+  for (const quant::TypeTraits& type : quant::AllTypes()) {
+    const std::string name = std::string("matmul/") + type.name;
+    const auto add = [&](const std::string& of_k, int64_t k, int cols) {
+      cases.push_back({name + of_k + "/cols:" + std::to_string(cols),
+                       [type = type.type, k, cols](const KernelTable& table) {
+                         return MakeCase(table, type, k, cols);
                        }});
+    };
+    for (const int cols : kColumns) add("", kK, cols);
+    for (const int cols : kColumnsOfLong) add("/k:" + std::to_string(kLongK), kLongK, cols);
+  }
   return cases;
 }
 
