@@ -616,6 +616,11 @@ TEST(Commands, UsageErrors) {
   EXPECT_EQ(RunProgram({"run", "-m", Model(), "-p", "x", "-n", "many"}).code, 2);
   EXPECT_EQ(RunProgram({"run", "-m", Model(), "-p", "x", "--top-p", "2"}).code, 2);
   EXPECT_EQ(RunProgram({"run", "-m", Model(), "-p", "x", "-t", "-1"}).code, 2);
+  EXPECT_EQ(RunProgram({"run", "-m", Model(), "-p", "x"}, "", {"SLM_ISA=nonsense"}).code, 2);
+  const ProgramResult size =
+      RunProgram({"run", "-m", Model(), "-p", "x", "--cache-budget", "much"});
+  EXPECT_EQ(size.code, 2);
+  EXPECT_NE(size.err.find("--cache-budget much"), std::string::npos) << size.err;
   for (const char* command : {"run", "chat", "serve", "pull", "models", "inspect", "bench",
                               "perplexity", "compare", "imatrix", "quantize", "convert", "logits",
                               "tokenize", "detokenize", "template", "doctor"}) {

@@ -118,6 +118,25 @@ TEST_F(PackedWeightsTest, SameBitsWhereverThePanelsAre) {
   }
 }
 
+// The file is written in parts of 2 MB, whose borders lie inside of panels.
+TEST_F(PackedWeightsTest, PanelsOnTheBorderOfParts) {
+  fs::copy_file(
+      testing::WriteTinyModel({.arch = "llama", .type = quant::Type::kQ8_0, .layers = 50}), model_,
+      fs::copy_options::overwrite_existing);
+  expected_ = Run({.where = Where::kMemory, .folder = "", .no_folder = ""}).logits;
+  EXPECT_TRUE(IsExpected(Run(Store()).logits));
+  constexpr uint64_t kPart = 2 << 20;
+  const format::PackedHeader header = Header();
+  EXPECT_GT(header.file_bytes, 2 * kPart);
+  int cut = 0;
+  for (const format::PackedMatrix& matrix : header.matrices) {
+    const uint64_t border = (matrix.offset + kPart - 1) / kPart * kPart;
+    const uint64_t panel = matrix.bytes / ((matrix.rows + 15) / 16);
+    if (border < matrix.offset + matrix.bytes && (border - matrix.offset) % panel > 0) ++cut;
+  }
+  EXPECT_GT(cut, 0);
+}
+
 TEST_F(PackedWeightsTest, TheSecondStartReadsTheFileOfTheFirst) {
   EXPECT_TRUE(IsExpected(Run(Store()).logits));
   const std::string path = File();

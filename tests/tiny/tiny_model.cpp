@@ -84,10 +84,12 @@ void SetVocab(format::GgufWriter* out) {
 
 std::string WriteTinyModel(const TinyModel& tiny) {
   static const TempFolder folder;
-  const std::string path = folder / (tiny.arch + "-" + quant::Traits(tiny.type).name + ".gguf");
+  const std::string path = folder / (tiny.arch + "-" + quant::Traits(tiny.type).name + "-" +
+                                     std::to_string(tiny.layers) + ".gguf");
   if (std::filesystem::exists(path)) return path;
   const model::Family& family = model::FindFamily(tiny.arch, "tiny");
-  const model::Hparams h = ShapeOf(family, tiny.type);
+  model::Hparams h = ShapeOf(family, tiny.type);
+  if (tiny.layers > 0) h.layers = tiny.layers;
   format::GgufWriter out(path);
   SetMetadata(family, h, &out);
   SetVocab(&out);

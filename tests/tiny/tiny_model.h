@@ -1,6 +1,7 @@
 // Small random models, made from the tensor table: nothing outside is needed.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "quant/type.h"
@@ -13,6 +14,7 @@ inline constexpr int kTinyVocab = 260;
 struct TinyModel {
   std::string arch = "llama";
   quant::Type type = quant::Type::kF32;  // of the matrices
+  int64_t layers = 0;                    // 0: two, or one more than the family's windows repeat in
 };
 
 // Writes it once per process into a temporary folder and returns its path. Its tokenizer knows
