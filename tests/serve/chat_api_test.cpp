@@ -98,8 +98,10 @@ TEST_F(ChatApiTest, AClientThatLeavesEndsTheAnswer) {
 }
 
 TEST_F(ChatApiTest, ACancelledAnswerIsNone) {
-  const auto request =
-      api_.Parse(R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":500})");
+  // Never the end of the answer: it would come before the cancellation.
+  const auto request = api_.Parse(
+      R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":500,
+          "logit_bias":{"257":-100,"259":-100}})");
   int asked = 0;
   EXPECT_EQ(api_.Complete(*request, [&] { return ++asked > 20; }), "");
   EXPECT_FALSE(api_.Stream(
