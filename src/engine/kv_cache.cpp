@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/error.h"
+#include "base/aligned_buffer.h"
 
 namespace slm::engine {
 namespace {
@@ -26,39 +26,55 @@ size_t FirstPage(int64_t window, int64_t length) {
 
 }  // namespace
 
-struct KvCache::Pool {
-  std::vector<AlignedBuffer> free;
+// Pages are cut from slabs: those are large enough for huge pages, without which reading keys and
+// values waits for the TLB.
+class KvCache::Pool {
+ public:
+  explicit Pool(size_t page_bytes) : stride_((page_bytes + 63) / 64 * 64) {}
+
+  uint8_t* Take() {
+    if (free_.empty()) {
+      if (slabs_.empty() || used_ + stride_ > slabs_.back().size()) {
+        slabs_.emplace_back(std::max(kSlabBytes, stride_));
+        used_ = 0;
+      }
+      used_ += stride_;
+      return slabs_.back().data() + used_ - stride_;
+    }
+    uint8_t* page = free_.back();
+    free_.pop_back();
+    return page;
+  }
+  void GiveBack(uint8_t* page) { free_.push_back(page); }
+
+ private:
+  static constexpr size_t kSlabBytes = size_t{16} << 20;
+
+  size_t stride_;
+  size_t used_ = 0;  // bytes of the last slab
+  std::vector<AlignedBuffer> slabs_;
+  std::vector<uint8_t*> free_;
 };
 
 KvCache::KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type)
     : window_(hparams.window),
       layout_{k_type, v_type, hparams.kv_heads, hparams.head_dim},
-      pool_(std::make_shared<Pool>()) {
+      pool_(std::make_shared<Pool>(layout_.page_bytes())) {
   for (int64_t layer = 0; layer < hparams.layers; ++layer)
     layers_.push_back({hparams.IsWindowLayer(layer), {}, {}});
 }
 
 KvCache::Page KvCache::NewPage() {
-  AlignedBuffer buffer;
-  if (pool_->free.empty()) {
-    buffer = AlignedBuffer(layout_.page_bytes());
-  } else {
-    buffer = std::move(pool_->free.back());
-    pool_->free.pop_back();
-  }
-  return Page(new AlignedBuffer(std::move(buffer)), [pool = pool_](AlignedBuffer* page) {
-    pool->free.push_back(std::move(*page));
-    delete page;
-  });
+  return Page(pool_->Take(), [pool = pool_](uint8_t* page) { pool->GiveBack(page); });
 }
 
 void KvCache::Layer::Set(size_t index, Page page) {
-  data[index] = page ? page->data() : nullptr;
+  data[index] = page.get();
   pages[index] = std::move(page);
 }
 
 void KvCache::Layer::Push(Page page) {
-  data.push_back(page->data());
+  data.push_back(page.get());
   pages.push_back(std::move(page));
 }
 

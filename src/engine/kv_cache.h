@@ -8,7 +8,6 @@
 #include <span>
 #include <vector>
 
-#include "base/aligned_buffer.h"
 #include "model/hparams.h"
 #include "ops/kv_layout.h"
 
@@ -49,7 +48,7 @@ class KvCache {
                             kernels::KvType v_type, int64_t positions);
 
  private:
-  using Page = std::shared_ptr<AlignedBuffer>;
+  using Page = std::shared_ptr<uint8_t>;
   struct Layer {
     bool has_window;
     std::vector<Page> pages;
@@ -66,7 +65,7 @@ class KvCache {
 
   // Pages that were given up, for the next ones: taking them from the system anew costs more than
   // filling them.
-  struct Pool;
+  class Pool;
   Page NewPage();
 
   bool HasWindowAt(int64_t length) const;

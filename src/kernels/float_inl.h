@@ -173,10 +173,9 @@ SLM_INLINE constexpr int64_t ElementBytes(KvType type) {
   return type == KvType::kF32 ? 4 : type == KvType::kF16 ? 2 : 1;
 }
 
-// Elements lie `stride` apart; the scale of block b is at scales + b * scale_stride.
+// Elements lie `stride` apart.
 template <KvType kType>
-static void StoreVector(const float* x, int64_t n, uint8_t* to, int64_t stride, uint8_t* scales,
-                        int64_t scale_stride) {
+static void StoreVector(const float* x, int64_t n, uint8_t* to, int64_t stride, uint8_t* scales) {
   constexpr size_t kBytes = static_cast<size_t>(ElementBytes(kType));
   for (int64_t d = 0; d < n; d += 32) {
     const int64_t count = n - d < 32 ? n - d : 32;
@@ -194,7 +193,7 @@ static void StoreVector(const float* x, int64_t n, uint8_t* to, int64_t stride, 
     }
     if constexpr (kType == KvType::kQ8_0) {
       const uint16_t scale = QuantizeKv(low, high, reinterpret_cast<int8_t*>(bytes));
-      __builtin_memcpy(scales + d / 32 * scale_stride, &scale, 2);
+      __builtin_memcpy(scales + 2 * (d / 32 * kPagePositions), &scale, 2);
     }
     if (stride == 1 && count == 32) {
       __builtin_memcpy(to + static_cast<size_t>(d) * kBytes, bytes, sizeof bytes);
@@ -207,44 +206,32 @@ static void StoreVector(const float* x, int64_t n, uint8_t* to, int64_t stride, 
 }
 
 static void StoreVector(KvType type, const float* x, int64_t n, uint8_t* to, int64_t stride,
-                        uint8_t* scales, int64_t scale_stride) {
+                        uint8_t* scales) {
   switch (type) {
     case KvType::kF32:
-      return StoreVector<KvType::kF32>(x, n, to, stride, scales, scale_stride);
+      return StoreVector<KvType::kF32>(x, n, to, stride, scales);
     case KvType::kF16:
-      return StoreVector<KvType::kF16>(x, n, to, stride, scales, scale_stride);
+      return StoreVector<KvType::kF16>(x, n, to, stride, scales);
     case KvType::kQ8_0:
-      return StoreVector<KvType::kQ8_0>(x, n, to, stride, scales, scale_stride);
+      return StoreVector<KvType::kQ8_0>(x, n, to, stride, scales);
   }
 }
 
 static void StoreKv(const float* k, const float* v, int64_t head_dim, int position,
                     const KvPage& page) {
-  const int64_t blocks = (head_dim + 31) / 32;
   StoreVector(page.k_type, k, head_dim, page.k + position * ElementBytes(page.k_type),
-              kPagePositions, page.k_scales + 2 * position, 2 * kPagePositions);
+              kPagePositions, page.k_scales + 2 * position);
   StoreVector(page.v_type, v, head_dim, page.v + position * head_dim * ElementBytes(page.v_type), 1,
-              page.v_scales + 2 * position * blocks, 2);
+              page.v_scales + 2 * position);
 }
 
-// 16 elements of K at dimension d from position p, without the scale that kQ8_0 has for all of 32
-// dimensions; and of V at position p from dimension d.
+// 16 elements of K at dimension d from position p, and of V at position p from dimension d; without
+// the scales of kQ8_0.
 template <KvType kType>
-SLM_INLINE V16 LoadK(const KvPage& page, int64_t d, int p) {
-  const int64_t at = d * kPagePositions + p;
-  if constexpr (kType == KvType::kF32) return Load(reinterpret_cast<const float*>(page.k) + at);
-  if constexpr (kType == KvType::kF16) return LoadHalf(page.k + 2 * at);
-  if constexpr (kType == KvType::kQ8_0) return LoadInt8(page.k + at);
-}
-
-template <KvType kType>
-SLM_INLINE V16 LoadV(const KvPage& page, int64_t head_dim, int p, int64_t d) {
-  const int64_t at = p * head_dim + d;
-  if constexpr (kType == KvType::kF32) return Load(reinterpret_cast<const float*>(page.v) + at);
-  if constexpr (kType == KvType::kF16) return LoadHalf(page.v + 2 * at);
-  if constexpr (kType == KvType::kQ8_0)
-    return Mul(LoadInt8(page.v + at),
-               SetHalf(page.v_scales + 2 * (p * ((head_dim + 31) / 32) + d / 32)));
+SLM_INLINE V16 LoadKv(const uint8_t* plane, int64_t at) {
+  if constexpr (kType == KvType::kF32) return Load(reinterpret_cast<const float*>(plane) + at);
+  if constexpr (kType == KvType::kF16) return LoadHalf(plane + 2 * at);
+  if constexpr (kType == KvType::kQ8_0) return LoadInt8(plane + at);
 }
 
 // --- Attention over one page
@@ -264,7 +251,7 @@ struct Tile {
 // passes each asks for its part of the next plane, which the first cache need not hold, unless it
 // is a small one of kQ8_0.
 constexpr int kMostRows = kAccumulators >= 16 ? 8 : 4;
-constexpr int64_t kAhead = 2048;  // bytes
+constexpr int64_t kAhead = 4096;  // bytes
 
 template <KvType kType>
 SLM_INLINE void PrefetchAhead(const AttentionArgs& args, const uint8_t* p, int64_t bytes,
@@ -278,32 +265,26 @@ SLM_INLINE void PrefetchAhead(const AttentionArgs& args, const uint8_t* p, int64
   }
 }
 
-// Scores of 16 kVectors positions from p on. Sums run over ascending d.
+// Scores of 16 kVectors positions from p on. Sums run over ascending d; with kQ8_0 within a block,
+// whose scale takes them into the score.
 template <KvType kType, int kRows, int kVectors>
 SLM_INLINE void ScoreVectors(const AttentionArgs& args, int p, Tile<kRows>* tile) {
-  V16 acc[kVectors][kRows];
-  SLM_UNROLL
-  for (int v = 0; v < kVectors; ++v) {
+  const int64_t block = kType == KvType::kQ8_0 ? 32 : args.head_dim;
+  for (int64_t begin = 0; begin < args.head_dim; begin += block) {
+    const int64_t end = begin + block < args.head_dim ? begin + block : args.head_dim;
+    V16 acc[kVectors][kRows];
     SLM_UNROLL
-    for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
-  }
-  for (int64_t block = 0; block < args.head_dim; block += 32) {
-    V16 scale[kVectors];
-    if constexpr (kType == KvType::kQ8_0) {
+    for (int v = 0; v < kVectors; ++v) {
       SLM_UNROLL
-      for (int v = 0; v < kVectors; ++v)
-        scale[v] = LoadHalf(args.page.k_scales + 2 * (block / 32 * kPagePositions + p + 16 * v));
+      for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
     }
-    const int64_t end = block + 32 < args.head_dim ? block + 32 : args.head_dim;
-    for (int64_t d = block; d < end; ++d) {
-      PrefetchAhead<kType>(args, args.page.k + (d * kPagePositions + p) * ElementBytes(kType),
+    for (int64_t d = begin; d < end; ++d) {
+      const int64_t at = d * kPagePositions + p;
+      PrefetchAhead<kType>(args, args.page.k + at * ElementBytes(kType),
                            16 * kVectors * ElementBytes(kType), 16 * kVectors == kPagePositions);
       V16 k[kVectors];
       SLM_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        k[v] = LoadK<kType>(args.page, d, p + 16 * v);
-        if constexpr (kType == KvType::kQ8_0) k[v] = Mul(k[v], scale[v]);
-      }
+      for (int v = 0; v < kVectors; ++v) k[v] = LoadKv<kType>(args.page.k, at + 16 * v);
       SLM_UNROLL
       for (int r = 0; r < kRows; ++r) {
         const V16 q = Set(tile->q[r][d]);
@@ -311,25 +292,33 @@ SLM_INLINE void ScoreVectors(const AttentionArgs& args, int p, Tile<kRows>* tile
         for (int v = 0; v < kVectors; ++v) acc[v][r] = Fma(q, k[v], acc[v][r]);
       }
     }
-  }
-  SLM_UNROLL
-  for (int v = 0; v < kVectors; ++v) {
     SLM_UNROLL
-    for (int r = 0; r < kRows; ++r)
-      Store(args.softcap > 0 ? Softcap(acc[v][r], args.softcap) : acc[v][r],
-            tile->score[r] + p + 16 * v);
+    for (int v = 0; v < kVectors; ++v) {
+      V16 scale;
+      if constexpr (kType == KvType::kQ8_0)
+        scale = LoadHalf(args.page.k_scales + 2 * (begin / 32 * kPagePositions + p + 16 * v));
+      SLM_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        float* score = tile->score[r] + p + 16 * v;
+        V16 sum = acc[v][r];
+        if constexpr (kType == KvType::kQ8_0)
+          sum = Fma(sum, scale, begin == 0 ? Set(0.0f) : Load(score));
+        Store(end == args.head_dim && args.softcap > 0 ? Softcap(sum, args.softcap) : sum, score);
+      }
+    }
   }
 }
 
-// Vectors that are computed at once for kRows rows.
-template <int kRows>
-constexpr int kVectorsOf =
-    kAccumulators / kRows<1 ? 1 : kAccumulators / kRows> 4 ? 4 : kAccumulators / kRows;
+// Vectors that are computed at once for kRows rows: whole blocks of kQ8_0, or one half.
+constexpr int VectorsFor(int rows) {
+  const int most = kAccumulators / rows;
+  return most >= 4 ? 4 : most >= 2 ? 2 : 1;
+}
 
 // Scores of every position from the 16 that `begin` is in.
 template <KvType kType, int kRows>
 SLM_INLINE void ScoreRows(const AttentionArgs& args, Tile<kRows>* tile) {
-  constexpr int kVectors = kVectorsOf<kRows>;
+  constexpr int kVectors = VectorsFor(kRows);
   const int end = (tile->end + 15) / 16 * 16;
   int p = tile->begin / 16 * 16;
   for (; p + 16 * kVectors <= end; p += 16 * kVectors)
@@ -358,10 +347,30 @@ SLM_INLINE void WeighRow(float* score, int begin, int end, int first, int last, 
   *sum = ReduceAdd(total);
 }
 
+// With kQ8_0: the weights times the scales of a block of V.
+template <int kRows>
+SLM_INLINE void ScaleWeights(const uint8_t* scales, const Tile<kRows>& tile,
+                             float (*out)[kPagePositions]) {
+  for (int p = tile.begin / 16 * 16; p < tile.end; p += 16) {
+    const V16 scale = LoadHalf(scales + 2 * p);
+    SLM_UNROLL
+    for (int r = 0; r < kRows; ++r) Store(Mul(Load(tile.score[r] + p), scale), out[r] + p);
+  }
+}
+
 // Weighted sums of V, over ascending positions, for 16 kVectors dimensions from d on.
 template <KvType kType, int kRows, int kVectors>
 SLM_INLINE void OutputVectors(const AttentionArgs& args, int row0, int64_t d,
                               const Tile<kRows>& tile) {
+  constexpr int kBlocks = (kVectors + 1) / 2;
+  float scaled[kBlocks][kRows][kPagePositions];
+  const float(*weights[kBlocks])[kPagePositions];
+  SLM_UNROLL
+  for (int b = 0; b < kBlocks; ++b) {
+    weights[b] = kType == KvType::kQ8_0 ? scaled[b] : tile.score;
+    if constexpr (kType == KvType::kQ8_0)
+      ScaleWeights(args.page.v_scales + 2 * (d / 32 + b) * kPagePositions, tile, scaled[b]);
+  }
   V16 acc[kVectors][kRows];
   SLM_UNROLL
   for (int v = 0; v < kVectors; ++v) {
@@ -369,16 +378,17 @@ SLM_INLINE void OutputVectors(const AttentionArgs& args, int row0, int64_t d,
     for (int r = 0; r < kRows; ++r) acc[v][r] = Set(0.0f);
   }
   for (int p = tile.begin; p < tile.end; ++p) {
-    PrefetchAhead<kType>(args, args.page.v + (p * args.head_dim + d) * ElementBytes(kType),
+    const int64_t at = p * args.head_dim + d;
+    PrefetchAhead<kType>(args, args.page.v + at * ElementBytes(kType),
                          16 * kVectors * ElementBytes(kType), 16 * kVectors >= args.head_dim);
     V16 x[kVectors];
     SLM_UNROLL
-    for (int v = 0; v < kVectors; ++v) x[v] = LoadV<kType>(args.page, args.head_dim, p, d + 16 * v);
+    for (int v = 0; v < kVectors; ++v) x[v] = LoadKv<kType>(args.page.v, at + 16 * v);
     SLM_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      const V16 weight = Set(tile.score[r][p]);
       SLM_UNROLL
-      for (int v = 0; v < kVectors; ++v) acc[v][r] = Fma(weight, x[v], acc[v][r]);
+      for (int v = 0; v < kVectors; ++v)
+        acc[v][r] = Fma(Set(weights[v / 2][r][p]), x[v], acc[v][r]);
     }
   }
   SLM_UNROLL
@@ -394,7 +404,7 @@ SLM_INLINE void OutputVectors(const AttentionArgs& args, int row0, int64_t d,
 
 template <KvType kType, int kRows>
 SLM_INLINE void OutputRows(const AttentionArgs& args, int row0, const Tile<kRows>& tile) {
-  constexpr int kVectors = kVectorsOf<kRows>;
+  constexpr int kVectors = VectorsFor(kRows);
   int64_t d = 0;
   for (; d + 16 * kVectors <= args.head_dim; d += 16 * kVectors)
     OutputVectors<kType, kRows, kVectors>(args, row0, d, tile);

@@ -115,7 +115,7 @@ float LoadKv(KvType type, const uint8_t* data, const uint8_t* scales, int64_t at
 }
 
 void Attention(const AttentionArgs& args) {
-  const int64_t dim = args.head_dim, blocks = (dim + 31) / 32;
+  const int64_t dim = args.head_dim;
   for (int h = 0; h < args.heads; ++h) {
     const float* q = args.q + h * args.q_stride;
     double score[kPagePositions];
@@ -137,7 +137,7 @@ void Attention(const AttentionArgs& args) {
       for (int64_t d = 0; d < dim; ++d)
         out[static_cast<size_t>(d)] +=
             weight * static_cast<double>(LoadKv(args.page.v_type, args.page.v, args.page.v_scales,
-                                                p * dim + d, p * blocks + d / 32));
+                                                p * dim + d, d / 32 * kPagePositions + p));
     }
     for (int64_t d = 0; d < dim; ++d)
       args.out[h * args.out_stride + d] = static_cast<float>(out[static_cast<size_t>(d)]);

@@ -84,8 +84,8 @@ float KvPageBuffer::K(int position, int64_t d) const {
 }
 
 float KvPageBuffer::V(int position, int64_t d) const {
-  const int64_t blocks = (head_dim_ + kBlock - 1) / kBlock;
-  return Element(v_type_, v_, v_scales_, position * head_dim_ + d, position * blocks + d / kBlock);
+  return Element(v_type_, v_, v_scales_, position * head_dim_ + d,
+                 d / kBlock * kPagePositions + position);
 }
 
 }  // namespace slm::testing

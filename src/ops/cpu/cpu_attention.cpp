@@ -23,6 +23,13 @@ int64_t FirstSeen(const AttentionOp& op, int64_t position) {
   return op.window > 0 ? std::max<int64_t>(0, position - op.window + 1) : 0;
 }
 
+// The query rows of tokens t0..t0 + count for one KV head's group, one after the other.
+void Gather(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count, float* to) {
+  const int64_t row = op.heads / op.layout.kv_heads * op.layout.head_dim;
+  for (int64_t t = t0; t < t0 + count; ++t, to += row)
+    std::copy_n(op.q + t * op.q_stride + kv_head * row, row, to);
+}
+
 }  // namespace
 
 CpuAttention::CpuAttention(const kernels::KernelTable& kernels, ThreadPool* pool)
@@ -48,24 +55,20 @@ void CpuAttention::Run(const AttentionOp& op) {
     ByQueries(op);
 }
 
-void CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count,
-                        int64_t page, Scratch* scratch, Rows* to, int64_t to_row) const {
+void CpuAttention::Page(const AttentionOp& op, const float* q, int64_t kv_head, int64_t t0,
+                        int64_t count, int64_t page, Scratch* scratch, Rows* to,
+                        int64_t to_row) const {
   const int64_t group = op.heads / op.layout.kv_heads, dim = op.layout.head_dim;
-  const int64_t start = page * kPagePositions;
+  const int64_t start = page * kPagePositions, rows = count * group;
   scratch->begin.clear();
   scratch->end.clear();
-  scratch->q.resize(static_cast<size_t>(count * group * dim));
-  int64_t rows = 0;
   for (int64_t t = t0; t < t0 + count; ++t) {
     const int64_t position = op.position + t;
-    const int64_t begin = std::max<int64_t>(0, FirstSeen(op, position) - start);
-    const int64_t end = std::min<int64_t>(kPagePositions, position + 1 - start);
-    for (int64_t h = 0; h < group; ++h, ++rows) {
-      const float* q = op.q + t * op.q_stride + (kv_head * group + h) * dim;
-      std::memcpy(&scratch->q[static_cast<size_t>(rows * dim)], q, static_cast<size_t>(dim) * 4);
-      scratch->begin.push_back(static_cast<int>(std::min(begin, kPagePositions + int64_t{0})));
-      scratch->end.push_back(static_cast<int>(std::max<int64_t>(end, 0)));
-    }
+    const int64_t begin = std::clamp<int64_t>(FirstSeen(op, position) - start, 0, kPagePositions);
+    const int64_t end = std::clamp<int64_t>(position + 1 - start, 0, kPagePositions);
+    scratch->begin.insert(scratch->begin.end(), static_cast<size_t>(group),
+                          static_cast<int>(begin));
+    scratch->end.insert(scratch->end.end(), static_cast<size_t>(group), static_cast<int>(end));
   }
   // Rows see a page from a first one on (the causal edge) or up to a last one (the window's): both
   // ends may be blind.
@@ -81,7 +84,7 @@ void CpuAttention::Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int6
   kernels::AttentionArgs args = {};
   args.page = op.layout.Head(op.pages[static_cast<size_t>(page)], kv_head);
   args.head_dim = dim;
-  args.q = &scratch->q[static_cast<size_t>(first * dim)];
+  args.q = q + first * dim;
   args.q_stride = dim;
   args.heads = static_cast<int>(last - first);
   args.begin = &scratch->begin[static_cast<size_t>(first)];
@@ -126,6 +129,8 @@ void CpuAttention::ByQueries(const AttentionOp& op) {
     const int64_t rows = count * group;
     const int64_t at_once = std::clamp<int64_t>(kFloatsPerMerge / (rows * dim), 1, 8);
     scratch.page.Resize(at_once * rows, dim);
+    scratch.queries.resize(static_cast<size_t>(rows * dim));
+    Gather(op, kv_head, t0, count, scratch.queries.data());
     std::vector<Merger> mergers;
     mergers.reserve(static_cast<size_t>(rows));
     for (int64_t r = 0; r < rows; ++r) {
@@ -138,7 +143,8 @@ void CpuAttention::ByQueries(const AttentionOp& op) {
     for (int64_t page = first; page <= last; page += at_once) {
       const int64_t pages = std::min(at_once, last + 1 - page);
       for (int64_t i = 0; i < pages; ++i)
-        Page(op, kv_head, t0, count, page + i, &scratch, &scratch.page, i * rows);
+        Page(op, scratch.queries.data(), kv_head, t0, count, page + i, &scratch, &scratch.page,
+             i * rows);
       for (int64_t r = 0; r < rows; ++r)
         mergers[static_cast<size_t>(r)].Add(scratch.page.Parts(r, rows, pages, dim));
     }
@@ -151,12 +157,16 @@ void CpuAttention::ByPages(const AttentionOp& op) {
   const int64_t dim = op.layout.head_dim, rows = op.rows * group;
   std::vector<Merger> mergers;
   mergers.reserve(static_cast<size_t>(kv_heads * rows));
-  for (int64_t h = 0; h < kv_heads; ++h)
+  queries_.resize(static_cast<size_t>(kv_heads * rows * dim));
+  const auto queries = [&](int64_t h) { return queries_.data() + h * rows * dim; };
+  for (int64_t h = 0; h < kv_heads; ++h) {
+    Gather(op, h, 0, op.rows, queries(h));
     for (int64_t r = 0; r < rows; ++r) {
       float* out = op.out + r / group * op.out_stride + (h * group + r % group) * dim;
       mergers.push_back({kernels_, dim, out});
       mergers.back().Start();
     }
+  }
   const int64_t first = FirstSeen(op, op.position) / kPagePositions;
   const int64_t last = (op.position + op.rows - 1) / kPagePositions;
   for (int64_t wave = first; wave <= last; wave += kPagesPerWave) {
@@ -168,7 +178,7 @@ void CpuAttention::ByPages(const AttentionOp& op) {
         std::clamp<int64_t>(parts / (kPartsPerThread * pool_->threads()), 1, kv_heads);
     pool_->ParallelFor((parts + together - 1) / together, [&](int64_t chunk, int thread) {
       for (int64_t i = chunk * together; i < std::min(parts, (chunk + 1) * together); ++i)
-        Page(op, i % kv_heads, 0, op.rows, wave + i / kv_heads,
+        Page(op, queries(i % kv_heads), i % kv_heads, 0, op.rows, wave + i / kv_heads,
              &scratch_[static_cast<size_t>(thread)], &partial_, i * rows);
     });
     pool_->ParallelFor(kv_heads * rows, [&](int64_t row, int) {

@@ -26,20 +26,22 @@ class CpuAttention {
                                   int64_t head_dim) const;
   };
   struct Scratch {
-    std::vector<float> q;
+    std::vector<float> queries;  // ByQueries: of a chunk
     std::vector<int> begin, end;
     Rows page;
   };
 
   void ByQueries(const AttentionOp& op);
   void ByPages(const AttentionOp& op);
-  // Query rows t0..t0 + count of one KV head's group over one page, which may see nothing of it.
-  void Page(const AttentionOp& op, int64_t kv_head, int64_t t0, int64_t count, int64_t page,
-            Scratch* scratch, Rows* to, int64_t to_row) const;
+  // Query rows `q`, those of tokens t0..t0 + count for one KV head's group, over one page, which
+  // they may see nothing of.
+  void Page(const AttentionOp& op, const float* q, int64_t kv_head, int64_t t0, int64_t count,
+            int64_t page, Scratch* scratch, Rows* to, int64_t to_row) const;
 
   const kernels::KernelTable& kernels_;
   ThreadPool* pool_;
   std::vector<Scratch> scratch_;  // per thread
+  std::vector<float> queries_;    // ByPages: of all KV heads
   Rows partial_;                  // ByPages: of a wave of pages
 };
 
