@@ -52,12 +52,6 @@ SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
   *first = Set(BfloatToFloat(pair[0]));
   *second = Set(BfloatToFloat(pair[1]));
 }
-// One half for all lanes.
-SLM_INLINE V16 SetHalf(const uint8_t* p) {
-  uint16_t h;
-  __builtin_memcpy(&h, p, 2);
-  return Set(HalfToFloat(h));
-}
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   V16 r;
   SLM_LANES r.lane[i] = static_cast<float>(static_cast<int8_t>(p[i]));

@@ -40,7 +40,8 @@ class KvCache {
   // it.
   int64_t CutBack(int64_t most);
 
-  // Bytes that `positions` positions take at most, with windows, marks and what is reserved ahead.
+  // Bytes that the pages of `positions` positions take at most, with windows, marks and what is
+  // reserved ahead.
   static uint64_t BytesFor(const model::Hparams& hparams, kernels::KvType k_type,
                            kernels::KvType v_type, int64_t positions);
   // Bytes that attention reads for the token at position `positions` - 1.

@@ -52,12 +52,6 @@ SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
   *first = {FirstOfPairs(x), FirstOfPairs(x)};
   *second = {SecondOfPairs(x), SecondOfPairs(x)};
 }
-SLM_INLINE V16 SetHalf(const uint8_t* p) {
-  short h;
-  __builtin_memcpy(&h, p, 2);
-  const __m256 all = _mm256_cvtph_ps(_mm_set1_epi16(h));
-  return {all, all};
-}
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const __m128i x = LoadBytes(p);
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)),

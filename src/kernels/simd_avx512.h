@@ -37,11 +37,6 @@ SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
   __builtin_memcpy(&pair, p, 4);
   SplitBfloatPairs(_mm512_set1_epi32(pair), first, second);
 }
-SLM_INLINE V16 SetHalf(const uint8_t* p) {
-  short h;
-  __builtin_memcpy(&h, p, 2);
-  return {_mm512_cvtph_ps(_mm256_set1_epi16(h))};
-}
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x))};

@@ -64,12 +64,6 @@ SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
     second->x[i] = SecondOfPairs(x);
   }
 }
-SLM_INLINE V16 SetHalf(const uint8_t* p) {
-  uint16_t h;
-  __builtin_memcpy(&h, p, 2);
-  const float32x4_t all = vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h)));
-  return {{all, all, all, all}};
-}
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(p));
   const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <vector>
 
 namespace slm::engine {
 namespace {
@@ -99,6 +101,43 @@ TEST(KvCache, BytesForIsEnough) {
     const uint64_t bytes =
         KvCache::BytesFor(h, kernels::KvType::kF16, kernels::KvType::kF16, cache.length());
     EXPECT_GE(bytes, static_cast<uint64_t>(most) * cache.layout().page_bytes()) << window;
+  }
+}
+
+// Pages of several slabs, and pages that are larger than one.
+TEST(KvCache, PagesAreApartAndAligned) {
+  for (const int64_t head_dim : {200, 20000}) {
+    model::Hparams h = Shape(0);
+    h.kv_heads = 4;
+    h.head_dim = head_dim;
+    KvCache cache = MakeCache(h);
+    const size_t bytes = cache.layout().page_bytes();
+    const auto pages = [&] {
+      std::vector<uint8_t*> all;
+      for (int64_t layer = 0; layer < h.layers; ++layer)
+        all.insert(all.end(), cache.Pages(layer).begin(), cache.Pages(layer).end());
+      std::sort(all.begin(), all.end());
+      return all;
+    };
+    Fill(&cache, head_dim == 200 ? 4000 : 100);
+    ASSERT_GT(pages().size() * bytes, size_t{32} << 20);
+    for (const bool is_again : {false, true}) {
+      const std::vector<uint8_t*> all = pages();
+      for (size_t i = 0; i < all.size(); ++i) {
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(all[i]) % 64, 0u);
+        if (i > 0) {
+          EXPECT_GE(all[i], all[i - 1] + bytes) << i;
+        }
+        all[i][0] = all[i][bytes - 1] = 1;
+      }
+      if (is_again) break;
+      const int64_t length = cache.length();
+      cache.CutBack(1);
+      Fill(&cache, length - 1);
+      EXPECT_EQ(pages(), all);  // the same ones, in whatever order
+    }
+    cache = MakeCache(h);
+    EXPECT_EQ(cache.length(), 0);
   }
 }
 
