@@ -7,6 +7,8 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 1;
+// Columns of a product that share a load of float weights, and of bfloat16.
+constexpr int kFloatTile = 4, kBfloatTile = 4;
 
 #define SLM_LANES for (int i = 0; i < 16; ++i)
 
@@ -37,7 +39,7 @@ SLM_INLINE V16 LoadHalf(const uint8_t* p) {
   }
   return r;
 }
-// 16 pairs of bfloat16: the first and the second of each; or one pair for all lanes.
+// 16 pairs of bfloat16: the first and the second of each.
 SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
   SLM_LANES {
     uint16_t pair[2];
@@ -45,12 +47,6 @@ SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
     first->lane[i] = BfloatToFloat(pair[0]);
     second->lane[i] = BfloatToFloat(pair[1]);
   }
-}
-SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
-  uint16_t pair[2];
-  __builtin_memcpy(pair, p, 4);
-  *first = Set(BfloatToFloat(pair[0]));
-  *second = Set(BfloatToFloat(pair[1]));
 }
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   V16 r;

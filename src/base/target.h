@@ -18,8 +18,10 @@
 
 #if defined(SLM_SANITIZED)
 #define SLM_INLINE inline
+#define SLM_INLINED
 #undef SLM_UNROLL
 #define SLM_UNROLL
 #else
-#define SLM_INLINE inline __attribute__((always_inline))
+#define SLM_INLINE inline SLM_INLINED
+#define SLM_INLINED __attribute__((always_inline))  // behind the parameters of a lambda
 #endif

@@ -500,85 +500,128 @@ static void AttentionMerge(const AttentionParts& parts, int64_t head_dim, float*
 // --- Products with float weights
 // -----------------------------------------------------------------------------------
 
+// What is read of a row at once: a pair of bfloat16, or one element.
 template <quant::Type kType>
-SLM_INLINE V16 LoadWeights(const uint8_t* panel, int64_t k) {
-  if constexpr (kType == quant::Type::kF32)
-    return Load(reinterpret_cast<const float*>(panel) + 16 * k);
-  if constexpr (kType == quant::Type::kF16) return LoadHalf(panel + 32 * k);
+constexpr int kStep = kType == quant::Type::kBF16 ? 2 : 1;
+template <quant::Type kType>
+constexpr int64_t kStepBytes = kType == quant::Type::kF16 ? 32 : 64;  // of 16 rows
+
+template <quant::Type kType>
+SLM_INLINE void LoadStep(const uint8_t* p, V16* w) {
+  if constexpr (kType == quant::Type::kF32) w[0] = Load(reinterpret_cast<const float*>(p));
+  if constexpr (kType == quant::Type::kF16) w[0] = LoadHalf(p);
+  if constexpr (kType == quant::Type::kBF16) LoadBfloatPairs(p, w, w + 1);
+}
+
+template <quant::Type kType>
+SLM_INLINE V16 AddStep(const V16* w, const float* x, V16 acc) {
+  if constexpr (kType == quant::Type::kBF16) acc = Fma(w[1], Set(x[1]), acc);
+  return Fma(w[0], Set(x[0]), acc);
+}
+
+// How far ahead of its place in each panel one column asks for weights; what follows a panel's end
+// is behind the panels beside it.
+constexpr int64_t kBytesAhead = 768;
+
+// Steps [first, first + count) of kPanels panels from p on times kCols columns from c0, whose
+// activations there are x[c]. Unless `first` is 0, the sums so far are in the output.
+template <quant::Type kType, int kPanels, int kCols>
+SLM_INLINE void FloatPanels(const MatMulArgs& args, int p, int64_t first, int64_t count, int c0,
+                            const float* const* x) {
+  constexpr int64_t kBytes = kStepBytes<kType>;
+  float* out = args.out + c0 * args.out_stride + 16 * p;
+  const uint8_t* panels[kPanels];
+  V16 acc[kPanels][kCols];
+  SLM_UNROLL
+  for (int q = 0; q < kPanels; ++q) {
+    panels[q] = args.panel + static_cast<size_t>(p + q) * args.panel_stride + kBytes * first;
+    const V16 bias = args.bias ? Load(args.bias + 16 * (p + q)) : Set(0.0f);
+    SLM_UNROLL
+    for (int c = 0; c < kCols; ++c)
+      acc[q][c] = first == 0 ? bias : Load(out + c * args.out_stride + 16 * q);
+  }
+  const int64_t last = (args.k + kStep<kType> - 1) / kStep<kType> - kBytesAhead / kBytes - first;
+  for (int64_t i = 0; i < count; ++i) {
+    const size_t beside = i < last ? 0 : (kPanels - 1) * args.panel_stride;
+    SLM_UNROLL
+    for (int q = 0; q < kPanels; ++q) {
+      V16 w[kStep<kType>];
+      LoadStep<kType>(panels[q] + kBytes * i, w);
+      if (kCols == 1) __builtin_prefetch(panels[q] + kBytes * i + kBytesAhead + beside, 0, 0);
+      SLM_UNROLL
+      for (int c = 0; c < kCols; ++c)
+        acc[q][c] = AddStep<kType>(w, x[c] + kStep<kType> * i, acc[q][c]);
+    }
+  }
+  SLM_UNROLL
+  for (int q = 0; q < kPanels; ++q) {
+    SLM_UNROLL
+    for (int c = 0; c < kCols; ++c) Store(acc[q][c], out + c * args.out_stride + 16 * q);
+  }
+}
+
+// One column waits for memory and for its sums, one after the other: panels side by side.
+constexpr int kFloatPanels = 4;
+constexpr int64_t kBfloatStretch = 256;  // pairs of a row that are floats at once
+
+SLM_INLINE void ExpandBfloats(const uint8_t* from, int64_t n, float* to) {
+  for (int64_t i = 0; i < n; ++i) {
+    uint16_t bits;
+    __builtin_memcpy(&bits, from + 2 * i, 2);
+    to[i] = BfloatToFloat(bits);
+  }
 }
 
 template <quant::Type kType, int kCols>
 SLM_INLINE void FloatColumns(const MatMulArgs& args, int c0) {
-  const float* x[kCols];
-  V16 acc[kCols];
-  SLM_UNROLL
-  for (int c = 0; c < kCols; ++c) {
-    x[c] = reinterpret_cast<const float*>(args.act + static_cast<size_t>(c0 + c) * args.act_stride);
-    acc[c] = args.bias ? Load(args.bias) : Set(0.0f);
-  }
-  for (int64_t k = 0; k < args.k; ++k) {
-    const V16 w = LoadWeights<kType>(args.panel, k);
-    SLM_UNROLL
-    for (int c = 0; c < kCols; ++c) acc[c] = Fma(w, Set(x[c][k]), acc[c]);
-  }
-  SLM_UNROLL
-  for (int c = 0; c < kCols; ++c) Store(acc[c], args.out + (c0 + c) * args.out_stride);
-}
-
-// Columns that share a load of weights.
-constexpr int kFloatTile = kAccumulators >= 16 ? 8 : 4;
-
-template <quant::Type kType>
-static void MatMulFloat(const MatMulArgs& args) {
-  ForTiles<kFloatTile, 4, 2, 1>(
-      args.cols, [&](auto cols, int c) { FloatColumns<kType, cols.value>(args, c); });
-}
-
-template <int kCols>
-SLM_INLINE void BfloatColumns(const MatMulArgs& args, int c0) {
-  const uint8_t* x[kCols];
-  V16 acc[kCols];
-  SLM_UNROLL
-  for (int c = 0; c < kCols; ++c) {
-    x[c] = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
-    acc[c] = args.bias ? Load(args.bias) : Set(0.0f);
-  }
-  for (int64_t pair = 0; pair < (args.k + 1) / 2; ++pair) {
-    V16 w0, w1;
-    LoadBfloatPairs(args.panel + 64 * pair, &w0, &w1);
-    SLM_UNROLL
+  constexpr bool kIsBfloat = kType == quant::Type::kBF16;
+  const int64_t steps = (args.k + kStep<kType> - 1) / kStep<kType>;
+  const int64_t stretch = kIsBfloat ? kBfloatStretch : steps;
+  for (int64_t first = 0; first < steps; first += stretch) {
+    const int64_t count = steps - first < stretch ? steps - first : stretch;
+    float expanded[kCols][kIsBfloat ? 2 * kBfloatStretch : 1];
+    const float* x[kCols];
     for (int c = 0; c < kCols; ++c) {
-      V16 x0, x1;
-      SetBfloatPair(x[c] + 4 * pair, &x0, &x1);
-      acc[c] = Fma(w0, x0, Fma(w1, x1, acc[c]));
+      const uint8_t* row = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
+      x[c] = reinterpret_cast<const float*>(row);
+      if constexpr (kIsBfloat) {
+        ExpandBfloats(row + 4 * first, 2 * count, expanded[c]);
+        x[c] = expanded[c];
+      }
     }
+    int p = 0;
+    if (kCols == 1)
+      for (; p + kFloatPanels <= args.panels; p += kFloatPanels)
+        FloatPanels<kType, kCols == 1 ? kFloatPanels : 1, kCols>(args, p, first, count, c0, x);
+    for (; p < args.panels; ++p) FloatPanels<kType, 1, kCols>(args, p, first, count, c0, x);
   }
-  SLM_UNROLL
-  for (int c = 0; c < kCols; ++c) Store(acc[c], args.out + (c0 + c) * args.out_stride);
 }
 
 // A function of its own: what computes may not be moved to before the environment is set.
-__attribute__((noinline)) static void BfloatProducts(const MatMulArgs& args) {
-  ForTiles<kFloatTile, 4, 2, 1>(args.cols,
-                                [&](auto cols, int c) { BfloatColumns<cols.value>(args, c); });
+template <quant::Type kType>
+__attribute__((noinline)) static void FloatProducts(const MatMulArgs& args) {
+  constexpr int kTile = kType == quant::Type::kBF16 ? kBfloatTile : kFloatTile;
+  ForTiles<kTile, 4, 2, 1>(args.cols,
+                           [&](auto cols, int c) { FloatColumns<kType, cols.value>(args, c); });
 }
 
 static void MatMulBfloat(const MatMulArgs& args) {
   const FlushToZero flush;
-  BfloatProducts(args);
+  FloatProducts<quant::Type::kBF16>(args);
 }
 
 static void InstallFloat(KernelTable* table) {
   using quant::Type;
   table->layout = quant::kPanelLayout;
   const auto install = [&](Type type, void (*run)(const MatMulArgs&)) {
-    table->matmul[static_cast<int>(type)] = {run, ActFormat::kF32, true};
+    table->matmul[static_cast<int>(type)] = {run, ActFormat::kF32, true, kFloatPanels};
   };
   for (const quant::TypeTraits& type : quant::AllTypes())
     table->encode[static_cast<int>(type.type)] = type.encode_weighted;
-  install(Type::kF32, MatMulFloat<Type::kF32>);
-  install(Type::kF16, MatMulFloat<Type::kF16>);
-  table->matmul[static_cast<int>(Type::kBF16)] = {MatMulBfloat, ActFormat::kBf16, true};
+  install(Type::kF32, FloatProducts<Type::kF32>);
+  install(Type::kF16, FloatProducts<Type::kF16>);
+  table->matmul[static_cast<int>(Type::kBF16)] = {MatMulBfloat, ActFormat::kBf16, true,
+                                                  kFloatPanels};
   table->round_bf16 = RoundBf16;
   table->rms_norm = RmsNorm;
   table->quantize_act32 = QuantizeAct32;

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <type_traits>
+#include <utility>
 
 #include "base/half.h"
 #include "base/target.h"
@@ -27,60 +28,100 @@ namespace avx2 {
 using quant::Grid;
 using quant::Type;
 
-constexpr int kHalves = 2;  // vectors of 8 rows in a panel
-constexpr int kTile =
-    4;  // columns that share a load of weights: their sums fill half of the registers
-constexpr int kFewColumns = 4;  // for as many, unpacking a stretch costs more than it saves
-constexpr int kMaxPanels = 4;   // that find a stretch of activations in the L2 cache
-constexpr int kPanelsAtOnce =
-    2;  // whose unpacked stretch stays in the L1 cache, and which share activations there
-constexpr int kStretch = 8;  // units that are unpacked at once
+// Columns that share a load of weights: their sums fill half of the registers.
+constexpr int kTile = 4;
+constexpr int kFewColumns = 8;  // for as many, unpacking a stretch costs more than it saves
+constexpr int kMaxPanels = 4;   // whose unpacked stretch stays near, and which share activations
+// Units that are unpacked at once.
+template <Type kType>
+constexpr int kStretch = quant::GridOf(kType).block == 32 ? 16 : 8;
 
-SLM_INLINE __m256i LoadVec(const void* p) {
-  return _mm256_load_si256(static_cast<const __m256i*>(p));
+// f(0), .., f(kCount - 1), each an integral_constant. For arrays of vectors: gcc 12 unrolls loops
+// in loops so late that what they index stays in memory.
+template <int kCount, class F>
+SLM_INLINE void ForIndices(const F& f) {
+  const auto call = [&]<int... i>(std::integer_sequence<int, i...>) SLM_INLINED {
+    (f(std::integral_constant<int, i>()), ...);
+  };
+  call(std::make_integer_sequence<int, kCount>());
 }
-SLM_INLINE void StoreVec(__m256i x, void* p) { _mm256_store_si256(static_cast<__m256i*>(p), x); }
+
+// Integers of the 16 rows of a panel: a 32-bit lane a row. As V16 it is a struct of two and no
+// array, which gcc 12 leaves in memory when it is slow to unroll.
+struct Rows {
+  __m256i low, high;
+};
+
+SLM_INLINE __m256i LoadVec(const uint8_t* p) {
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
+}
+SLM_INLINE Rows LoadRows(const uint8_t* p) { return {LoadVec(p), LoadVec(p + 32)}; }
+// Member by member: gcc 12 copies a struct by halves of registers, and waits for them.
+template <class T>
+SLM_INLINE T Get(const T& in_memory) {
+  return {in_memory.low, in_memory.high};
+}
+SLM_INLINE Rows ZeroRows() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 SLM_INLINE __m256i Broadcast4(const void* p) {
   int x;
   __builtin_memcpy(&x, p, 4);
   return _mm256_set1_epi32(x);
 }
-// Or gcc 12 makes trees of chains of sums, whose leaves no registers hold.
-SLM_INLINE void Keep(__m256i* x) { asm("" : "+x"(*x)); }
-SLM_INLINE __m256 LoadHalf8(const uint8_t* p) { return _mm256_cvtph_ps(LoadBytes(p)); }
+// Or gcc 12 makes trees of chains of sums, whose leaves no registers hold, and loads again what is
+// used again.
+SLM_INLINE void Keep(Rows* x) { asm("" : "+x"(x->low), "+x"(x->high)); }
 
-// Codes of group g, rows 8 h .. 8 h + 7, from a packed unit. Table types give their values.
+SLM_INLINE Rows And(Rows x, int8_t mask) {
+  const __m256i m = _mm256_set1_epi8(mask);
+  return {_mm256_and_si256(x.low, m), _mm256_and_si256(x.high, m)};
+}
+SLM_INLINE Rows Or(Rows a, Rows b) {
+  return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+}
+SLM_INLINE Rows Right(Rows x, int bits) {
+  return {_mm256_srli_epi16(x.low, bits), _mm256_srli_epi16(x.high, bits)};
+}
+SLM_INLINE Rows Left(Rows x, int bits) {
+  return {_mm256_slli_epi16(x.low, bits), _mm256_slli_epi16(x.high, bits)};
+}
+SLM_INLINE Rows Add16(Rows a, Rows b) {
+  return {_mm256_add_epi16(a.low, b.low), _mm256_add_epi16(a.high, b.high)};
+}
+SLM_INLINE Rows Add32(Rows a, Rows b) {
+  return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
+}
+SLM_INLINE Rows Madd(Rows a, Rows b) {
+  return {_mm256_madd_epi16(a.low, b.low), _mm256_madd_epi16(a.high, b.high)};
+}
+SLM_INLINE V16 ToFloat(Rows x) { return {_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)}; }
+
+// Codes of group g of a packed unit. Table types give their values.
 template <Type kType>
-SLM_INLINE __m256i UnpackGroup(const uint8_t* unit, int g, int h) {
+SLM_INLINE Rows UnpackGroup(const uint8_t* unit, int g) {
   constexpr Grid kGrid = quant::GridOf(kType);
-  const uint8_t* p = unit + 32 * h;
-  if constexpr (kGrid.bits == 8) return LoadVec(p + 64 * g);
+  if constexpr (kGrid.bits == 8) return LoadRows(unit + 64 * g);
   if constexpr (kGrid.bits <= 3) {
-    const __m256i two = _mm256_srli_epi16(LoadVec(p + 64 * (g / 4)), 2 * (g % 4));
-    const __m256i low = _mm256_and_si256(two, _mm256_set1_epi8(3));
+    const Rows low = And(Right(LoadRows(unit + 64 * (g / 4)), 2 * (g % 4)), 3);
     if constexpr (kGrid.bits == 2) return low;
-    const __m256i plane = LoadVec(p + 64 * 2);
-    const __m256i bit = g < 2 ? _mm256_slli_epi16(plane, 2 - g) : _mm256_srli_epi16(plane, g - 2);
-    return _mm256_or_si256(low, _mm256_and_si256(bit, _mm256_set1_epi8(4)));
+    const Rows plane = LoadRows(unit + 64 * 2);
+    return Or(low, And(g < 2 ? Left(plane, 2 - g) : Right(plane, g - 2), 4));
   }
-  __m256i nibble = LoadVec(p + 64 * (g % 4));
-  if (g >= 4) nibble = _mm256_srli_epi16(nibble, 4);
-  nibble = _mm256_and_si256(nibble, _mm256_set1_epi8(15));
+  Rows nibble = LoadRows(unit + 64 * (g % 4));
+  if (g >= 4) nibble = Right(nibble, 4);
+  nibble = And(nibble, 15);
   if constexpr (kGrid.is_table) {
-    const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(quant::kIq4NlValues));
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), nibble);
+    const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(quant::kIq4NlValues));
+    const __m256i table = _mm256_broadcastsi128_si256(values);
+    return {_mm256_shuffle_epi8(table, nibble.low), _mm256_shuffle_epi8(table, nibble.high)};
   }
   if constexpr (kGrid.bits == 5) {
-    const __m256i plane = LoadVec(p + 64 * 4);
-    const __m256i bit = g < 4 ? _mm256_slli_epi16(plane, 4 - g) : _mm256_srli_epi16(plane, g - 4);
-    return _mm256_or_si256(nibble, _mm256_and_si256(bit, _mm256_set1_epi8(16)));
+    const Rows plane = LoadRows(unit + 64 * 4);
+    return Or(nibble, And(g < 4 ? Left(plane, 4 - g) : Right(plane, g - 4), 16));
   }
   if constexpr (kGrid.bits == 6) {
-    const __m256i plane = LoadVec(p + 64 * (4 + g / 4));
+    const Rows plane = LoadRows(unit + 64 * (4 + g / 4));
     const int shift = 2 * (g % 4);
-    const __m256i bits =
-        shift < 4 ? _mm256_slli_epi16(plane, 4 - shift) : _mm256_srli_epi16(plane, shift - 4);
-    return _mm256_or_si256(nibble, _mm256_and_si256(bits, _mm256_set1_epi8(48)));
+    return Or(nibble, And(shift < 4 ? Left(plane, 4 - shift) : Right(plane, shift - 4), 48));
   }
   return nibble;
 }
@@ -90,34 +131,33 @@ template <Type kType>
 constexpr bool kIsSigned = quant::GridOf(kType).bits == 8 || quant::GridOf(kType).is_table;
 
 // A block of a panel, as it is packed.
-template <Type kType, bool kIsAhead = false>
+template <Type kType>
 struct PackedBlock {
   static constexpr Grid kGrid = quant::GridOf(kType);
   const uint8_t* block;
+  const uint8_t* ahead = nullptr;  // what will be read later, to be asked for meanwhile
 
   SLM_INLINE void Ahead(int unit) const {
-    if (kIsAhead) PrefetchUnit<kGrid.block_bytes(), kGrid.block / 32, true>(block, unit);
+    if (ahead) PrefetchUnit<kGrid.block_bytes(), kGrid.block / 32, true>(ahead, unit);
   }
-
-  SLM_INLINE __m256i Group(int unit, int g, int h) const {
-    return UnpackGroup<kType>(block + static_cast<size_t>(unit) * kGrid.unit_bytes(), g, h);
+  SLM_INLINE Rows Group(int unit, int g) const {
+    return UnpackGroup<kType>(block + static_cast<size_t>(unit) * kGrid.unit_bytes(), g);
   }
   // The scale of each row in both 16-bit halves of its lane.
-  SLM_INLINE void Scales(int sub, __m256i* scale) const {
+  SLM_INLINE Rows Scales(int sub) const {
     const __m128i rows = LoadBytes(block + kGrid.scales() + 16 * sub);
     const __m256i wide = _mm256_cvtepi8_epi16(_mm_shuffle_epi32(rows, 0xd8));
-    scale[0] = _mm256_unpacklo_epi16(wide, wide);
-    scale[1] = _mm256_unpackhi_epi16(wide, wide);
+    return {_mm256_unpacklo_epi16(wide, wide), _mm256_unpackhi_epi16(wide, wide)};
   }
   // The mins of sub-blocks 2 j and 2 j + 1.
-  SLM_INLINE void Mins(int j, __m256i* min) const {
+  SLM_INLINE Rows Mins(int j) const {
     const __m128i even = LoadBytes(block + kGrid.mins() + 32 * j);
     const __m128i odd = LoadBytes(block + kGrid.mins() + 32 * j + 16);
-    min[0] = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(even, odd));
-    min[1] = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(even, odd));
+    return {_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(even, odd)),
+            _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(even, odd))};
   }
-  SLM_INLINE __m256 D(int h) const { return LoadHalf8(block + kGrid.d() + 16 * h); }
-  SLM_INLINE __m256 M(int h) const { return LoadHalf8(block + kGrid.m() + 16 * h); }
+  SLM_INLINE V16 D() const { return LoadHalf(block + kGrid.d()); }
+  SLM_INLINE V16 M() const { return LoadHalf(block + kGrid.m()); }
 };
 
 // The same with every vector as it enters the sums. What many columns read of unsigned codes.
@@ -126,38 +166,43 @@ struct CodeBlock {
   static constexpr Grid kGrid = quant::GridOf(kType);
   static constexpr int kUnits = kGrid.block / 32, kSubs = kGrid.sub_blocks();
   static constexpr int kPairs = kGrid.has_min ? kSubs / 2 : 0;
-  __m256i codes[kUnits][8][kHalves];
-  __m256i scales[kSubs + 1][kHalves], mins[kPairs + 1][kHalves];
-  __m256 d[kHalves], m[kHalves];
+  Rows codes[kUnits][8];
+  Rows scales[kSubs + 1], mins[kPairs + 1];
+  V16 d, m;
 
   SLM_INLINE void Unpack(const PackedBlock<kType>& from) {
-    for (int u = 0; u < kUnits; ++u) SLM_UNROLL
-    for (int g = 0; g < 8; ++g)
-      for (int h = 0; h < kHalves; ++h) codes[u][g][h] = from.Group(u, g, h);
-    for (int s = 0; s < kSubs; ++s) from.Scales(s, scales[s]);
-    for (int j = 0; j < kPairs; ++j) from.Mins(j, mins[j]);
-    for (int h = 0; h < kHalves; ++h) {
-      d[h] = from.D(h);
-      if (kGrid.has_min) m[h] = from.M(h);
+    for (int u = 0; u < kUnits; ++u) {
+      SLM_UNROLL
+      for (int g = 0; g < 8; ++g) codes[u][g] = from.Group(u, g);
     }
+    for (int s = 0; s < kSubs; ++s) scales[s] = from.Scales(s);
+    for (int j = 0; j < kPairs; ++j) mins[j] = from.Mins(j);
+    d = from.D();
+    if (kGrid.has_min) m = from.M();
   }
   SLM_INLINE void Ahead(int) const {}
-  SLM_INLINE __m256i Group(int unit, int g, int h) const { return codes[unit][g][h]; }
-  SLM_INLINE void Scales(int sub, __m256i* scale) const {
-    for (int h = 0; h < kHalves; ++h) scale[h] = scales[sub][h];
-  }
-  SLM_INLINE void Mins(int j, __m256i* min) const {
-    for (int h = 0; h < kHalves; ++h) min[h] = mins[j][h];
-  }
-  SLM_INLINE __m256 D(int h) const { return d[h]; }
-  SLM_INLINE __m256 M(int h) const { return m[h]; }
+  SLM_INLINE Rows Group(int unit, int g) const { return Get(codes[unit][g]); }
+  SLM_INLINE Rows Scales(int sub) const { return Get(scales[sub]); }
+  SLM_INLINE Rows Mins(int j) const { return Get(mins[j]); }
+  SLM_INLINE V16 D() const { return Get(d); }
+  SLM_INLINE V16 M() const { return Get(m); }
 };
 
-// total[c][h] += scale[h] * dot of every column with groups [first, first + kGroups) of a unit,
-// whose activations are a[c]; start[c] is what is added for codes that have a zero, twice 16 bits.
+// Sums of pairs of products of the four elements of a group.
+template <Type kType>
+SLM_INLINE Rows Products(Rows w, Rows magnitude, __m256i four) {
+  if constexpr (kIsSigned<kType>)
+    return {_mm256_maddubs_epi16(magnitude.low, _mm256_sign_epi8(four, w.low)),
+            _mm256_maddubs_epi16(magnitude.high, _mm256_sign_epi8(four, w.high))};
+  return {_mm256_maddubs_epi16(w.low, four), _mm256_maddubs_epi16(w.high, four)};
+}
+
+// total[c] += scale * dot of every column with the groups of a sub-block, from `first` on, of a
+// unit, whose activations are a[c]; start[c] is what is added for codes that have a zero, twice 16
+// bits.
 template <Type kType, int kCols, class W>
 SLM_INLINE void AddSubBlock(const W& w, int unit, int first, const int8_t* const* a,
-                            const __m256i* start, const __m256i* scale, __m256i (*total)[kHalves]) {
+                            const __m256i* start, Rows scale, Rows* total) {
   constexpr Grid kGrid = quant::GridOf(kType);
   constexpr int kGroups = kGrid.sub_block / 4;
   constexpr int kLargest = kIsSigned<kType> ? 128
@@ -166,82 +211,62 @@ SLM_INLINE void AddSubBlock(const W& w, int unit, int first, const int8_t* const
   constexpr int kFits = 32767 / (2 * 127 * kLargest);
   constexpr int kDepth = kFits < kGroups ? kFits : kGroups;
   static_assert(kDepth >= 1 && (kGrid.zero == 0 || kDepth == kGroups));
-  SLM_UNROLL
-  for (int run = 0; run < kGroups; run += kDepth) {
-    __m256i acc[kCols][kHalves];
-    SLM_UNROLL
-    for (int i = run; i < run + kDepth; ++i) {
-      // Whole units go through groups 0, 4, 1, 5, ..: both come from one load.
-      const int g = first + (kGroups == 8 ? i / 2 + 4 * (i % 2) : i);
-      __m256i x[kHalves], magnitude[kHalves];
-      SLM_UNROLL
-      for (int h = 0; h < kHalves; ++h) {
-        x[h] = w.Group(unit, g, h);
-        Keep(&x[h]);
-        if constexpr (kIsSigned<kType>) magnitude[h] = _mm256_abs_epi8(x[h]);
-      }
-      SLM_UNROLL
-      for (int c = 0; c < kCols; ++c) {
-        const __m256i four = Broadcast4(a[c] + 4 * g);
-        SLM_UNROLL
-        for (int h = 0; h < kHalves; ++h) {
-          const __m256i product =
-              kIsSigned<kType> ? _mm256_maddubs_epi16(magnitude[h], _mm256_sign_epi8(four, x[h]))
-                               : _mm256_maddubs_epi16(x[h], four);
-          if (i > run)
-            acc[c][h] = _mm256_add_epi16(acc[c][h], product);
-          else
-            acc[c][h] = kGrid.zero ? _mm256_add_epi16(start[c], product) : product;
-          Keep(&acc[c][h]);
-        }
-      }
-    }
-    SLM_UNROLL
-    for (int c = 0; c < kCols; ++c)
-      for (int h = 0; h < kHalves; ++h)
-        total[c][h] = _mm256_add_epi32(total[c][h], _mm256_madd_epi16(acc[c][h], scale[h]));
-  }
+  Rows acc[kCols];
+  ForIndices<kGroups>([&](auto i) SLM_INLINED {
+    // Whole units go through groups 0, 4, 1, 5, ..: both come from one load.
+    const int g = first + (kGroups == 8 ? i / 2 + 4 * (i % 2) : i);
+    Rows x = w.Group(unit, g);
+    Keep(&x);
+    Rows magnitude = x;
+    if constexpr (kIsSigned<kType>) magnitude = {_mm256_abs_epi8(x.low), _mm256_abs_epi8(x.high)};
+    ForIndices<kCols>([&](auto c) SLM_INLINED {
+      const Rows product = Products<kType>(x, magnitude, Broadcast4(a[c] + 4 * g));
+      if constexpr (i % kDepth > 0)
+        acc[c] = Add16(acc[c], product);
+      else if constexpr (kGrid.zero != 0)
+        acc[c] = Add16({start[c], start[c]}, product);
+      else
+        acc[c] = product;
+      Keep(&acc[c]);
+      if constexpr (i % kDepth == kDepth - 1) total[c] = Add32(total[c], Madd(acc[c], scale));
+    });
+  });
 }
 
-// acc[c] += one block of 32 times activations act[c].
+// acc[c] += one block of 32 times activations act[c]. `acc` is memory: registers are for the block.
 template <Type kType, int kCols, class W>
-SLM_INLINE void AddBlock(const W& w, const Act32* const* act, __m256 (*acc)[kHalves]) {
+SLM_INLINE void AddBlock(const W& w, const Act32* const* act, V16* acc) {
   constexpr Grid kGrid = quant::GridOf(kType);
-  const __m256i ones[kHalves] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
+  const __m256i one = _mm256_set1_epi16(1);
   w.Ahead(0);
   const int8_t* a[kCols];
-  __m256i start[kCols], total[kCols][kHalves];
+  __m256i start[kCols];
+  Rows total[kCols];
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) {
     a[c] = act[c]->q;
+    total[c] = ZeroRows();
     if constexpr (kGrid.zero != 0) {
       const __m256i sum =
           _mm256_add_epi16(Broadcast4(act[c]->pairs[0]), Broadcast4(act[c]->pairs[1]));
       start[c] = _mm256_mullo_epi16(sum, _mm256_set1_epi16(-kGrid.zero));
     }
-    for (int h = 0; h < kHalves; ++h) total[c][h] = _mm256_setzero_si256();
   }
-  AddSubBlock<kType, kCols>(w, 0, 0, a, start, ones, total);
+  AddSubBlock<kType, kCols>(w, 0, 0, a, start, {one, one}, total);
+  const V16 d = w.D();
   SLM_UNROLL
-  for (int h = 0; h < kHalves; ++h) {
-    const __m256 d = w.D(h);
+  for (int c = 0; c < kCols; ++c)
+    acc[c] = Fma(Mul(d, Set(act[c]->d)), ToFloat(total[c]), Get(acc[c]));
+  if constexpr (kGrid.has_min) {
+    const V16 m = w.M();
     SLM_UNROLL
-    for (int c = 0; c < kCols; ++c) {
-      const __m256 factor = _mm256_mul_ps(d, _mm256_set1_ps(act[c]->d));
-      acc[c][h] = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(total[c][h]), acc[c][h]);
-    }
-    if constexpr (kGrid.has_min) {
-      const __m256 m = w.M(h);
-      SLM_UNROLL
-      for (int c = 0; c < kCols; ++c)
-        acc[c][h] = _mm256_fmadd_ps(m, _mm256_set1_ps(act[c]->sum), acc[c][h]);
-    }
+    for (int c = 0; c < kCols; ++c) acc[c] = Fma(m, Set(act[c]->sum), Get(acc[c]));
   }
 }
 
 // acc[c] += one block of 256 times activations act[c].
 template <Type kType, int kCols, class W>
-SLM_INLINE void AddBlock(const W& w, const Act256* const* act, __m256 (*acc)[kHalves]) {
+SLM_INLINE void AddBlock(const W& w, const Act256* const* act, V16* acc) {
   constexpr Grid kGrid = quant::GridOf(kType);
   constexpr int kSubs = 32 / kGrid.sub_block, kPairs = kGrid.sub_blocks() / 2;  // of a unit, of all
   // What the zero takes off, of every sub-block.
@@ -250,16 +275,16 @@ SLM_INLINE void AddBlock(const W& w, const Act256* const* act, __m256 (*acc)[kHa
     static_assert(kGrid.sub_block == 16);
     SLM_UNROLL
     for (int c = 0; c < kCols; ++c)
-      for (int i = 0; i < 2; ++i) {
-        const __m256i sums =
-            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(act[c]->pairs[8 * i]));
-        StoreVec(_mm256_mullo_epi16(sums, _mm256_set1_epi16(-kGrid.zero)), starts[c][8 * i]);
+      for (int i = 0; i < 16; i += 8) {
+        const auto* pairs = reinterpret_cast<const __m256i*>(act[c]->pairs[i]);
+        _mm256_store_si256(
+            reinterpret_cast<__m256i*>(starts[c][i]),
+            _mm256_mullo_epi16(_mm256_loadu_si256(pairs), _mm256_set1_epi16(-kGrid.zero)));
       }
   }
-  __m256i total[kCols][kHalves];
+  Rows total[kCols];
   SLM_UNROLL
-  for (int c = 0; c < kCols; ++c)
-    for (int h = 0; h < kHalves; ++h) total[c][h] = _mm256_setzero_si256();
+  for (int c = 0; c < kCols; ++c) total[c] = ZeroRows();
   for (int u = 0; u < 8; ++u) {
     w.Ahead(u);
     const int8_t* a[kCols];
@@ -268,48 +293,34 @@ SLM_INLINE void AddBlock(const W& w, const Act256* const* act, __m256 (*acc)[kHa
     SLM_UNROLL
     for (int s = 0; s < kSubs; ++s) {
       const int sub = kSubs * u + s;
-      __m256i scale[kHalves], start[kCols];
-      w.Scales(sub, scale);
+      __m256i start[kCols];
       SLM_UNROLL
       for (int c = 0; c < kCols; ++c)
         if (kGrid.zero != 0) start[c] = Broadcast4(starts[c][sub]);
-      AddSubBlock<kType, kCols>(w, u, s * kGrid.sub_block / 4, a, start, scale, total);
+      AddSubBlock<kType, kCols>(w, u, s * kGrid.sub_block / 4, a, start, w.Scales(sub), total);
     }
   }
+  const V16 d = w.D();
   SLM_UNROLL
-  for (int h = 0; h < kHalves; ++h) {
-    const __m256 d = w.D(h);
-    SLM_UNROLL
-    for (int c = 0; c < kCols; ++c)
-      acc[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(act[c]->d)),
-                                  _mm256_cvtepi32_ps(total[c][h]), acc[c][h]);
-  }
+  for (int c = 0; c < kCols; ++c)
+    acc[c] = Fma(Mul(d, Set(act[c]->d)), ToFloat(total[c]), Get(acc[c]));
   if constexpr (kGrid.has_min) {
     SLM_UNROLL
+    for (int c = 0; c < kCols; ++c) total[c] = ZeroRows();
+    ForIndices<kPairs>([&](auto j) SLM_INLINED {
+      Rows min = w.Mins(j);
+      Keep(&min);
+      ForIndices<kCols>([&](auto c) SLM_INLINED {
+        const int16_t* sums = kGrid.sub_block == 16 ? act[c]->sum16 : act[c]->sum32;
+        const __m256i two = Broadcast4(sums + 2 * j);
+        total[c] = Add32(total[c], Madd({two, two}, min));
+        Keep(&total[c]);
+      });
+    });
+    const V16 m = w.M();
+    SLM_UNROLL
     for (int c = 0; c < kCols; ++c)
-      for (int h = 0; h < kHalves; ++h) total[c][h] = _mm256_setzero_si256();
-    SLM_UNROLL
-    for (int j = 0; j < kPairs; ++j) {
-      __m256i min[kHalves];
-      w.Mins(j, min);
-      SLM_UNROLL
-      for (int c = 0; c < kCols; ++c) {
-        const __m256i sums =
-            Broadcast4((kGrid.sub_block == 16 ? act[c]->sum16 : act[c]->sum32) + 2 * j);
-        for (int h = 0; h < kHalves; ++h) {
-          total[c][h] = _mm256_add_epi32(total[c][h], _mm256_madd_epi16(sums, min[h]));
-          Keep(&total[c][h]);
-        }
-      }
-    }
-    SLM_UNROLL
-    for (int h = 0; h < kHalves; ++h) {
-      const __m256 m = w.M(h);
-      SLM_UNROLL
-      for (int c = 0; c < kCols; ++c)
-        acc[c][h] = _mm256_fnmadd_ps(_mm256_mul_ps(m, _mm256_set1_ps(act[c]->d)),
-                                     _mm256_cvtepi32_ps(total[c][h]), acc[c][h]);
-    }
+      acc[c] = Fma(Mul(m, Set(-act[c]->d)), ToFloat(total[c]), Get(acc[c]));
   }
 }
 
@@ -320,29 +331,32 @@ template <Type kType>
 struct WordBlock {
   static constexpr Grid kGrid = quant::GridOf(kType);
   static constexpr int kUnits = kGrid.block / 32;
-  __m256i words[kUnits][8][2][kHalves];
-  __m256 d[kHalves];
+  Rows words[kUnits][8][2];
+  V16 d;
 
   SLM_INLINE void Unpack(const PackedBlock<kType>& from) {
     static_assert(kGrid.sub_block == 32 && !kGrid.has_min);
     for (int u = 0; u < kUnits; ++u) {
-      __m256i scale[kHalves];
-      if constexpr (kGrid.has_scales()) from.Scales(u, scale);
+      Rows scale = ZeroRows();
+      if constexpr (kGrid.has_scales()) scale = from.Scales(u);
       SLM_UNROLL
-      for (int g = 0; g < 8; ++g)
-        for (int h = 0; h < kHalves; ++h) {
-          const __m256i x = from.Group(u, g, h);
-          __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8);
-          __m256i odd = _mm256_srai_epi16(x, 8);
-          if constexpr (kGrid.has_scales()) {
-            even = _mm256_mullo_epi16(even, scale[h]);
-            odd = _mm256_mullo_epi16(odd, scale[h]);
-          }
-          words[u][g][0][h] = even;
-          words[u][g][1][h] = odd;
-        }
+      for (int g = 0; g < 8; ++g) {
+        const Rows x = from.Group(u, g);
+        Rows even = Widen(Left(x, 8)), odd = Widen(x);
+        if constexpr (kGrid.has_scales()) even = Mullo(even, scale), odd = Mullo(odd, scale);
+        words[u][g][0] = even;
+        words[u][g][1] = odd;
+      }
     }
-    for (int h = 0; h < kHalves; ++h) d[h] = from.D(h);
+    d = from.D();
+  }
+
+ private:
+  static SLM_INLINE Rows Widen(Rows x) {
+    return {_mm256_srai_epi16(x.low, 8), _mm256_srai_epi16(x.high, 8)};
+  }
+  static SLM_INLINE Rows Mullo(Rows a, Rows b) {
+    return {_mm256_mullo_epi16(a.low, b.low), _mm256_mullo_epi16(a.high, b.high)};
   }
 };
 
@@ -364,66 +378,54 @@ struct WordAct {
 };
 
 template <Type kType, int kCols, int kUnits>
-SLM_INLINE void AddBlock(const WordBlock<kType>& w, const WordAct<kUnits>* const* act,
-                         __m256 (*acc)[kHalves]) {
-  __m256i total[kCols][kHalves];
+SLM_INLINE void AddBlock(const WordBlock<kType>& w, const WordAct<kUnits>* const* act, V16* acc) {
+  Rows total[kCols];
   SLM_UNROLL
-  for (int c = 0; c < kCols; ++c)
-    for (int h = 0; h < kHalves; ++h) total[c][h] = _mm256_setzero_si256();
+  for (int c = 0; c < kCols; ++c) total[c] = ZeroRows();
   for (int u = 0; u < kUnits; ++u) {
-    SLM_UNROLL
-    for (int i = 0; i < 16; ++i) {
-      __m256i x[kHalves];
-      SLM_UNROLL
-      for (int h = 0; h < kHalves; ++h) {
-        x[h] = w.words[u][i / 2][i % 2][h];
-        Keep(&x[h]);
-      }
-      SLM_UNROLL
-      for (int c = 0; c < kCols; ++c) {
+    ForIndices<16>([&](auto i) SLM_INLINED {
+      Rows x = Get(w.words[u][i / 2][i % 2]);
+      Keep(&x);
+      ForIndices<kCols>([&](auto c) SLM_INLINED {
         const auto* lanes = reinterpret_cast<const uint8_t*>(&act[c]->words[u][i % 2]);
         const __m256i two = Broadcast4(lanes + 4 * (i / 2));
-        SLM_UNROLL
-        for (int h = 0; h < kHalves; ++h) {
-          total[c][h] = _mm256_add_epi32(total[c][h], _mm256_madd_epi16(x[h], two));
-          Keep(&total[c][h]);
-        }
-      }
-    }
+        total[c] = Add32(total[c], Madd(x, {two, two}));
+        Keep(&total[c]);
+      });
+    });
   }
+  const V16 d = Get(w.d);
   SLM_UNROLL
-  for (int h = 0; h < kHalves; ++h)
-    for (int c = 0; c < kCols; ++c)
-      acc[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(w.d[h], _mm256_set1_ps(act[c]->d)),
-                                  _mm256_cvtepi32_ps(total[c][h]), acc[c][h]);
+  for (int c = 0; c < kCols; ++c)
+    acc[c] = Fma(Mul(d, Set(act[c]->d)), ToFloat(total[c]), Get(acc[c]));
 }
 
-// Blocks [first, first + count) of panel p against kCols columns from c0, whose activations of
-// these blocks are act[c]; block(i) is the i-th of them. Unless `first` is 0, the sums so far are
-// in the output.
-template <Type kType, int kCols, class Act, class BlockAt>
+// Blocks [first, first + count) of kPanels panels from p on against kCols columns from c0, whose
+// activations of these blocks are act[c]; block(q, i) is the i-th of them of panel p + q. Unless
+// `first` is 0, the sums so far are in the output.
+template <Type kType, int kPanels, int kCols, class Act, class BlockAt>
 SLM_INLINE void Columns(const MatMulArgs& args, int p, int64_t first, int64_t count, int c0,
                         const Act* const* activations, const BlockAt& block) {
   const Act* act[kCols];
-  __m256 acc[kCols][kHalves];
+  V16 sums[kPanels][kCols];
+  auto* acc = sums;
+  asm("" : "+r"(acc));  // or gcc holds them in registers, and what is used more often does not fit
   float* out = args.out + c0 * args.out_stride + 16 * p;
-  SLM_UNROLL
   for (int c = 0; c < kCols; ++c) {
     act[c] = activations[c];
-    for (int h = 0; h < kHalves; ++h)
-      acc[c][h] = first > 0   ? _mm256_loadu_ps(out + c * args.out_stride + 8 * h)
-                  : args.bias ? _mm256_loadu_ps(args.bias + 16 * p + 8 * h)
-                              : _mm256_setzero_ps();
+    for (int q = 0; q < kPanels; ++q)
+      acc[q][c] = first > 0   ? Load(out + c * args.out_stride + 16 * q)
+                  : args.bias ? Load(args.bias + 16 * (p + q))
+                              : Set(0.0f);
   }
   for (int64_t b = 0; b < count; ++b) {
-    AddBlock<kType, kCols>(block(b), act, acc);
+    SLM_UNROLL
+    for (int q = 0; q < kPanels; ++q) AddBlock<kType, kCols>(block(q, b), act, acc[q]);
     SLM_UNROLL
     for (int c = 0; c < kCols; ++c) ++act[c];
   }
-  SLM_UNROLL
   for (int c = 0; c < kCols; ++c)
-    for (int h = 0; h < kHalves; ++h)
-      _mm256_storeu_ps(out + c * args.out_stride + 8 * h, acc[c][h]);
+    for (int q = 0; q < kPanels; ++q) Store(Get(acc[q][c]), out + c * args.out_stride + 16 * q);
 }
 
 template <Type kType>
@@ -436,63 +438,76 @@ SLM_INLINE const ActOf<kType>* ActAt(const MatMulArgs& args, int c, int64_t firs
   return reinterpret_cast<const ActOf<kType>*>(row) + first;
 }
 
+// kPanels panels from p on, as they are packed. One column waits for memory: it asks for weights
+// ahead of its place in each panel; what follows a panel's end is behind the panels beside it.
+template <Type kType, int kPanels, int kCols>
+SLM_INLINE void PackedColumns(const MatMulArgs& args, int p, int c0) {
+  constexpr size_t kBytes = quant::GridOf(kType).block_bytes();
+  constexpr size_t kDistance = kWeightsAhead / (kPanels * kPanels);
+  const ActOf<kType>* act[kCols];
+  for (int c = 0; c < kCols; ++c) act[c] = ActAt<kType>(args, c0 + c, 0);
+  const uint8_t* blocks = args.panel + static_cast<size_t>(p) * args.panel_stride;
+  const int64_t count = args.k / quant::GridOf(kType).block;
+  const int64_t last = count - static_cast<int64_t>(kDistance / kBytes);
+  Columns<kType, kPanels, kCols>(args, p, 0, count, c0, act, [&](int q, int64_t i) {
+    const uint8_t* at =
+        blocks + static_cast<size_t>(q) * args.panel_stride + static_cast<size_t>(i) * kBytes;
+    if (kCols > 1) return PackedBlock<kType>{at};
+    const size_t beside = i < last ? 0 : (kPanels - 1) * args.panel_stride;
+    return PackedBlock<kType>{at, at + kDistance + beside};
+  });
+}
+
 template <Type kType>
 static void FewColumns(const MatMulArgs& args) {
+  // Two panels side by side are read faster, unless their blocks are so long that the first cache
+  // has to hold much of each.
+  constexpr int kSideBySide = quant::GridOf(kType).block == 32 ? 2 : 1;
   ForTiles<kTile, 2, 1>(args.cols, [&](auto cols, int c0) {
-    // Blocks of 32 take few instructions: asking for them makes Q4_0 3 to 8 % slower; those with a
-    // fifth bit take more, and gain.
-    constexpr bool kIsAhead =
-        cols.value == 1 && (quant::GridOf(kType).block == 256 || quant::GridOf(kType).bits == 5);
-    using Block = PackedBlock<kType, kIsAhead>;
-    const ActOf<kType>* act[cols.value];
-    for (int c = 0; c < cols.value; ++c) act[c] = ActAt<kType>(args, c0 + c, 0);
-    for (int p = 0; p < args.panels; ++p) {
-      const uint8_t* blocks = args.panel + static_cast<size_t>(p) * args.panel_stride;
-      Columns<kType, cols.value>(args, p, 0, args.k / Block::kGrid.block, c0, act, [&](int64_t i) {
-        return Block{blocks + static_cast<size_t>(i) * Block::kGrid.block_bytes()};
-      });
-    }
+    int p = 0;
+    if (cols.value == 1)
+      for (; p + kSideBySide <= args.panels; p += kSideBySide)
+        PackedColumns<kType, kSideBySide, 1>(args, p, c0);
+    for (; p < args.panels; ++p) PackedColumns<kType, 1, cols.value>(args, p, c0);
   });
 }
 
 template <Type kType>
 static void MatMulInt8(const MatMulArgs& args) {
   if (args.cols <= kFewColumns) return FewColumns<kType>(args);
-  // Stretches are the outer loop: their activations stay in the L2 cache, all of a row do not. Some
+  // Stretches are the outer loop: their activations stay in the L2 cache, all of a row do not. The
   // panels' part of one is unpacked, then every tile of columns passes over it.
   using Unpacked = std::conditional_t<kIsSigned<kType>, WordBlock<kType>, CodeBlock<kType>>;
   constexpr Grid kGrid = quant::GridOf(kType);
-  constexpr int kUnits = kGrid.block / 32, kBlocks = kStretch / kUnits;
+  constexpr int kUnits = kGrid.block / 32, kBlocks = kStretch<kType> / kUnits;
   const int64_t blocks = args.k / kGrid.block;
-  Unpacked unpacked[kPanelsAtOnce][kBlocks];
+  Unpacked unpacked[kMaxPanels][kBlocks];
   for (int64_t first = 0; first < blocks; first += kBlocks) {
     const int64_t count = blocks - first < kBlocks ? blocks - first : kBlocks;
-    for (int p = 0; p < args.panels; p += kPanelsAtOnce) {
-      const int panels = args.panels - p < kPanelsAtOnce ? args.panels - p : kPanelsAtOnce;
-      for (int i = 0; i < panels; ++i) {
-        const uint8_t* block = args.panel + static_cast<size_t>(p + i) * args.panel_stride +
-                               static_cast<size_t>(first) * kGrid.block_bytes();
-        for (int64_t b = 0; b < count; ++b, block += kGrid.block_bytes())
-          unpacked[i][b].Unpack({block});
-      }
-      ForTiles<kTile, 2, 1>(args.cols, [&](auto cols, int c0) {
-        using Act = std::conditional_t<kIsSigned<kType>, WordAct<kUnits>, ActOf<kType>>;
-        const Act* act[cols.value];
-        Act words[kIsSigned<kType> ? cols.value : 1][kBlocks];
-        for (int c = 0; c < cols.value; ++c) {
-          const ActOf<kType>* from = ActAt<kType>(args, c0 + c, first);
-          if constexpr (kIsSigned<kType>) {
-            for (int64_t b = 0; b < count; ++b) words[c][b].Unpack(from[b]);
-            act[c] = words[c];
-          } else {
-            act[c] = from;
-          }
-        }
-        for (int i = 0; i < panels; ++i)
-          Columns<kType, cols.value>(args, p + i, first, count, c0, act,
-                                     [&](int64_t b) -> const Unpacked& { return unpacked[i][b]; });
-      });
+    for (int p = 0; p < args.panels; ++p) {
+      const uint8_t* block = args.panel + static_cast<size_t>(p) * args.panel_stride +
+                             static_cast<size_t>(first) * kGrid.block_bytes();
+      for (int64_t b = 0; b < count; ++b, block += kGrid.block_bytes())
+        unpacked[p][b].Unpack({block});
     }
+    ForTiles<kTile, 2, 1>(args.cols, [&](auto cols, int c0) {
+      using Act = std::conditional_t<kIsSigned<kType>, WordAct<kUnits>, ActOf<kType>>;
+      const Act* act[cols.value];
+      Act words[kIsSigned<kType> ? cols.value : 1][kBlocks];
+      for (int c = 0; c < cols.value; ++c) {
+        const ActOf<kType>* from = ActAt<kType>(args, c0 + c, first);
+        if constexpr (kIsSigned<kType>) {
+          for (int64_t b = 0; b < count; ++b) words[c][b].Unpack(from[b]);
+          act[c] = words[c];
+        } else {
+          act[c] = from;
+        }
+      }
+      for (int p = 0; p < args.panels; ++p)
+        Columns<kType, 1, cols.value>(
+            args, p, first, count, c0, act,
+            [&](int, int64_t b) -> const Unpacked& { return unpacked[p][b]; });
+    });
   }
 }
 
@@ -515,11 +530,14 @@ static int64_t ProbeInt8(int64_t rounds) {
   return rounds * kChains * 32;
 }
 
+// Two places at once: from one Zen 3 gets two thirds as much.
 static uint64_t ProbeRead(const uint8_t* data, size_t bytes) {
+  const size_t half = bytes / 2;
   __m256i sum[4] = {};
-  for (size_t i = 0; i < bytes; i += 128) {
+  for (size_t i = 0; i < half; i += 64) {
     SLM_UNROLL
-    for (size_t j = 0; j < 4; ++j) sum[j] = _mm256_xor_si256(sum[j], LoadVec(data + i + 32 * j));
+    for (size_t j = 0; j < 4; ++j)
+      sum[j] = _mm256_xor_si256(sum[j], LoadVec(data + j / 2 * half + i + j % 2 * 32));
   }
   sum[0] = _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]), _mm256_xor_si256(sum[2], sum[3]));
   return static_cast<uint64_t>(_mm256_extract_epi64(sum[0], 0));

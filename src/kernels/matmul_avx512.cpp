@@ -173,7 +173,7 @@ SLM_INLINE void AddBlock32(const Block<kType>& w, bool is_ahead, const Act32* co
   __m512i dot[kCols];
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) a[c] = act[c]->q, shift[c] = &act[c]->shift;
-  if (is_ahead) PrefetchUnit<Block<kType>::kBytes, 1, kCols == 1>(w.block, 0);
+  if (is_ahead) PrefetchUnit<Block<kType>::kBytes, 1, kCols == 1>(w.block + kWeightsAhead, 0);
   Dots<kType, kCols>(w, 0, 0, 8, a, shift, dot);
   const __m512 d = w.D();
   SLM_UNROLL
@@ -199,7 +199,7 @@ SLM_INLINE void AddBlock256(const Block<kType>& w, bool is_ahead, const Act256* 
   SLM_UNROLL
   for (int c = 0; c < kCols; ++c) total[c] = _mm512_setzero_si512();
   for (int u = 0; u < 8; ++u) {
-    if (is_ahead) PrefetchUnit<Block<kType>::kBytes, 8, kCols == 1>(w.block, u);
+    if (is_ahead) PrefetchUnit<Block<kType>::kBytes, 8, kCols == 1>(w.block + kWeightsAhead, u);
     SLM_UNROLL
     for (int s = 0; s < 8 / kGroups; ++s) {
       const int sub = 8 / kGroups * u + s;

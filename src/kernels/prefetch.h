@@ -9,17 +9,16 @@
 
 namespace slm::kernels {
 
-constexpr int kWeightsAhead = 4096;  // bytes
+constexpr size_t kWeightsAhead = 4096;  // bytes
 
-// Asks for a unit's share of what is kWeightsAhead behind `block`. kIsOnce: nothing will read it
-// again.
+// Asks for a unit's share of the block of weights at `block`. kIsOnce: nothing will read it again.
 template <size_t kBlockBytes, int kUnits, bool kIsOnce>
 SLM_INLINE void PrefetchUnit(const uint8_t* block, int unit) {
   constexpr int kLines = static_cast<int>((kBlockBytes + 63) / 64);
   constexpr int kEach = (kLines + kUnits - 1) / kUnits;
   SLM_UNROLL
   for (int i = 0; i < kEach; ++i)
-    __builtin_prefetch(block + kWeightsAhead + 64 * (kEach * unit + i), 0, kIsOnce ? 0 : 3);
+    __builtin_prefetch(block + 64 * (kEach * unit + i), 0, kIsOnce ? 0 : 3);
 }
 
 }  // namespace slm::kernels

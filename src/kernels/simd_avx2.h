@@ -6,6 +6,8 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 4;
+// Columns of a product that share a load of float weights, and of bfloat16.
+constexpr int kFloatTile = 6, kBfloatTile = 5;
 
 SLM_INLINE V16 Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 SLM_INLINE V16 Load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
@@ -44,13 +46,6 @@ SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
   const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
   *first = {FirstOfPairs(low), FirstOfPairs(high)};
   *second = {SecondOfPairs(low), SecondOfPairs(high)};
-}
-SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
-  int pair;
-  __builtin_memcpy(&pair, p, 4);
-  const __m256i x = _mm256_set1_epi32(pair);
-  *first = {FirstOfPairs(x), FirstOfPairs(x)};
-  *second = {SecondOfPairs(x), SecondOfPairs(x)};
 }
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const __m128i x = LoadBytes(p);

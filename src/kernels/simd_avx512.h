@@ -6,6 +6,8 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 16;
+// Columns of a product that share a load of float weights, and of bfloat16.
+constexpr int kFloatTile = 8, kBfloatTile = 8;
 
 SLM_INLINE __mmask16 LaneMask(int64_t n) {
   return static_cast<__mmask16>(n <= 0 ? 0 : n >= 16 ? 0xffff : (1 << n) - 1);
@@ -31,11 +33,6 @@ SLM_INLINE void SplitBfloatPairs(__m512i x, V16* first, V16* second) {
 }
 SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
   SplitBfloatPairs(_mm512_loadu_si512(p), first, second);
-}
-SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
-  int pair;
-  __builtin_memcpy(&pair, p, 4);
-  SplitBfloatPairs(_mm512_set1_epi32(pair), first, second);
 }
 SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

@@ -6,6 +6,8 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 4;
+// Columns of a product that share a load of float weights, and of bfloat16.
+constexpr int kFloatTile = 4, kBfloatTile = 4;
 
 #define SLM_QUADS SLM_UNROLL for (int i = 0; i < 4; ++i)
 
@@ -51,15 +53,6 @@ SLM_INLINE float32x4_t SecondOfPairs(uint32x4_t x) {
 SLM_INLINE void LoadBfloatPairs(const uint8_t* p, V16* first, V16* second) {
   SLM_QUADS {
     const uint32x4_t x = vreinterpretq_u32_u8(vld1q_u8(p + 16 * i));
-    first->x[i] = FirstOfPairs(x);
-    second->x[i] = SecondOfPairs(x);
-  }
-}
-SLM_INLINE void SetBfloatPair(const uint8_t* p, V16* first, V16* second) {
-  uint32_t pair;
-  __builtin_memcpy(&pair, p, 4);
-  const uint32x4_t x = vdupq_n_u32(pair);
-  SLM_QUADS {
     first->x[i] = FirstOfPairs(x);
     second->x[i] = SecondOfPairs(x);
   }
