@@ -7,7 +7,7 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 1;
-// Columns of a product that share a load of float weights, and of bfloat16.
+// Columns, or rows of queries, that share a load of floats, and columns of bfloat16.
 constexpr int kFloatTile = 4, kBfloatTile = 4;
 
 #define SLM_LANES for (int i = 0; i < 16; ++i)

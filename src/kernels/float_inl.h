@@ -250,7 +250,7 @@ struct Tile {
 // KiB. A plane that is read in one pass is read in order: a little ahead is enough. With several
 // passes each asks for its part of the next plane, which the first cache need not hold, unless it
 // is a small one of kQ8_0.
-constexpr int kMostRows = kAccumulators >= 16 ? 8 : 4;
+constexpr int kMostRows = kFloatTile;
 constexpr int64_t kAhead = 4096;  // bytes
 
 template <KvType kType>
@@ -446,24 +446,20 @@ static void AttentionRows(const AttentionArgs& args, int row0) {
   }
 }
 
+// `rows` rows, which are at most kRows.
+template <int kRows>
+SLM_INLINE void AttentionTile(const AttentionArgs& args, int row, int rows) {
+  if constexpr (kRows > 1)
+    if (rows < kRows) return AttentionTile<kRows - 1>(args, row, rows);
+  AttentionRows<kRows>(args, row);
+}
+
 static void Attention(const AttentionArgs& args) {
-  int row = 0;
-  for (; row + kMostRows <= args.heads; row += kMostRows) AttentionRows<kMostRows>(args, row);
-  switch (args.heads - row) {
-    case 7:
-      return AttentionRows<kMostRows - 1>(args, row);
-    case 6:
-      return AttentionRows<kMostRows - 2>(args, row);
-    case 5:
-      return AttentionRows<kMostRows - 3>(args, row);
-    case 4:
-      return AttentionRows<4>(args, row);
-    case 3:
-      return AttentionRows<3>(args, row);
-    case 2:
-      return AttentionRows<2>(args, row);
-    case 1:
-      return AttentionRows<1>(args, row);
+  // As few tiles as can be, of about the same number of rows: small ones wait for their sums.
+  for (int row = 0, tiles = (args.heads + kMostRows - 1) / kMostRows; tiles > 0; --tiles) {
+    const int rows = (args.heads - row + tiles - 1) / tiles;
+    AttentionTile<kMostRows>(args, row, rows);
+    row += rows;
   }
 }
 

@@ -6,7 +6,7 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 16;
-// Columns of a product that share a load of float weights, and of bfloat16.
+// Columns, or rows of queries, that share a load of floats, and columns of bfloat16.
 constexpr int kFloatTile = 8, kBfloatTile = 8;
 
 SLM_INLINE __mmask16 LaneMask(int64_t n) {
