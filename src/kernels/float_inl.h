@@ -568,37 +568,44 @@ SLM_INLINE void ExpandBfloats(const uint8_t* from, int64_t n, float* to) {
   }
 }
 
+// The same of `panels` panels and rows of activations as they are.
 template <quant::Type kType, int kCols>
-SLM_INLINE void FloatColumns(const MatMulArgs& args, int c0) {
+SLM_INLINE void FloatColumns(const MatMulArgs& args, int p, int panels, int64_t first,
+                             int64_t count, int c0) {
   constexpr bool kIsBfloat = kType == quant::Type::kBF16;
-  const int64_t steps = (args.k + kStep<kType> - 1) / kStep<kType>;
-  const int64_t stretch = kIsBfloat ? kBfloatStretch : steps;
-  for (int64_t first = 0; first < steps; first += stretch) {
-    const int64_t count = steps - first < stretch ? steps - first : stretch;
-    float expanded[kCols][kIsBfloat ? 2 * kBfloatStretch : 1];
-    const float* x[kCols];
-    for (int c = 0; c < kCols; ++c) {
-      const uint8_t* row = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
-      x[c] = reinterpret_cast<const float*>(row);
-      if constexpr (kIsBfloat) {
-        ExpandBfloats(row + 4 * first, 2 * count, expanded[c]);
-        x[c] = expanded[c];
-      }
+  float expanded[kCols][kIsBfloat ? 2 * kBfloatStretch : 1];
+  const float* x[kCols];
+  for (int c = 0; c < kCols; ++c) {
+    const uint8_t* row = args.act + static_cast<size_t>(c0 + c) * args.act_stride;
+    x[c] = reinterpret_cast<const float*>(row);
+    if constexpr (kIsBfloat) {
+      ExpandBfloats(row + 4 * first, 2 * count, expanded[c]);
+      x[c] = expanded[c];
     }
-    int p = 0;
-    if (kCols == 1)
-      for (; p + kFloatPanels <= args.panels; p += kFloatPanels)
-        FloatPanels<kType, kCols == 1 ? kFloatPanels : 1, kCols>(args, p, first, count, c0, x);
-    for (; p < args.panels; ++p) FloatPanels<kType, 1, kCols>(args, p, first, count, c0, x);
   }
+  const int end = p + panels;
+  if constexpr (kCols == 1)
+    for (; p + kFloatPanels <= end; p += kFloatPanels)
+      FloatPanels<kType, kFloatPanels, kCols>(args, p, first, count, c0, x);
+  for (; p < end; ++p) FloatPanels<kType, 1, kCols>(args, p, first, count, c0, x);
 }
 
 // A function of its own: what computes may not be moved to before the environment is set.
 template <quant::Type kType>
 __attribute__((noinline)) static void FloatProducts(const MatMulArgs& args) {
-  constexpr int kTile = kType == quant::Type::kBF16 ? kBfloatTile : kFloatTile;
-  ForTiles<kTile, 4, 2, 1>(args.cols,
-                           [&](auto cols, int c) { FloatColumns<kType, cols.value>(args, c); });
+  constexpr bool kIsBfloat = kType == quant::Type::kBF16;
+  constexpr int kTile = kIsBfloat ? kBfloatTile : kFloatTile;
+  const int64_t steps = (args.k + kStep<kType> - 1) / kStep<kType>;
+  // What all columns pass over stays near: one panel, or a stretch of all.
+  const int64_t stretch = kIsBfloat ? kBfloatStretch : steps;
+  const int panels = kIsBfloat || args.cols == 1 ? args.panels : 1;
+  for (int p = 0; p < args.panels; p += panels)
+    for (int64_t first = 0; first < steps; first += stretch) {
+      const int64_t count = steps - first < stretch ? steps - first : stretch;
+      ForTiles<kTile, 4, 2, 1>(args.cols, [&](auto cols, int c) {
+        FloatColumns<kType, cols.value>(args, p, panels, first, count, c);
+      });
+    }
 }
 
 static void MatMulBfloat(const MatMulArgs& args) {
