@@ -13,7 +13,7 @@ enum class ActFormat { kF32, kBf16, kAct32, kAct256 };
 // Exact sums of q, in the forms that kernels start from. `pairs[s]` belongs to 16 elements: the sum
 // of those with index % 4 < 2, and of the others. `shift` is -128 times the sum of a sub-block of
 // 16 or 32: what a dot product with codes + 128 starts at; sum16 and sum32 are those sums
-// themselves. AVX-512 reads these two, the others the pairs.
+// themselves. AVX-512 reads the last three, AVX2 the pairs and the sums, the others the pairs.
 struct Act32 {
   int8_t q[32];
   int16_t pairs[2][2];

@@ -127,7 +127,7 @@ const KernelTable& ScalarTable() {
     KernelTable t = {};
     t.isa = "scalar";
     scalar::InstallFloat(&t);
-    t.matmul[static_cast<int>(quant::Type::kBF16)].run = scalar::MatMulBf16;
+    t.matmul[static_cast<int>(quant::Type::kBF16)] = {scalar::MatMulBf16, ActFormat::kBf16, true};
     t.probe_int8 = scalar::ProbeInt8;
     t.probe_read = scalar::ProbeRead;
     quant::ForQuantizedTypes([&](quant::Type type) {

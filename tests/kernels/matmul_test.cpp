@@ -102,7 +102,7 @@ TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
 TEST_P(MatMul, SeveralPanelsMatchEachByItself) {
   std::mt19937 rng(9);
   constexpr int64_t kK = 2304;  // several stretches
-  for (const KernelTable* table : testing::FastTables()) {
+  for (const KernelTable* table : AvailableTables()) {
     const MatMulKernel& kernel = table->matmul[static_cast<int>(GetParam())];
     const int panels = kernel.max_panels;
     const quant::TypeTraits& traits = quant::Traits(GetParam());
