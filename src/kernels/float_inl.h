@@ -515,8 +515,9 @@ SLM_INLINE V16 AddStep(const V16* w, const float* x, V16 acc) {
   return Fma(w[0], Set(x[0]), acc);
 }
 
-// How far ahead of its place in each panel one column asks for weights; what follows a panel's end
-// is behind the panels beside it.
+// How far ahead of its place in each panel one column asks for weights, where it reads several: it
+// waits for memory and for its sums, one after the other. What follows a panel's end is behind the
+// panels beside it.
 constexpr int64_t kBytesAhead = 768;
 
 // Steps [first, first + count) of kPanels panels from p on times kCols columns from c0, whose
@@ -543,7 +544,7 @@ SLM_INLINE void FloatPanels(const MatMulArgs& args, int p, int64_t first, int64_
     for (int q = 0; q < kPanels; ++q) {
       V16 w[kStep<kType>];
       LoadStep<kType>(panels[q] + kBytes * i, w);
-      if (kCols == 1) __builtin_prefetch(panels[q] + kBytes * i + kBytesAhead + beside, 0, 0);
+      if (kPanels > 1) __builtin_prefetch(panels[q] + kBytes * i + kBytesAhead + beside, 0, 0);
       SLM_UNROLL
       for (int c = 0; c < kCols; ++c)
         acc[q][c] = AddStep<kType>(w, x[c] + kStep<kType> * i, acc[q][c]);
@@ -556,8 +557,7 @@ SLM_INLINE void FloatPanels(const MatMulArgs& args, int p, int64_t first, int64_
   }
 }
 
-// One column waits for memory and for its sums, one after the other: panels side by side.
-constexpr int kFloatPanels = 4;
+constexpr int kFloatPanels = 4;          // of a call
 constexpr int64_t kBfloatStretch = 256;  // pairs of a row that are floats at once
 
 SLM_INLINE void ExpandBfloats(const uint8_t* from, int64_t n, float* to) {
@@ -584,9 +584,9 @@ SLM_INLINE void FloatColumns(const MatMulArgs& args, int p, int panels, int64_t 
     }
   }
   const int end = p + panels;
-  if constexpr (kCols == 1)
-    for (; p + kFloatPanels <= end; p += kFloatPanels)
-      FloatPanels<kType, kFloatPanels, kCols>(args, p, first, count, c0, x);
+  if constexpr (kCols == 1 && kSideBySide > 1)
+    for (; p + kSideBySide <= end; p += kSideBySide)
+      FloatPanels<kType, kSideBySide, kCols>(args, p, first, count, c0, x);
   for (; p < end; ++p) FloatPanels<kType, 1, kCols>(args, p, first, count, c0, x);
 }
 

@@ -1,7 +1,8 @@
 // Int8 products for AVX2. A 32-bit lane holds four consecutive k of one row; vpmaddubsw sums pairs
 // into 16 bits, where as many groups of four are added as the type's largest value allows without
-// overflow (kDepth), and vpmaddwd with the integer scale widens to 32 bits. Everything is exact
-// until the float step at the end of a block.
+// overflow (kDepth), and vpmaddwd with the integer scale widens to 32 bits. Signed weights that
+// many columns meet are 16 bits from the start. Everything is exact until the float step at the end
+// of a block.
 #include <immintrin.h>
 
 #include <type_traits>
@@ -461,12 +462,12 @@ SLM_INLINE void PackedColumns(const MatMulArgs& args, int p, int c0) {
 template <Type kType>
 static void FewColumns(const MatMulArgs& args) {
   // Two panels side by side are read faster; of blocks of 256 they are slower.
-  constexpr int kSideBySide = quant::GridOf(kType).block == 32 ? 2 : 1;
+  constexpr int kPanels = quant::GridOf(kType).block == 32 ? 2 : 1;
   ForTiles<kTile, 2, 1>(args.cols, [&](auto cols, int c0) {
     int p = 0;
     if (cols.value == 1)
-      for (; p + kSideBySide <= args.panels; p += kSideBySide)
-        PackedColumns<kType, kSideBySide, 1>(args, p, c0);
+      for (; p + kPanels <= args.panels; p += kPanels)
+        PackedColumns<kType, kPanels, 1>(args, p, c0);
     for (; p < args.panels; ++p) PackedColumns<kType, 1, cols.value>(args, p, c0);
   });
 }
