@@ -211,7 +211,7 @@ SLM_INLINE void AddSubBlock(const W& w, int unit, int first, const int8_t* const
                                             : (1 << kGrid.bits) - 1;  // of |code - zero|
   constexpr int kFits = 32767 / (2 * 127 * kLargest);
   constexpr int kDepth = kFits < kGroups ? kFits : kGroups;
-  static_assert(kDepth >= 1 && (kGrid.zero == 0 || kDepth == kGroups));
+  static_assert(kDepth >= 1 && kGroups % kDepth == 0 && (kGrid.zero == 0 || kDepth == kGroups));
   Rows acc[kCols];
   ForIndices<kGroups>([&](auto i) SLM_INLINED {
     // Whole units go through groups 0, 4, 1, 5, ..: both come from one load.

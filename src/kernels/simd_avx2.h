@@ -4,7 +4,8 @@ struct V16 {
   __m256 low, high;
 };
 
-// Sums that are kept in registers, beside what is added to them.
+// Sums that do not wait for each other, beside what is added to them: as many vectors as attention
+// takes at once for so many rows.
 constexpr int kAccumulators = 4;
 // Columns, or rows of queries, that share a load of floats, and columns of bfloat16.
 constexpr int kFloatTile = 6, kBfloatTile = 5;

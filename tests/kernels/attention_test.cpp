@@ -56,7 +56,8 @@ Case MakeCase(int64_t dim, int rows, Spans spans, Values values, std::mt19937& r
 }
 
 Case RandomCase(int64_t dim, Values values, std::mt19937& rng) {
-  return MakeCase(dim, 1 + static_cast<int>(rng() % 9), static_cast<Spans>(rng() % 4), values, rng);
+  return MakeCase(dim, 1 + static_cast<int>(rng() % 20), static_cast<Spans>(rng() % 4), values,
+                  rng);
 }
 
 // A page with the positions that some row sees; all else is `fill`.

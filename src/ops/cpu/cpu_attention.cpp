@@ -12,7 +12,7 @@ namespace {
 using kernels::kPagePositions;
 
 constexpr int64_t kRowsPerChunk = 32;         // query rows (tokens x heads of a group), about, that
-                                              // share a page's loads; kernels take 8 at a time
+                                              // share a page's loads; kernels take 4 to 8 at once
 constexpr int64_t kFloatsPerMerge = 1 << 15;  // partial results that stay in the L2 cache
 constexpr int64_t kFewTokens = 8;       // up to this many, pages are shared out instead of queries
 constexpr int64_t kPartsPerThread = 8;  // that are shared out, at least
