@@ -95,6 +95,12 @@ static void Scale(float factor, int64_t n, float* inout) {
     StoreN(Mul(LoadN(inout + i, n - i), Set(factor)), inout + i, n - i);
 }
 
+static void MultiplyAdd(const float* factor, const float* offset, int64_t n, float* inout) {
+  for (int64_t i = 0; i < n; i += 16)
+    StoreN(Fma(LoadN(inout + i, n - i), LoadN(factor + i, n - i), LoadN(offset + i, n - i)),
+           inout + i, n - i);
+}
+
 // tanh(y) = 1 - 2 / (exp(2 y) + 1), to 1e-7 absolute.
 SLM_INLINE V16 Softcap(V16 x, float cap) {
   const V16 e = Exp(Mul(x, Set(2.0f / cap)));
@@ -528,6 +534,7 @@ SLM_INLINE void FloatPanels(const MatMulArgs& args, int p, int64_t first, int64_
   constexpr int64_t kBytes = kStepBytes<kType>;
   float* out = args.out + c0 * args.out_stride + 16 * p;
   const uint8_t* panels[kPanels];
+  const bool starts = first == 0 && !args.adds;
   V16 acc[kPanels][kCols];
   SLM_UNROLL
   for (int q = 0; q < kPanels; ++q) {
@@ -535,7 +542,7 @@ SLM_INLINE void FloatPanels(const MatMulArgs& args, int p, int64_t first, int64_
     const V16 bias = args.bias ? Load(args.bias + 16 * (p + q)) : Set(0.0f);
     SLM_UNROLL
     for (int c = 0; c < kCols; ++c)
-      acc[q][c] = first == 0 ? bias : Load(out + c * args.out_stride + 16 * q);
+      acc[q][c] = starts ? bias : Load(out + c * args.out_stride + 16 * q);
   }
   const int64_t last = (args.k + kStep<kType> - 1) / kStep<kType> - kBytesAhead / kBytes - first;
   for (int64_t i = 0; i < count; ++i) {
@@ -631,6 +638,7 @@ static void InstallFloat(KernelTable* table) {
   table->quantize_act256 = QuantizeAct256;
   table->add = AddTo;
   table->scale = Scale;
+  table->multiply_add = MultiplyAdd;
   table->softcap = SoftcapAll;
   table->silu_mul = SiluMul;
   table->gelu_mul = GeluMul;

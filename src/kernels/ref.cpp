@@ -34,8 +34,9 @@ void MatMul(const MatMulArgs& args) {
     for (int c = 0; c < args.cols; ++c) {
       const auto* x =
           reinterpret_cast<const float*>(args.act + static_cast<size_t>(c) * args.act_stride);
-      const double bias = args.bias ? static_cast<double>(args.bias[r]) : 0;
-      args.out[c * args.out_stride + r] = static_cast<float>(bias + Dot(row.data(), x, args.k));
+      float& out = args.out[c * args.out_stride + r];
+      const double start = static_cast<double>(args.adds ? out : args.bias ? args.bias[r] : 0);
+      out = static_cast<float>(start + Dot(row.data(), x, args.k));
     }
   }
 }
@@ -56,6 +57,10 @@ void Add(const float* x, int64_t n, float* inout) {
 
 void Scale(float factor, int64_t n, float* inout) {
   for (int64_t i = 0; i < n; ++i) inout[i] *= factor;
+}
+
+void MultiplyAdd(const float* factor, const float* offset, int64_t n, float* inout) {
+  for (int64_t i = 0; i < n; ++i) inout[i] = std::fma(inout[i], factor[i], offset[i]);
 }
 
 double Capped(double x, double cap) { return cap * std::tanh(x / cap); }
@@ -180,6 +185,7 @@ const KernelTable& RefTable() {
     t.quantize_act256 = QuantizeAct256;
     t.add = Add;
     t.scale = Scale;
+    t.multiply_add = MultiplyAdd;
     t.softcap = Softcap;
     t.silu_mul = SiluMul;
     t.gelu_mul = GeluMul;

@@ -20,6 +20,7 @@ namespace slm::kernels {
 // One panel of up to 16 rows of weights (or several, see MatMulKernel) times `cols` rows of
 // activations:
 //   out[c * out_stride + r] = bias[r] + sum over k of W[r][k] * act[c][k]
+// or, where activations are floats, with what stands in `out` in the place of a bias.
 struct MatMulArgs {
   quant::Type type;
   const uint8_t*
@@ -30,11 +31,12 @@ struct MatMulArgs {
   size_t act_stride;  // bytes between activation rows
   int cols;
   const float* bias;  // `rows` values (packed: 16), or nullptr
+  bool adds = false;  // to what stands in `out`: only kF32, without a bias
   float* out;
   int64_t out_stride;
   // Panels that follow each other, 16 rows each; bias and out follow on too.
   int panels = 1;
-  size_t panel_stride = 0;  // bytes
+  size_t panel_stride = 0;  // bytes, a multiple of 64
 };
 
 struct MatMulKernel {
@@ -86,7 +88,9 @@ struct KernelTable {
   void (*quantize_act256)(const float* x, int64_t n, Act256* out);
   void (*add)(const float* x, int64_t n, float* inout);  // inout += x
   void (*scale)(float factor, int64_t n, float* inout);  // inout *= factor
-  void (*softcap)(float cap, int64_t n, float* inout);   // inout = cap * tanh(inout / cap)
+  // inout = inout * factor + offset, rounded once
+  void (*multiply_add)(const float* factor, const float* offset, int64_t n, float* inout);
+  void (*softcap)(float cap, int64_t n, float* inout);  // inout = cap * tanh(inout / cap)
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_mul)(const float* gate, const float* up, int64_t n, float* out);  // tanh form of GELU
   // Rotates n/2 pairs by the angles whose cos and sin are given: (x[2i], x[2i + 1]) when

@@ -41,6 +41,7 @@ struct Product {
   const float* bias = nullptr;  // padded to a multiple of 16 values, or nullptr
   float* out = nullptr;         // [T], rows out_stride apart; written to the next multiple of 16
   int64_t out_stride = 0;
+  bool adds = false;  // to what stands in `out`: of matrices that read floats, without a bias
 };
 
 // cos and sin of every position's angles, [T, n / 2] each.
@@ -109,6 +110,9 @@ class Backend {
   // inout += x, both [rows, n]; x, with rows x_stride apart, is first normed by w when w is given.
   virtual void AddTo(const float* x, int64_t x_stride, const float* w, float eps, int64_t rows,
                      int64_t n, float* inout) = 0;
+  // Rows of inout, `stride` apart: inout = inout * factor + offset, all of n.
+  virtual void MultiplyAdd(const float* factor, const float* offset, int64_t rows, int64_t n,
+                           int64_t stride, float* inout) = 0;
   virtual void Softcap(float cap, int64_t n, float* inout) = 0;
 };
 

@@ -40,6 +40,11 @@ const Function kFunctions[] = {
        t.scale(-0.3f, n, out);
      },
      [](double, double, double, int64_t) { return 0.0; }},
+    {"multiply_add",
+     [](const KernelTable& t, const float* a, const float* b, int64_t n, float* out) {
+       t.multiply_add(b, a, n, out);
+     },
+     [](double, double, double, int64_t) { return 0.0; }},
     // n / 16 roundings in each lane's sum of squares, halved by the root; then at most 6 more.
     {"rms_norm",
      [](const KernelTable& t, const float* a, const float* b, int64_t n, float* out) {

@@ -40,8 +40,11 @@ Case MakeCase(Type type, Shape shape, std::mt19937& rng) {
   return c;
 }
 
+// What a product is added to: nothing, or the bias, given as such or in the output.
+enum class Start { kZero, kBias, kOutput };
+
 // [cols][16], computed by `table` from activations in its own format.
-std::vector<float> Product(const KernelTable& table, const Case& c, bool with_bias) {
+std::vector<float> Product(const KernelTable& table, const Case& c, Start start) {
   const MatMulKernel& kernel = table.matmul[static_cast<int>(c.type)];
   const int64_t k = c.shape.k;
   const quant::TypeTraits& traits = quant::Traits(c.type);
@@ -65,9 +68,12 @@ std::vector<float> Product(const KernelTable& table, const Case& c, bool with_bi
                      .act = act.data(),
                      .act_stride = act_stride,
                      .cols = c.shape.cols,
-                     .bias = with_bias ? c.bias.data() : nullptr,
+                     .bias = start == Start::kBias ? c.bias.data() : nullptr,
+                     .adds = start == Start::kOutput,
                      .out = out.data(),
                      .out_stride = stride};
+  for (int col = 0; col < c.shape.cols && args.adds; ++col)
+    std::copy_n(c.bias.begin(), 16, out.begin() + col * stride);
   kernel.run(args);
   for (int col = 0; col < c.shape.cols; ++col)
     for (int64_t i = 16; i < stride; ++i)
@@ -78,10 +84,15 @@ std::vector<float> Product(const KernelTable& table, const Case& c, bool with_bi
   return result;
 }
 
+std::vector<float> Product(const KernelTable& table, const Case& c, bool with_bias) {
+  return Product(table, c, with_bias ? Start::kBias : Start::kZero);
+}
+
 class MatMul : public ::testing::TestWithParam<Type> {};
 
-const Shape kShapes[] = {{32, 16, 1}, {256, 16, 1}, {96, 7, 3},   {320, 1, 2},    {576, 16, 5},
-                         {67, 5, 9},  {800, 16, 8}, {1536, 9, 4}, {2048, 16, 13}, {4160, 16, 13}};
+const Shape kShapes[] = {{32, 16, 1},    {256, 16, 1},   {96, 7, 3},    {320, 1, 2},
+                         {576, 16, 5},   {67, 5, 9},     {800, 16, 8},  {1536, 9, 4},
+                         {2048, 16, 13}, {4160, 16, 13}, {1091, 16, 13}};
 
 TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
   std::mt19937 rng(7);
@@ -98,23 +109,25 @@ TEST_P(MatMul, FastTablesMatchTheSpecificationBitForBit) {
   }
 }
 
-// Panels that are given together come out as they do one by one.
+// Panels that are given together come out as they do one by one, whatever tiles and groups of
+// panels are left over.
 TEST_P(MatMul, SeveralPanelsMatchEachByItself) {
   std::mt19937 rng(9);
   constexpr int64_t kK = 2304;  // several stretches
-  for (const KernelTable* table : AvailableTables()) {
+  for (const KernelTable* table : testing::TablesUnderTest()) {
     const MatMulKernel& kernel = table->matmul[static_cast<int>(GetParam())];
-    const int panels = kernel.max_panels;
+    if (!kernel.is_packed) continue;
     const quant::TypeTraits& traits = quant::Traits(GetParam());
     const size_t row_bytes = static_cast<size_t>(kK / traits.block_size) * traits.block_bytes;
     const size_t panel_stride = (quant::PanelBytes(GetParam(), kK) + 63) / 64 * 64;
-    const std::vector<uint8_t> rows = testing::RandomRows(GetParam(), 16 * panels, kK, rng);
-    const AlignedBuffer packed(panel_stride * static_cast<size_t>(panels));
-    for (int p = 0; p < panels && kernel.is_packed; ++p)
+    const int most = kernel.max_panels;
+    const std::vector<uint8_t> rows = testing::RandomRows(GetParam(), 16 * most, kK, rng);
+    const AlignedBuffer packed(panel_stride * static_cast<size_t>(most));
+    for (int p = 0; p < most; ++p)
       quant::PackPanel(GetParam(), &rows[16 * static_cast<size_t>(p) * row_bytes], row_bytes, 16,
                        kK, packed.data() + static_cast<size_t>(p) * panel_stride);
-    if (!kernel.is_packed) continue;
-    for (const int cols : {1, 2, 11}) {
+    const std::vector<float> bias = testing::RandomFloats(16 * static_cast<size_t>(most), rng);
+    for (const int cols : {1, 2, 3, 5, 6, 11}) {
       const size_t act_stride = ActRowBytes(kernel.format, kK);
       std::vector<uint8_t> act(act_stride * static_cast<size_t>(cols));
       for (int c = 0; c < cols; ++c) {
@@ -122,39 +135,58 @@ TEST_P(MatMul, SeveralPanelsMatchEachByItself) {
         uint8_t* to = &act[static_cast<size_t>(c) * act_stride];
         testing::PutActivations(*table, kernel.format, x.data(), kK, to);
       }
-      const std::vector<float> bias = testing::RandomFloats(16 * static_cast<size_t>(panels), rng);
-      const int64_t stride = 16 * panels + 5;
-      std::vector<float> together(static_cast<size_t>(cols * stride)), each = together;
-      MatMulArgs args = {.type = GetParam(),
-                         .panel = packed.data(),
-                         .rows = 16,
-                         .k = kK,
-                         .act = act.data(),
-                         .act_stride = act_stride,
-                         .cols = cols,
-                         .bias = bias.data(),
-                         .out = together.data(),
-                         .out_stride = stride,
-                         .panels = panels,
-                         .panel_stride = panel_stride};
-      kernel.run(args);
-      args.panels = 1;
-      for (int p = 0; p < panels; ++p) {
-        args.panel = packed.data() + static_cast<size_t>(p) * panel_stride;
-        args.bias = &bias[16 * static_cast<size_t>(p)];
-        args.out = &each[16 * static_cast<size_t>(p)];
-        kernel.run(args);
+      const int64_t stride = 16 * most + 5;
+      const auto run = [&](int first, int panels, float* out) {
+        kernel.run({.type = GetParam(),
+                    .panel = packed.data() + static_cast<size_t>(first) * panel_stride,
+                    .rows = 16,
+                    .k = kK,
+                    .act = act.data(),
+                    .act_stride = act_stride,
+                    .cols = cols,
+                    .bias = &bias[16 * static_cast<size_t>(first)],
+                    .out = out + 16 * first,
+                    .out_stride = stride,
+                    .panels = panels,
+                    .panel_stride = panel_stride});
+      };
+      for (int panels = 2; panels <= most; ++panels) {
+        std::vector<float> together(static_cast<size_t>(cols * stride)), each = together;
+        run(0, panels, together.data());
+        for (int p = 0; p < panels; ++p) run(p, 1, each.data());
+        ASSERT_TRUE(testing::SameBits(together, each))
+            << table->isa << " cols=" << cols << " panels=" << panels;
       }
-      ASSERT_TRUE(testing::SameBits(together, each)) << table->isa << " cols=" << cols;
     }
   }
 }
 
-// All codes and activations at their extremes: sums in 16 and 32 bits must not overflow.
+// What stands in the output is what a bias of the same values would be: of the types that take
+// activations as they are.
+TEST(MatMulFloats, AddsToWhatIsThere) {
+  std::mt19937 rng(14);
+  for (const Type type : {Type::kF32, Type::kF16})
+    for (const Shape& shape : kShapes) {
+      const Case c = MakeCase(type, shape, rng);
+      for (const KernelTable* table : testing::TablesUnderTest()) {
+        const std::vector<float> got = Product(*table, c, Start::kOutput);
+        const std::vector<float> expected = Product(*table, c, Start::kBias);
+        for (int col = 0; col < shape.cols; ++col)
+          ASSERT_EQ(std::memcmp(&got[16 * static_cast<size_t>(col)],
+                                &expected[16 * static_cast<size_t>(col)],
+                                4 * static_cast<size_t>(shape.rows)),
+                    0)
+              << table->isa << " k=" << c.shape.k << " cols=" << shape.cols;
+      }
+    }
+}
+
+// All codes and activations at their extremes: sums in 16 and 32 bits must not overflow, neither
+// where few columns share a panel nor where many do.
 TEST_P(MatMul, ExtremesMatchTheSpecification) {
   std::mt19937 rng(8);
-  for (int variant = 0; variant < 6; ++variant) {
-    Case c = MakeCase(GetParam(), {1024, 16, 3}, rng);
+  for (int variant = 0; variant < 12; ++variant) {
+    Case c = MakeCase(GetParam(), {1024, 16, variant < 6 ? 3 : 13}, rng);
     const quant::TypeTraits& traits = quant::Traits(c.type);
     if (traits.block_size > 1) {
       const uint8_t fill = variant % 3 == 0 ? 0x00 : variant % 3 == 1 ? 0xff : 0x80;
@@ -165,7 +197,7 @@ TEST_P(MatMul, ExtremesMatchTheSpecification) {
         for (size_t at : {size_t{0}, size_t{2}, size_t{80}, size_t{82}, size_t{108}, size_t{208}})
           if (at + 2 <= traits.block_bytes) std::memcpy(&c.plain[b + at], &blocks[b + at], 2);
     }
-    for (float& x : c.x) x = variant < 3 ? 1.0f : rng() % 2 ? 1.0f : -1.0f;
+    for (float& x : c.x) x = variant % 6 < 3 ? 1.0f : rng() % 2 ? 1.0f : -1.0f;
     const std::vector<float> expected = Product(testing::Scalar(), c, true);
     for (const KernelTable* table : testing::FastTables()) {
       const std::vector<float> got = Product(*table, c, true);

@@ -126,6 +126,11 @@ class CpuBackend : public Backend {
     });
   }
 
+  void MultiplyAdd(const float* factor, const float* offset, int64_t rows, int64_t n,
+                   int64_t stride, float* inout) override {
+    ForRows(rows, [&](int64_t t) { kernels_.multiply_add(factor, offset, n, inout + t * stride); });
+  }
+
   void Softcap(float cap, int64_t n, float* inout) override { kernels_.softcap(cap, n, inout); }
 
  private:
@@ -158,6 +163,7 @@ class CpuBackend : public Backend {
   void RunPanels(const Input& input, const Product& product, int64_t begin, int64_t end) {
     const Matrix& matrix = *product.matrix;
     const ActFormat format = matrix.format();
+    SLM_CHECK(!product.adds || (format == ActFormat::kF32 && !product.bias));
     kernels::MatMulArgs args = {};
     args.act = format == ActFormat::kF32     ? reinterpret_cast<const uint8_t*>(input.f32)
                : format == ActFormat::kBf16  ? input.bf16
@@ -169,6 +175,7 @@ class CpuBackend : public Backend {
     for (int64_t panel = begin; panel < end; panel += args.panels) {
       const int64_t row = panel * quant::kPanelRows;
       matrix.SetPanels(panel, end, &args);
+      args.adds = product.adds;
       args.bias = product.bias ? product.bias + row : nullptr;
       args.out = product.out + row;
       matrix.Run(args);
