@@ -21,7 +21,7 @@ struct Flags {
 void Run(Flags flags) {
   LoadedModel loaded(flags.model);
   flags.speed.session = {flags.model.context, ParseKvType(flags.model.k_type),
-                         ParseKvType(flags.model.v_type)};
+                         ParseKvType(flags.model.v_type), loaded.loras()};
   ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
   const eval::SpeedReport report =
       eval::MeasureSpeed(loaded.model(), &loaded.executor(), flags.speed, &progress);

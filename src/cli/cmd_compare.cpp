@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/compare_report.h"
+#include "cli/loras.h"
 #include "cli/options.h"
 #include "eval/compare.h"
 #include "eval/npy_writer.h"
@@ -19,7 +20,7 @@ namespace slm::cli {
 namespace {
 
 struct Flags {
-  ModelOptions options;  // of all models but their names
+  ModelOptions options;  // of all models but their names; adapters of all but the base
   std::string base, base_logits;
   std::vector<std::string> files;
   std::string text, save_logits, logits_file;
@@ -30,16 +31,18 @@ struct Flags {
 // One of the models of a comparison; all share a runtime.
 class ComparedModel {
  public:
-  ComparedModel(const std::string& path, const PackFlags& pack, engine::Runtime* runtime,
-                Progress* progress)
+  ComparedModel(const std::string& path, const PackFlags& pack,
+                const std::vector<std::string>& loras, engine::Runtime* runtime, Progress* progress)
       : model_(LoadModel(path, pack, runtime, progress)),
+        loras_(LoadLoras(*model_, loras)),
         tokenizer_(model::MakeTokenizer(model_->file())),
         executor_(model_) {}
 
   const engine::Model& model() const { return *model_; }
   const text::Tokenizer& tokenizer() const { return tokenizer_; }
   engine::Executor* executor() { return &executor_; }
-  engine::Session* NewSession(const engine::SessionOptions& options) {
+  engine::Session* NewSession(engine::SessionOptions options) {
+    options.loras = loras_;
     session_.emplace(model_, options);
     return &*session_;
   }
@@ -58,7 +61,7 @@ class ComparedModel {
     if (with_speed) {
       eval::SpeedOptions options;
       options.repeats = 3;
-      options.session = {0, session.k_type, session.v_type};
+      options.session = {0, session.k_type, session.v_type, loras_};
       report.speed = eval::MeasureSpeed(model_, &executor_, options, progress);
     }
     return report;
@@ -66,6 +69,7 @@ class ComparedModel {
 
  private:
   std::shared_ptr<const engine::Model> model_;
+  std::vector<std::shared_ptr<const engine::Lora>> loras_;
   text::Tokenizer tokenizer_;
   engine::Executor executor_;
   std::optional<engine::Session> session_;
@@ -94,8 +98,9 @@ class Comparison {
  public:
   explicit Comparison(const Flags& flags)
       : flags_(flags), runtime_(flags.options.threads, flags.options.batch_threads) {
-    session_options_ = {flags.options.context, ParseKvType(flags.options.k_type),
-                        ParseKvType(flags.options.v_type)};
+    session_options_.context = flags.options.context;
+    session_options_.k_type = ParseKvType(flags.options.k_type);
+    session_options_.v_type = ParseKvType(flags.options.v_type);
     for (const std::string& file : flags.files) {
       paths_.push_back(ResolveModelPath(file));
       bytes_.push_back(format::GgufFile::Open(paths_.back()).file_bytes());
@@ -122,7 +127,8 @@ class Comparison {
       if (!output.empty()) CheckOutput(output, inputs);
     if (!is_stored) {
       const std::string text = ReadTextFile(flags_.text);
-      base_.emplace(base_name_, flags_.options.pack, &runtime_, &progress_);
+      base_.emplace(base_name_, flags_.options.pack, std::vector<std::string>(), &runtime_,
+                    &progress_);
       chunks_.emplace(base_->tokenizer(), text, flags_.chunks);
       vocab_ = base_->model().hparams().vocab;
       if (!flags_.save_logits.empty()) saved_.emplace(flags_.save_logits, *chunks_, vocab_);
@@ -145,8 +151,8 @@ class Comparison {
       return bytes_[*next] < (available - std::min(available, mapped)) / 2;
     };
     while (*next < paths_.size() && (group_.empty() || fits())) {
-      group_.push_back(std::make_unique<ComparedModel>(paths_[*next], flags_.options.pack,
-                                                       &runtime_, &progress_));
+      group_.push_back(std::make_unique<ComparedModel>(
+          paths_[*next], flags_.options.pack, flags_.options.loras, &runtime_, &progress_));
       const ComparedModel& model = *group_.back();
       CheckVocabSize(model, vocab_, base_name_);
       if (base_) CheckSameVocabulary(base_->tokenizer(), base_name_, model);

@@ -31,6 +31,7 @@ Work DeclareDoctor(CLI::App* app);
 Work DeclareImatrix(CLI::App* app);
 Work DeclareInspect(CLI::App* app);
 Work DeclareLogits(CLI::App* app);
+Work DeclareMerge(CLI::App* app);
 Work DeclareModels(CLI::App* app);
 Work DeclarePerplexity(CLI::App* app);
 Work DeclarePull(CLI::App* app);

@@ -9,6 +9,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "cli/loras.h"
 #include "cli/options.h"
 #include "hub/models.h"
 #include "hub/settings.h"
@@ -107,6 +108,7 @@ LoadedModel::LoadedModel(const ModelOptions& options)
     : options_(options),
       runtime_(options.threads, options.batch_threads),
       model_(Load(options, &runtime_)),
+      loras_(LoadLoras(*model_, options.loras)),
       executor_(model_) {}
 
 const text::Tokenizer& LoadedModel::tokenizer() {
@@ -124,6 +126,7 @@ engine::Session LoadedModel::NewSession() const {
   engine::SessionOptions session;
   session.k_type = ParseKvType(options_.k_type);
   session.v_type = ParseKvType(options_.v_type);
+  session.loras = loras_;
   const model::Hparams& h = model_->hparams();
   session.context =
       options_.context > 0 ? options_.context : engine::DefaultContext(*model_, session);

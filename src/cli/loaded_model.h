@@ -27,6 +27,7 @@ struct ModelOptions {
   int batch_threads = 0;  // for prompts; 0: `threads`
   std::string k_type = "f16", v_type = "f16";
   std::string chat_template_file;
+  std::vector<std::string> loras;  // FILE or FILE:SCALE
   PackFlags pack;
 };
 
@@ -54,10 +55,11 @@ class LoadedModel {
   engine::Runtime& runtime() { return runtime_; }
   const std::shared_ptr<const engine::Model>& model() const { return model_; }
   const text::Tokenizer& tokenizer();  // made on first use: a model may have no vocabulary
+  const std::vector<std::shared_ptr<const engine::Lora>>& loras() const { return loras_; }
   engine::Executor& executor() { return executor_; }
   const text::ChatTemplate& chat_template();  // loaded on first use
 
-  // Says on stderr which context was chosen when the user left it open.
+  // With the adapters. Says on stderr which context was chosen when the user left it open.
   engine::Session NewSession() const;
 
  private:
@@ -65,6 +67,7 @@ class LoadedModel {
   engine::Runtime runtime_;
   std::shared_ptr<const engine::Model> model_;
   std::optional<text::Tokenizer> tokenizer_;
+  std::vector<std::shared_ptr<const engine::Lora>> loras_;
   engine::Executor executor_;
   std::optional<text::ChatTemplate> chat_template_;
 };

@@ -62,6 +62,14 @@ void AddRunOptions(CLI::App* app, ModelOptions* options) {
             "-ctk: type of the key cache: f32, f16 (default) or q8_0");
   AddOption(app, "--cache-type-v", options->v_type,
             "-ctv: type of the value cache: f32, f16 (default) or q8_0");
+  AddLora(app, &options->loras);
+}
+
+void AddLora(CLI::App* app, std::vector<std::string>* loras) {
+  app->add_option("--lora", *loras,
+                  "FILE[:SCALE]: an adapter, a PEFT folder or a GGUF file; repeatable")
+      ->envname(EnvironmentName("--lora"))
+      ->take_all();
 }
 
 void AddChatTemplateFile(CLI::App* app, std::string* path) {

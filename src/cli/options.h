@@ -24,11 +24,12 @@ CLI::Option* AddOption(CLI::App* app, const std::string& flags, T& value, const 
   return option;
 }
 
-CLI::Option* AddModel(CLI::App* app, std::string* model);    // -m
-void AddThreads(CLI::App* app, int* threads);                // -t
-void AddPack(CLI::App* app, PackFlags* flags);               // --no-repack, --cache-budget
-void AddRunOptions(CLI::App* app, ModelOptions* options);    // those, and -c -t -ctk -ctv
-void AddModelOptions(CLI::App* app, ModelOptions* options);  // and -m
+CLI::Option* AddModel(CLI::App* app, std::string* model);      // -m
+void AddThreads(CLI::App* app, int* threads);                  // -t
+void AddPack(CLI::App* app, PackFlags* flags);                 // --no-repack, --cache-budget
+void AddLora(CLI::App* app, std::vector<std::string>* loras);  // --lora
+void AddRunOptions(CLI::App* app, ModelOptions* options);      // those, and -c -t -ctk -ctv
+void AddModelOptions(CLI::App* app, ModelOptions* options);    // and -m
 void AddChatTemplateFile(CLI::App* app, std::string* path);
 // --lookup: "auto", "off" or how many tokens are guessed at once.
 void AddLookup(CLI::App* app, std::string* lookup);

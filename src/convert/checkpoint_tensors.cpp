@@ -56,19 +56,6 @@ std::string WithoutEnding(std::string_view name, std::string_view ending) {
   return std::string(name.substr(0, name.size() - ending.size()));
 }
 
-// "model.language_model.layers.0..." and "language_model.model.layers.0..." of multimodal
-// checkpoints are "model.layers.0..." of the text model.
-std::string TextName(const std::string& name) {
-  constexpr std::string_view kInside = "language_model.";
-  for (const std::string_view prefix : {"language_model.", "model.language_model."}) {
-    if (name.starts_with(prefix)) {
-      std::string text = name;
-      return text.erase(name.find(kInside), kInside.size());
-    }
-  }
-  return name;
-}
-
 class Lister {
  public:
   Lister(const Checkpoint& checkpoint, const model::Hparams& hparams, bool allows_non_finite)
@@ -112,7 +99,7 @@ class Lister {
                       [&](std::string_view prefix) { return tensor.name.starts_with(prefix); });
       if (is_other) ++left_out;
       if (is_other || EndsWithOneOf(tensor.name, kIgnoredEndings)) continue;
-      if (!by_name_.emplace(TextName(tensor.name), &tensor).second)
+      if (!by_name_.emplace(TextModelName(tensor.name), &tensor).second)
         Fail(tensor.name, "is there twice, under two prefixes");
     }
     if (left_out > 0)
@@ -246,7 +233,7 @@ class Lister {
   ScaleGrid FindScales(const SafetensorsTensor& tensor) {
     const bool is_fp8 = std::string_view(tensor.type->name) == "F8_E4M3";
     if (!tensor.name.ends_with(".weight")) return {};
-    const std::string base = WithoutEnding(TextName(tensor.name), ".weight");
+    const std::string base = WithoutEnding(TextModelName(tensor.name), ".weight");
     for (const std::string_view ending : kScaleEndings) {
       const auto at = by_name_.find(base + std::string(ending));
       if (at == by_name_.end()) continue;

@@ -197,4 +197,15 @@ std::optional<std::string> HfTensorName(const HfFamily& family, Form form, model
   return fmt::format("{}layers.{}.{}", form == Form::kMistral ? "" : "model.", layer, name);
 }
 
+std::string TextModelName(const std::string& name) {
+  constexpr string_view kInside = "language_model.";
+  for (const string_view prefix : {"language_model.", "model.language_model."}) {
+    if (name.starts_with(prefix)) {
+      std::string text = name;
+      return text.erase(name.find(kInside), kInside.size());
+    }
+  }
+  return name;
+}
+
 }  // namespace slm::convert

@@ -86,6 +86,10 @@ std::string HfClassNames();
 std::optional<std::string> HfTensorName(const HfFamily& family, Form form, model::Slot slot,
                                         int64_t layer);
 
+// "model.language_model.layers.0..." and "language_model.model.layers.0..." of multimodal
+// checkpoints are "model.layers.0..." of the text model.
+std::string TextModelName(const std::string& name);
+
 // Row `row` of a q or k matrix (or bias) in GGUF is this row of transformers' one, where
 // permutes_qk. `head_dim` is even.
 constexpr int64_t HfRowOfGgufRow(int64_t row, int64_t head_dim) {

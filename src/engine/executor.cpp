@@ -116,6 +116,36 @@ void Executor::Observe(int64_t layer, std::initializer_list<Slot> readers,
   observer_->OnInput(layer, there, input.rows, input.k, input.f32);
 }
 
+void Executor::AddLoras(std::span<const BatchItem> batch, int64_t layer, Slot slot,
+                        const ops::Input& input, std::span<const ops::Product> products) {
+  int64_t row = 0;
+  for (const BatchItem& item : batch) {
+    const auto rows = std::min(input.rows - row, static_cast<int64_t>(item.tokens.size()));
+    for (const auto& lora : item.session->loras_) {
+      const LowRank* low = lora->Find(layer, slot);
+      if (!low) continue;
+      const int64_t rank = low->a.rows();
+      low_.resize(std::max(low_.size(), static_cast<size_t>(rows * rank)));
+      const ops::Product down = {&low->a, nullptr, low_.data(), rank};
+      backend_->MatMul({rows, input.k, {}, input.f32 + row * input.k}, {&down, 1});
+      std::vector<ops::Product> ups;
+      // Of a tensor that holds up alone, the last of gate and up.
+      const std::span<const ops::Product> of_part = products.last(low->parts.size());
+      for (size_t i = 0; i < low->parts.size(); ++i)
+        ups.push_back({&low->parts[i].b, nullptr, of_part[i].out + row * of_part[i].out_stride,
+                       of_part[i].out_stride, true});
+      backend_->MatMul({rows, rank, {}, low_.data()}, ups);
+      for (size_t i = 0; i < low->parts.size(); ++i) {
+        const LowRank::Part& part = low->parts[i];
+        if (!part.factor.empty())
+          backend_->MultiplyAdd(part.factor.data(), part.offset.data(), rows, part.b.rows(),
+                                ups[i].out_stride, ups[i].out);
+      }
+    }
+    row += rows;
+  }
+}
+
 void Executor::FillPositions(std::span<const BatchItem> batch) {
   const model::Hparams& h = model_->hparams();
   int64_t row = 0;
@@ -150,6 +180,10 @@ void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer,
                                    {&w.k, OrNull(w.k_bias), k, wide_stride_},
                                    {&w.v, OrNull(w.v_bias), v, wide_stride_}};
   backend_->MatMul(input, products);
+  AddLoras(batch, layer, Slot::kAttnQ, input, {products, 1});
+  AddLoras(batch, layer, Slot::kAttnK, input, {products + 1, 1});
+  AddLoras(batch, layer, Slot::kAttnV, input, {products + 2, 1});
+  AddLoras(batch, layer, Slot::kAttnQkv, input, products);
 
   const bool has_window = h.IsWindowLayer(layer);
   int64_t row = 0;
@@ -196,10 +230,12 @@ void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer,
   Observe(layer, {Slot::kAttnOutput}, attended);
   const ops::Product output = {&w.output, nullptr, out_, out_stride_};
   backend_->MatMul(attended, {&output, 1});
+  AddLoras(batch, layer, Slot::kAttnOutput, attended, {&output, 1});
   backend_->AddTo(out_, out_stride_, OrNull(w.post_attn_norm), h.eps, rows_, h.d_model, x_);
 }
 
-void Executor::RunFeedForward(int64_t layer, const model::LayerWeights& w) {
+void Executor::RunFeedForward(std::span<const BatchItem> batch, int64_t layer,
+                              const model::LayerWeights& w) {
   const model::Hparams& h = model_->hparams();
   Side side;
   float* gate = wide_ + side.Take(h.ffn);
@@ -210,11 +246,14 @@ void Executor::RunFeedForward(int64_t layer, const model::LayerWeights& w) {
   const ops::Product products[] = {{&w.gate, nullptr, gate, wide_stride_},
                                    {&w.up, nullptr, up, wide_stride_}};
   backend_->MatMul(input, products);
+  AddLoras(batch, layer, Slot::kFfnGate, input, {products, 1});
+  AddLoras(batch, layer, Slot::kFfnUp, input, products);
   const ops::Input gated = MakeInput(rows_, h.ffn, {&w.down});
   backend_->Gate(model_->family().activation, gate, up, wide_stride_, gated);
   Observe(layer, {Slot::kFfnDown}, gated);
   const ops::Product down = {&w.down, nullptr, out_, out_stride_};
   backend_->MatMul(gated, {&down, 1});
+  AddLoras(batch, layer, Slot::kFfnDown, gated, {&down, 1});
   backend_->AddTo(out_, out_stride_, OrNull(w.post_ffn_norm), h.eps, rows_, h.d_model, x_);
 }
 
@@ -238,6 +277,7 @@ void Executor::RunHead(std::span<const BatchItem> batch, const ops::Matrix& outp
       if (!sink) continue;
       const ops::Product product = {&output, nullptr, logits_.data(), stride};
       backend_->MatMul(input, {&product, 1});
+      AddLoras({&batch[i], 1}, 0, Slot::kOutput, input, {&product, 1});
       for (int64_t r = 0; r < rows; ++r) {
         float* logits = logits_.data() + r * stride;
         if (h.final_softcap > 0) backend_->Softcap(h.final_softcap, h.vocab, logits);
@@ -269,7 +309,7 @@ bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
     if (is_cancelled && is_cancelled()) return false;
     const model::LayerWeights& weights = model_->weights().layers[static_cast<size_t>(layer)];
     RunAttention(batch, layer, weights);
-    RunFeedForward(layer, weights);
+    RunFeedForward(batch, layer, weights);
   }
   for (const BatchItem& item : batch) {
     item.session->cache_.Advance(static_cast<int64_t>(item.tokens.size()));
@@ -304,7 +344,7 @@ void Executor::RunLayer(const BatchItem& item, int64_t layer, const model::Layer
   std::memcpy(x_, x, bytes);
   FillPositions({&item, 1});
   RunAttention({&item, 1}, layer, weights);
-  RunFeedForward(layer, weights);
+  RunFeedForward({&item, 1}, layer, weights);
   std::memcpy(x, x_, bytes);
 }
 

@@ -61,11 +61,15 @@ class Executor {
   void Resize(int64_t rows);
   void RunAttention(std::span<const BatchItem> batch, int64_t layer,
                     const model::LayerWeights& weights);
-  void RunFeedForward(int64_t layer, const model::LayerWeights& weights);
+  void RunFeedForward(std::span<const BatchItem> batch, int64_t layer,
+                      const model::LayerWeights& weights);
   void RunHead(std::span<const BatchItem> batch, const ops::Matrix& output, const LogitSink& sink);
   void FillPositions(std::span<const BatchItem> batch);
   // Tells the observer of `input`, which those of `readers` read that the file has.
   void Observe(int64_t layer, std::initializer_list<model::Slot> readers, const ops::Input& input);
+  // Adds what the sessions' adapters of a tensor make of `input` to the products that read it.
+  void AddLoras(std::span<const BatchItem> batch, int64_t layer, model::Slot slot,
+                const ops::Input& input, std::span<const ops::Product> products);
   ops::Input MakeInput(int64_t rows, int64_t k, std::initializer_list<const ops::Matrix*> readers);
 
   std::shared_ptr<const Model> model_;
@@ -86,6 +90,7 @@ class Executor {
   float* cos_[2] = {};  // [T, rope_dim / 2]; second: of window layers
   float* sin_[2] = {};
   float* q_scale_ = nullptr;  // [T]
+  std::vector<float> low_;    // [T, rank]: what an adapter's A makes of the input
   std::vector<float> logits_;
 };
 

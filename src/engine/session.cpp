@@ -23,6 +23,7 @@ int64_t DefaultContext(const Model& model, const SessionOptions& options) {
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
     : model_(std::move(model)),
       context_(options.context > 0 ? options.context : DefaultContext(*model_, options)),
+      loras_(options.loras),
       cache_(model_->hparams(), options.k_type, options.v_type),
       rope_(model_->hparams(), model_->weights(), false, context_),
       window_rope_(model_->hparams(), model_->weights(), true, context_) {}

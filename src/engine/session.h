@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/kv_cache.h"
+#include "engine/lora.h"
 #include "engine/model.h"
 #include "model/rope.h"
 
@@ -16,6 +17,9 @@ struct SessionOptions {
   int64_t context = 0;  // positions; 0: DefaultContext
   kernels::KvType k_type = kernels::KvType::kF16;
   kernels::KvType v_type = kernels::KvType::kF16;
+  // Adapters of all its tokens: what they add is added up. Keys and values hold it, so a session
+  // keeps its own.
+  std::vector<std::shared_ptr<const Lora>> loras = {};
 };
 
 // The model's own limit, or less where the memory that is free now would not hold the keys and
@@ -41,6 +45,7 @@ class Session {
 
   std::shared_ptr<const Model> model_;
   int64_t context_;
+  std::vector<std::shared_ptr<const Lora>> loras_;
   KvCache cache_;
   model::Rope rope_, window_rope_;
   std::vector<int32_t> tokens_;

@@ -16,8 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr const char* kIndexName = "model.safetensors.index.json";
-
 uint64_t ElementBytes(std::string_view name) {
   const SafetensorsType* type = FindSafetensorsType(name);
   SLM_CHECK(type && type->bits % 8 == 0);
@@ -26,8 +24,8 @@ uint64_t ElementBytes(std::string_view name) {
 
 }  // namespace
 
-SafetensorsWriter::SafetensorsWriter(std::string folder, uint64_t max_shard_bytes)
-    : folder_(std::move(folder)), max_shard_bytes_(max_shard_bytes) {}
+SafetensorsWriter::SafetensorsWriter(std::string folder, uint64_t max_shard_bytes, std::string stem)
+    : folder_(std::move(folder)), max_shard_bytes_(max_shard_bytes), stem_(std::move(stem)) {}
 
 void SafetensorsWriter::Declare(const std::string& name, std::string_view type,
                                 std::span<const int64_t> shape) {
@@ -61,9 +59,9 @@ void SafetensorsWriter::MakeShards() {
   }
   if (shards_.empty()) shards_.push_back({0, 0, ""});
   for (size_t i = 0; i < shards_.size(); ++i)
-    shards_[i].name = shards_.size() == 1
-                          ? "model.safetensors"
-                          : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards_.size());
+    shards_[i].name = shards_.size() == 1 ? stem_ + ".safetensors"
+                                          : fmt::format("{}-{:05}-of-{:05}.safetensors", stem_,
+                                                        i + 1, shards_.size());
 }
 
 std::string SafetensorsWriter::Header(const Shard& shard) {
@@ -143,7 +141,7 @@ void SafetensorsWriter::Complete() {
   files_.back().Complete();
   if (shards_.size() > 1) {
     const std::string index = Index();
-    ResultFile& file = files_.emplace_back(fs::path(folder_) / kIndexName);
+    ResultFile& file = files_.emplace_back(fs::path(folder_) / (stem_ + ".safetensors.index.json"));
     file.Write(index.data(), index.size());
     file.Complete();
   }

@@ -1,7 +1,7 @@
-// Writes a model in safetensors: model.safetensors, or model-00001-of-0000N.safetensors and their
-// index where it is larger than a file should be. Declare the tensors first, then append their data
-// in the order of declaration, in pieces of any size: a model need not be in memory. The files are
-// ResultFiles: they appear under their names only when all are complete.
+// Writes tensors in safetensors: <stem>.safetensors, or <stem>-00001-of-0000N.safetensors and their
+// index where they are larger than a file should be. Declare the tensors first, then append their
+// data in the order of declaration, in pieces of any size: a model need not be in memory. The files
+// are ResultFiles: they appear under their names only when all are complete.
 //
 // Format: https://github.com/huggingface/safetensors. As the reference writer does, the header is
 // padded with spaces to a multiple of 8 bytes and wider elements come first, so that every tensor
@@ -26,7 +26,8 @@ class SafetensorsWriter {
  public:
   // Into `folder`, which is there already. A file takes tensors up to `max_shard_bytes`, at least
   // one.
-  explicit SafetensorsWriter(std::string folder, uint64_t max_shard_bytes = kMaxShardBytes);
+  explicit SafetensorsWriter(std::string folder, uint64_t max_shard_bytes = kMaxShardBytes,
+                             std::string stem = "model");
 
   // `type` is spelled as in a header: "BF16". `shape` is in the order of PyTorch: the last
   // dimension is contiguous. Throws kBadInput for a duplicate name or a shape that the format
@@ -68,6 +69,7 @@ class SafetensorsWriter {
 
   std::string folder_;
   uint64_t max_shard_bytes_;
+  std::string stem_;
   std::vector<Tensor> tensors_;
   std::set<std::string> names_;
   uint64_t data_bytes_ = 0;

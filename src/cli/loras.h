@@ -1,0 +1,26 @@
+// Adapters that a user names: --lora FILE[:SCALE], a PEFT folder or a GGUF file.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/lora.h"
+
+namespace slm::cli {
+
+struct NamedLora {
+  model::Lora lora;
+  float scale = 1;
+};
+
+// Throws kUsage for a scale that is no number or a path that is not there, kUnsupported for DoRA
+// beside another adapter, and what the readers throw.
+std::vector<NamedLora> ReadLoras(const model::LoraTargets& targets,
+                                 const std::vector<std::string>& specs);
+
+// The same, to be used with a model. Throws as ReadLoras.
+std::vector<std::shared_ptr<const engine::Lora>> LoadLoras(const engine::Model& model,
+                                                           const std::vector<std::string>& specs);
+
+}  // namespace slm::cli

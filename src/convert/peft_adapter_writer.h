@@ -1,0 +1,21 @@
+// Writes an adapter as PEFT reads it: a folder of adapter_config.json and
+// adapter_model.safetensors.
+#pragma once
+
+#include <string>
+
+#include "model/lora.h"
+
+namespace slm::convert {
+
+struct PeftOptions {
+  std::string base_name;            // base_model_name_or_path
+  bool is_rank_stabilised = false;  // write use_rslora where the scales fit
+};
+
+// Into a folder that is there. Rows of q and k are put where transformers has them; ranks and
+// alphas that differ from most stand in the patterns. Throws kFailed for the disk.
+void WritePeftLora(const std::string& folder, const model::Lora& lora,
+                   const model::LoraTargets& targets, const PeftOptions& options);
+
+}  // namespace slm::convert
