@@ -271,6 +271,8 @@ Work DeclareCompare(CLI::App* app) {
   app->add_option("--base-logits", flags->base_logits,
                   "Its logits in a file of llama.cpp (--kl-divergence-base) or of --save-logits");
   AddRunOptions(app, &flags->options);
+  app->get_option("--lora")->description(
+      "FILE[:SCALE]: an adapter of the models compared, not of the base; repeatable");
   app->get_option("--ctx-size")
       ->description("Tokens of a chunk; 0: 512, or those of --base-logits");
   app->add_option("-f,--file", flags->text, "Text to measure on");

@@ -38,6 +38,19 @@ std::string DefaultType(const format::GgufFile& file) {
   return quant::Traits(most->first).block_size == 1 ? quant::Traits(most->first).name : "F16";
 }
 
+// Weights that were quantized and are again.
+void SayRequantized(const format::GgufFile& base, std::span<const format::TensorTarget> targets) {
+  const auto is_quantized = [](quant::Type type) { return quant::Traits(type).block_size > 1; };
+  size_t count = 0;
+  for (size_t i = 0; i < base.tensors().size(); ++i)
+    count += is_quantized(base.tensors()[i].type) && is_quantized(targets[i].type);
+  if (count > 0)
+    std::fprintf(stderr,
+                 "slm: %zu tensors were quantized already; the new error adds to the old one. "
+                 "Better merge into the float model, or keep the adapter beside this one\n",
+                 count);
+}
+
 void Run(const Flags& flags) {
   if (flags.loras.empty()) throw Error(Code::kUsage, "--lora: name an adapter to merge");
   const std::string path = ResolveModelPath(flags.model);
@@ -62,6 +75,7 @@ void Run(const Flags& flags) {
   compress::SetQuantizedMetadata(base, options, &writer);
   format::StreamTensors(sources, targets, &writer, &pool, &progress);
   writer.Finish();
+  SayRequantized(base, targets);
   for (const std::string& line : compress::Describe(fallbacks))
     std::fprintf(stderr, "slm: %s\n", line.c_str());
   if (flags.is_json)

@@ -527,7 +527,8 @@ SLM_INLINE V16 AddStep(const V16* w, const float* x, V16 acc) {
 constexpr int64_t kBytesAhead = 768;
 
 // Steps [first, first + count) of kPanels panels from p on times kCols columns from c0, whose
-// activations there are x[c]. Unless `first` is 0, the sums so far are in the output.
+// activations there are x[c]. Unless `first` is 0, or where the call adds, sums so far are in the
+// output.
 template <quant::Type kType, int kPanels, int kCols>
 SLM_INLINE void FloatPanels(const MatMulArgs& args, int p, int64_t first, int64_t count, int c0,
                             const float* const* x) {

@@ -1,6 +1,7 @@
 #include "model/lora.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -18,12 +19,6 @@ constexpr std::string_view kEndings[] = {".lora_a", ".lora_b"};
 struct Pair {
   const GgufTensor* parts[2] = {};
 };
-
-std::vector<float> Decode(const GgufTensor& tensor) {
-  std::vector<float> values(static_cast<size_t>(tensor.elements));
-  quant::Traits(tensor.type).decode(tensor.data.data(), values.data(), tensor.elements);
-  return values;
-}
 
 // The slot and layer of a tensor's name; kCount when the table has no such name.
 std::pair<Slot, int64_t> SlotOf(const std::string& name, int64_t layers) {
@@ -43,6 +38,9 @@ class Reader {
   Lora Read() {
     CheckMetadata();
     const float alpha = file_.metadata().GetFloat("adapter.lora.alpha");
+    if (!std::isfinite(alpha))
+      throw Error(Code::kBadInput, "{}: adapter.lora.alpha: expected a finite number, got {}",
+                  path_, alpha);
     Lora lora = {path_, {}};
     for (const auto& [name, pair] : Pairs()) {
       LoraMatrix matrix = ReadPair(name, pair);
@@ -57,7 +55,7 @@ class Reader {
  private:
   void CheckMetadata() const {
     const format::GgufMetadata& metadata = file_.metadata();
-    if (!IsGgufLora(file_))
+    if (metadata.FindString("general.type").value_or("model") != "adapter")
       throw Error(Code::kBadInput, "{}: expected general.type \"adapter\", got a model", path_);
     if (const auto type = metadata.GetString("adapter.type"); type != "lora")
       throw Error(Code::kUnsupported, "{}: adapter.type: expected \"lora\", got \"{}\"", path_,
@@ -107,6 +105,15 @@ class Reader {
     return matrix;
   }
 
+  std::vector<float> Decode(const GgufTensor& tensor) const {
+    std::vector<float> values(static_cast<size_t>(tensor.elements));
+    quant::Traits(tensor.type).decode(tensor.data.data(), values.data(), tensor.elements);
+    if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
+      throw Error(Code::kBadInput, "{}: tensor {}: expected finite numbers", path_,
+                  format::Quoted(tensor.name));
+    return values;
+  }
+
   void CheckShape(const GgufTensor& tensor, int64_t row, int64_t rows) const {
     if (tensor.dims[0] != row || tensor.elements != row * rows || tensor.num_dims > 2)
       throw Error(Code::kBadInput,
@@ -143,10 +150,6 @@ LoraMatrix LoraTargets::Get(const std::string& path, Slot slot, int64_t layer) c
   matrix.in = tensor->dims[0];
   matrix.out = tensor->dims[1];
   return matrix;
-}
-
-bool IsGgufLora(const GgufFile& file) {
-  return file.metadata().FindString("general.type").value_or("model") == "adapter";
 }
 
 Lora ReadGgufLora(const std::string& path, const LoraTargets& targets) {

@@ -53,9 +53,6 @@ class LoraTargets {
   const Hparams& hparams_;
 };
 
-// Whether the file is an adapter: general.type.
-bool IsGgufLora(const format::GgufFile& file);
-
 // An adapter as llama.cpp has it: general.type "adapter", adapter.type "lora", one alpha, and for
 // each matrix <tensor>.lora_a and <tensor>.lora_b. Throws kBadInput, naming the key or the tensor,
 // for what does not fit the model; kUnsupported for what is not computed here, such as an adapter

@@ -15,9 +15,9 @@ struct ScaledLora {
   float scale = 1;  // multiplies the adapter's own
 };
 
-// All tensors of `base`, decoded, with the adapters added in double and rounded once to float; an
-// output of its own where an adapter changes a tied one. Reading throws kBadInput, naming the
-// tensor, for what is not finite. The arguments must outlive the result.
+// All tensors of `base` in its order, decoded, with the adapters added in double and rounded once
+// to float; behind them an output of its own where an adapter changes a tied one. Reading throws
+// kBadInput, naming the tensor, for what is not finite. The arguments must outlive the result.
 std::vector<format::TensorSource> MergedTensors(const format::GgufFile& base,
                                                 std::span<const ScaledLora> loras);
 
