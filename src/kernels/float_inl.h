@@ -621,8 +621,15 @@ static void MatMulBfloat(const MatMulArgs& args) {
   FloatProducts<quant::Type::kBF16>(args);
 }
 
+#include "kernels/gradients_inl.h"
+//
+#include "kernels/panel_inl.h"
+
 static void InstallFloat(KernelTable* table) {
   using quant::Type;
+  InstallGradients(&table->gradients);
+  table->decode_panel = DecodePanel;
+  table->encode_panel = EncodePanel;
   table->layout = quant::kPanelLayout;
   const auto install = [&](Type type, void (*run)(const MatMulArgs&)) {
     table->matmul[static_cast<int>(type)] = {run, ActFormat::kF32, true, kFloatPanels};

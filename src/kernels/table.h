@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "kernels/activations.h"
+#include "kernels/gradients.h"
 #include "kernels/kv_page.h"
 #include "quant/packed.h"
 #include "quant/type.h"
@@ -107,6 +108,14 @@ struct KernelTable {
   // By quant::Type: TypeTraits::encode_weighted, in the same bits. 16 sub-blocks are encoded at
   // once (16 blocks of Q4_0, two of Q4_K, one of Q6_K); fewer cost the same.
   void (*encode[32])(const float* src, const float* importance, uint8_t* dst, int64_t n);
+
+  // Elements [first, first + count) of the 16 rows of a packed panel as floats, [count][16]: what
+  // TypeTraits::decode gives. `first` and `count` are multiples of the type's block.
+  void (*decode_panel)(quant::Type type, const uint8_t* panel, int64_t first, int64_t count,
+                       float* out);
+  // A packed panel of Q8_0 from floats, [n][16], n a multiple of 32.
+  void (*encode_panel)(const float* w, int64_t n, uint8_t* panel);
+  GradientKernels gradients;
 
   // What this CPU can do at best, for `bench`: multiply-adds of 8-bit integers from registers,
   // their count returned, and reading `bytes` (a multiple of 512), their sum returned.

@@ -18,6 +18,8 @@ class ThreadPool;
 
 namespace slm::ops {
 
+class Gradients;
+
 enum class Activation { kSilu, kGelu };
 
 // Which forms of its input a group of products reads.
@@ -34,6 +36,8 @@ struct Input {
   uint8_t* bf16 = nullptr;
   uint8_t* act32 = nullptr;
   uint8_t* act256 = nullptr;
+  // Products decode their weights and compute in floats: f32 is the only form they read.
+  bool is_exact = false;
 };
 
 struct Product {
@@ -41,7 +45,7 @@ struct Product {
   const float* bias = nullptr;  // padded to a multiple of 16 values, or nullptr
   float* out = nullptr;         // [T], rows out_stride apart; written to the next multiple of 16
   int64_t out_stride = 0;
-  bool adds = false;  // to what stands in `out`: of matrices that read floats, without a bias
+  bool adds = false;  // to what stands in `out`: of products in floats, without a bias
 };
 
 // cos and sin of every position's angles, [T, n / 2] each.
@@ -66,8 +70,9 @@ struct StoreArgs {
   RopeTable rope;
   const float* q_scale = nullptr;  // [T]: what queries are multiplied by at last
   KvLayout layout;
-  std::span<uint8_t* const> pages;  // pages[p] holds positions 64 p..; those that are written exist
-  int64_t position = 0;             // of row 0; the others follow
+  // pages[p] holds positions 64 p..; those that are written exist. No pages: nothing is stored.
+  std::span<uint8_t* const> pages;
+  int64_t position = 0;  // of row 0; the others follow
 };
 
 struct AttentionOp {
@@ -114,6 +119,9 @@ class Backend {
   virtual void MultiplyAdd(const float* factor, const float* offset, int64_t rows, int64_t n,
                            int64_t stride, float* inout) = 0;
   virtual void Softcap(float cap, int64_t n, float* inout) = 0;
+
+  // The operations of the backward pass, for as long as the backend lives.
+  virtual Gradients* gradients() = 0;
 };
 
 std::unique_ptr<Backend> MakeCpuBackend(const kernels::KernelTable& kernels, ThreadPool* pool);

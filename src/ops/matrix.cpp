@@ -19,6 +19,7 @@ size_t PlainRows::row_bytes() const {
 Matrix::Matrix(const PlainRows& plain, const kernels::KernelTable& kernels)
     : plain_(plain),
       panel_bytes_((quant::PanelBytes(plain.type, plain.k) + 63) / 64 * 64),
+      kernels_(&kernels),
       kernel_(&kernels.matmul[static_cast<int>(plain.type)]) {}
 
 kernels::ActFormat Matrix::format() const { return kernel_->format; }
@@ -67,7 +68,43 @@ void Matrix::SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) co
   }
 }
 
-void Matrix::Run(const kernels::MatMulArgs& args) const { kernel_->run(args); }
+void Matrix::Run(const kernels::MatMulArgs& args) const {
+  kernels_->matmul[static_cast<int>(args.type)].run(args);
+}
+
+void Matrix::SetFloatPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const {
+  const size_t bytes = quant::PanelBytes(quant::Type::kF32, k());
+  const kernels::MatMulKernel& kernel = kernels_->matmul[static_cast<int>(quant::Type::kF32)];
+  args->type = quant::Type::kF32;
+  args->panels = static_cast<int>(std::min<int64_t>(kernel.max_panels, end - first));
+  args->panel_stride = bytes;
+  args->rows = static_cast<int>(std::min<int64_t>(kPanelRows, rows() - first * kPanelRows));
+  args->k = k();
+  thread_local AlignedBuffer scratch;
+  if (scratch.size() < bytes * static_cast<size_t>(args->panels))
+    scratch = AlignedBuffer(bytes * static_cast<size_t>(args->panels));
+  args->panel = scratch.data();
+  for (int64_t panel = 0; panel < args->panels; ++panel)
+    DecodePanel(first + panel, 0, k(),
+                reinterpret_cast<float*>(scratch.data() + static_cast<size_t>(panel) * bytes));
+}
+
+void Matrix::DecodePanel(int64_t panel, int64_t first, int64_t count, float* out) const {
+  if (is_packed())
+    return kernels_->decode_panel(type(), panels_ + static_cast<size_t>(panel) * panel_bytes_,
+                                  first, count, out);
+  const quant::TypeTraits& traits = quant::Traits(type());
+  const size_t row_bytes = plain_.row_bytes();
+  const uint8_t* from = plain_.data + static_cast<size_t>(panel * kPanelRows) * row_bytes +
+                        static_cast<size_t>(first / traits.block_size) * traits.block_bytes;
+  const int64_t there = std::min<int64_t>(kPanelRows, rows() - panel * kPanelRows);
+  std::vector<float> row(static_cast<size_t>(count));
+  for (int64_t r = 0; r < kPanelRows; ++r, from += row_bytes) {
+    if (r < there) traits.decode(from, row.data(), count);
+    for (int64_t k = 0; k < count; ++k)
+      out[k * kPanelRows + r] = r < there ? row[static_cast<size_t>(k)] : 0.0f;
+  }
+}
 
 void Matrix::DecodeRow(int64_t row, float* out) const {
   const auto decode = quant::Traits(type()).decode;

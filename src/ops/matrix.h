@@ -66,7 +66,13 @@ class Matrix {
   // Fills what the arguments say of the weights: as many panels from `first` on as a call of Run
   // may have, before `end`. Those that had to be packed are good until the same thread asks again.
   void SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const;
+  // The same of the panels decoded, as those of an F32 matrix.
+  void SetFloatPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const;
   void Run(const kernels::MatMulArgs& args) const;
+
+  // Elements [first, first + count) of the panel's 16 rows as floats, [count][16]; rows that are
+  // not there are 0. `first` and `count` are multiples of the type's block.
+  void DecodePanel(int64_t panel, int64_t first, int64_t count, float* out) const;
 
   // What the row means, as TypeTraits::decode has it: k floats.
   void DecodeRow(int64_t row, float* out) const;
@@ -75,7 +81,8 @@ class Matrix {
   PlainRows plain_;
   size_t panel_bytes_ = 0;
   const uint8_t* panels_ = nullptr;
-  const kernels::MatMulKernel* kernel_ = nullptr;
+  const kernels::KernelTable* kernels_ = nullptr;
+  const kernels::MatMulKernel* kernel_ = nullptr;  // of the type
   AlignedBuffer storage_;
 };
 

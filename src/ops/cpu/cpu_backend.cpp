@@ -7,6 +7,7 @@
 #include "kernels/table.h"
 #include "ops/backend.h"
 #include "ops/cpu/cpu_attention.h"
+#include "ops/cpu/cpu_gradients.h"
 
 namespace slm::ops {
 
@@ -92,14 +93,14 @@ class CpuBackend : public Backend {
         Rotate(args, t, args.q_norm, q + h * dim);
         kernels_.scale(args.q_scale[t], dim, q + h * dim);
       }
+      for (int64_t h = 0; h < kv_heads; ++h) Rotate(args, t, args.k_norm, k + h * dim);
+      if (args.pages.empty()) return;
       const int64_t position = args.position + t;
       uint8_t* page = args.pages[static_cast<size_t>(position / kernels::kPagePositions)];
-      for (int64_t h = 0; h < kv_heads; ++h) {
-        Rotate(args, t, args.k_norm, k + h * dim);
+      for (int64_t h = 0; h < kv_heads; ++h)
         kernels_.store_kv(k + h * dim, v + h * dim, dim,
                           static_cast<int>(position % kernels::kPagePositions),
                           args.layout.Head(page, h));
-      }
     });
   }
 
@@ -133,6 +134,11 @@ class CpuBackend : public Backend {
 
   void Softcap(float cap, int64_t n, float* inout) override { kernels_.softcap(cap, n, inout); }
 
+  Gradients* gradients() override {
+    if (!gradients_) gradients_ = MakeCpuGradients(kernels_, pool_);
+    return gradients_.get();
+  }
+
  private:
   template <class Body>
   void ForRows(int64_t rows, const Body& body) {
@@ -162,7 +168,8 @@ class CpuBackend : public Backend {
 
   void RunPanels(const Input& input, const Product& product, int64_t begin, int64_t end) {
     const Matrix& matrix = *product.matrix;
-    const ActFormat format = matrix.format();
+    const ActFormat format = input.is_exact ? ActFormat::kF32 : matrix.format();
+    const bool is_decoded = input.is_exact && matrix.format() != ActFormat::kF32;
     SLM_CHECK(!product.adds || (format == ActFormat::kF32 && !product.bias));
     kernels::MatMulArgs args = {};
     args.act = format == ActFormat::kF32     ? reinterpret_cast<const uint8_t*>(input.f32)
@@ -174,7 +181,7 @@ class CpuBackend : public Backend {
     args.out_stride = product.out_stride;
     for (int64_t panel = begin; panel < end; panel += args.panels) {
       const int64_t row = panel * quant::kPanelRows;
-      matrix.SetPanels(panel, end, &args);
+      is_decoded ? matrix.SetFloatPanels(panel, end, &args) : matrix.SetPanels(panel, end, &args);
       args.adds = product.adds;
       args.bias = product.bias ? product.bias + row : nullptr;
       args.out = product.out + row;
@@ -192,6 +199,7 @@ class CpuBackend : public Backend {
   const kernels::KernelTable& kernels_;
   ThreadPool* pool_;
   CpuAttention attention_;
+  std::unique_ptr<Gradients> gradients_;
 };
 
 }  // namespace

@@ -1,0 +1,183 @@
+#include "ops/cpu/cpu_gradients.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "ops/cpu/cpu_attention_gradient.h"
+#include "ops/cpu/cpu_matmul_gradient.h"
+#include "ops/cpu/float_panels.h"
+
+namespace slm::ops {
+namespace {
+
+using quant::kPanelRows;
+
+// Rows that a thread takes at a time when an operation is cheap per row.
+constexpr int64_t kRowsPerChunk = 8;
+
+class CpuGradients : public Gradients {
+ public:
+  CpuGradients(const kernels::KernelTable& kernels, ThreadPool* pool)
+      : kernels_(kernels), pool_(pool), matmul_(kernels, pool) {
+    for (int i = 0; i < pool->threads(); ++i) scratch_.emplace_back(kernels);
+  }
+
+  void MatMul(std::span<const ProductGradient> products, int64_t rows, int64_t k, bool is_exact,
+              bool adds, int64_t dx_stride, float* dx) override {
+    matmul_.Run(products, {rows, k, is_exact, adds, dx_stride, dx});
+  }
+
+  void Outer(const OuterProduct& op) override {
+    turned_.resize(static_cast<size_t>(op.m * op.rows));
+    Transpose(op.a, op.a_stride, op.rows, op.m, turned_.data(), op.rows);
+    if (op.factor != 1) kernels_.scale(op.factor, op.m * op.rows, turned_.data());
+    // Few enough columns a chunk that all threads have some.
+    const int64_t panels = (op.n + kPanelRows - 1) / kPanelRows;
+    const int64_t each = std::clamp<int64_t>(panels / (4 * pool_->used()), 1, 8);
+    pool_->ParallelFor((panels + each - 1) / each, [&](int64_t chunk, int thread) {
+      Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+      const int64_t first = chunk * each * kPanelRows;
+      const int64_t n = std::min(each * kPanelRows, op.n - first);
+      scratch.panels.Fill(op.b + first, op.b_stride, op.rows, n);
+      FloatProduct product = {.a = turned_.data(), .a_stride = op.rows, .m = op.m, .n = n};
+      product.k = op.rows;
+      product.c = op.c + first;
+      product.c_stride = op.c_stride;
+      scratch.multiplier.Run(scratch.panels, product);
+    });
+  }
+
+  void SumProducts(int64_t rows, int64_t n, const float* a, int64_t a_stride, const float* b,
+                   int64_t b_stride, const float* offset, float* sums) override {
+    constexpr int64_t kColumns = 256;
+    pool_->ParallelFor((n + kColumns - 1) / kColumns, [&](int64_t chunk, int) {
+      const int64_t begin = chunk * kColumns, end = std::min(n, begin + kColumns);
+      std::fill(sums + begin, sums + end, 0.0f);
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t i = begin; i < end; ++i)
+          sums[i] +=
+              a[t * a_stride + i] * (b[t * b_stride + i] - (offset != nullptr ? offset[i] : 0.0f));
+    });
+  }
+
+  void Norm(const float* x, int64_t x_stride, const float* w, float eps, const float* dout,
+            int64_t dout_stride, int64_t rows, int64_t n, bool adds, float* dx,
+            int64_t dx_stride) override {
+    ForRows(rows, [&](int64_t t, int) {
+      float* to = dx + t * dx_stride;
+      if (!adds) std::fill_n(to, n, 0.0f);
+      kernels_.gradients.rms_norm(x + t * x_stride, w, dout + t * dout_stride, n, eps, to);
+    });
+  }
+
+  void Gate(Activation activation, const float* dout, int64_t dout_stride, int64_t rows, int64_t n,
+            float* gate, float* up, int64_t stride) override {
+    const auto run =
+        activation == Activation::kSilu ? kernels_.gradients.silu_mul : kernels_.gradients.gelu_mul;
+    ForRows(rows, [&](int64_t t, int) {
+      float* g = gate + t * stride;
+      float* u = up + t * stride;
+      run(g, u, dout + t * dout_stride, n, g, u);
+    });
+  }
+
+  void Store(const StoreArgs& args, const float* q, const float* k) override {
+    const int64_t dim = args.layout.head_dim, half = args.rope.n / 2;
+    ForRows(args.rows, [&](int64_t t, int thread) {
+      std::vector<float>& values = scratch_[static_cast<size_t>(thread)].values;
+      values.resize(static_cast<size_t>(half + dim));
+      // The way back is the rotation by the opposite angle.
+      float* sin = values.data();
+      for (int64_t i = 0; i < half; ++i) sin[i] = -args.rope.sin[t * half + i];
+      float* sum = sin + half;
+      const auto back = [&](const float* norm, const float* x, float* d) {
+        kernels_.rope(args.rope.cos + t * half, sin, args.rope.n, args.rope.is_interleaved, d);
+        if (!norm) return;
+        std::fill_n(sum, dim, 0.0f);
+        kernels_.gradients.rms_norm(x, norm, d, dim, args.eps, sum);
+        std::copy_n(sum, dim, d);
+      };
+      for (int64_t h = 0; h < args.heads; ++h) {
+        const int64_t at = t * args.stride + h * dim;
+        kernels_.scale(args.q_scale[t], dim, args.q + at);
+        back(args.q_norm, q + at, args.q + at);
+      }
+      for (int64_t h = 0; h < args.layout.kv_heads; ++h) {
+        const int64_t at = t * args.stride + h * dim;
+        back(args.k_norm, k + at, args.k + at);
+      }
+    });
+  }
+
+  void Attention(std::span<const AttentionGradient> sequences) override {
+    int64_t heads = 0;
+    for (const AttentionGradient& op : sequences) heads += op.kv_heads;
+    pool_->ParallelFor(heads, [&](int64_t head, int thread) {
+      const AttentionGradient* op = sequences.data();
+      for (; head >= op->kv_heads; ++op) head -= op->kv_heads;
+      scratch_[static_cast<size_t>(thread)].attention.Run(*op, head);
+    });
+  }
+
+  void Loss(const LossArgs& args) override {
+    const auto rows = static_cast<int64_t>(args.labels.size());
+    pool_->ParallelFor(rows, [&](int64_t t, int thread) {
+      float* row = args.logits + t * args.stride;
+      std::vector<float>& capped = scratch_[static_cast<size_t>(thread)].values;
+      if (args.softcap > 0) {
+        kernels_.softcap(args.softcap, args.vocab, row);
+        capped.assign(row, row + args.vocab);
+      }
+      const int32_t label = args.labels[static_cast<size_t>(t)];
+      const float of_label = row[label];
+      args.losses[t] = kernels_.gradients.softmax(args.vocab, row) - of_label;
+      row[label] -= 1;
+      kernels_.scale(args.scale, args.vocab, row);
+      if (args.softcap > 0)
+        kernels_.gradients.softcap(capped.data(), args.softcap, args.vocab, row);
+    });
+  }
+
+  void AdamW(const kernels::AdamStep& step, const float* g, int64_t n, float* m, float* v,
+             float* w) override {
+    constexpr int64_t kChunk = 1 << 14;
+    pool_->ParallelFor((n + kChunk - 1) / kChunk, [&](int64_t chunk, int) {
+      const int64_t at = chunk * kChunk;
+      kernels_.gradients.adamw(step, g + at, std::min(kChunk, n - at), m + at, v + at, w + at);
+    });
+  }
+
+ private:
+  struct Scratch {
+    explicit Scratch(const kernels::KernelTable& kernels)
+        : multiplier(kernels), attention(kernels) {}
+    FloatMultiplier multiplier;
+    FloatPanels panels;
+    CpuAttentionGradient attention;
+    std::vector<float> values;
+  };
+
+  template <class Body>
+  void ForRows(int64_t rows, const Body& body) {
+    pool_->ParallelFor((rows + kRowsPerChunk - 1) / kRowsPerChunk, [&](int64_t chunk, int thread) {
+      const int64_t end = std::min(rows, (chunk + 1) * kRowsPerChunk);
+      for (int64_t t = chunk * kRowsPerChunk; t < end; ++t) body(t, thread);
+    });
+  }
+
+  const kernels::KernelTable& kernels_;
+  ThreadPool* pool_;
+  CpuMatMulGradient matmul_;
+  std::vector<Scratch> scratch_;  // per thread
+  std::vector<float> turned_;     // Outer: the left side, [m, rows]
+};
+
+}  // namespace
+
+std::unique_ptr<Gradients> MakeCpuGradients(const kernels::KernelTable& kernels, ThreadPool* pool) {
+  return std::make_unique<CpuGradients>(kernels, pool);
+}
+
+}  // namespace slm::ops

@@ -1,0 +1,170 @@
+#include "ops/cpu/cpu_matmul_gradient.h"
+
+#include <algorithm>
+
+#include "base/thread_pool.h"
+
+namespace slm::ops {
+namespace {
+
+using quant::kPanelRows;
+using quant::Type;
+
+// Columns of a strip, at least: whole blocks of every type.
+constexpr int64_t kColumns = 64;
+// Rows of weights that are panels at once: of 256 columns half a megabyte of floats, and two of
+// bytes.
+constexpr int64_t kFloatRows = 512, kInt8Rows = 8192;
+constexpr int64_t kBlock = 32;  // of Q8_0
+
+bool IsRounded(std::span<const ProductGradient> products, bool is_exact) {
+  return !is_exact && std::all_of(products.begin(), products.end(), [](const auto& product) {
+    return product.matrix->type() != Type::kF32 && product.matrix->rows() % kBlock == 0 &&
+           product.matrix->k() % kPanelRows == 0;
+  });
+}
+
+}  // namespace
+
+CpuMatMulGradient::CpuMatMulGradient(const kernels::KernelTable& kernels, ThreadPool* pool)
+    : kernels_(kernels.matmul[static_cast<int>(Type::kF32)].is_packed
+                   ? kernels
+                   : kernels::FindTable("scalar")),
+      pool_(pool) {
+  for (int i = 0; i < pool->threads(); ++i) scratch_.emplace_back(kernels_);
+}
+
+void CpuMatMulGradient::Run(std::span<const ProductGradient> products, const Args& args) {
+  int64_t columns = kColumns;
+  for (const ProductGradient& product : products)
+    columns = std::max<int64_t>(columns, quant::Traits(product.matrix->type()).block_size);
+  const int64_t strips = (args.k + columns - 1) / columns;
+  // Where there are few strips, as of an adapter, threads share them.
+  const int64_t threads = pool_->used();
+  const int64_t parts =
+      strips >= 2 * threads ? 1 : std::clamp<int64_t>(args.rows / 64, 1, 4 * threads);
+  const int64_t rows = (args.rows + parts - 1) / parts;
+  const bool is_rounded = IsRounded(products, args.is_exact);
+  if (is_rounded) Round(products, args.rows);
+  pool_->ParallelFor(strips * parts, [&](int64_t chunk, int thread) {
+    Strip strip;
+    strip.first = chunk / parts * columns;
+    strip.count = std::min(columns, args.k - strip.first);
+    strip.row = chunk % parts * rows;
+    strip.rows = std::min(rows, args.rows - strip.row);
+    if (strip.rows <= 0) return;
+    Scratch* scratch = &scratch_[static_cast<size_t>(thread)];
+    is_rounded ? RunInt8(products, args, strip, scratch) : RunFloat(products, args, strip, scratch);
+  });
+}
+
+void CpuMatMulGradient::RunFloat(std::span<const ProductGradient> products, const Args& args,
+                                 const Strip& strip, Scratch* scratch) const {
+  scratch->decoded.resize(static_cast<size_t>(strip.count * kPanelRows));
+  float* dx = args.dx + strip.row * args.dx_stride + strip.first;
+  bool adds = args.adds;
+  for (const ProductGradient& product : products)
+    for (int64_t n = 0; n < product.matrix->rows(); n += kFloatRows) {
+      const int64_t weights = std::min(kFloatRows, product.matrix->rows() - n);
+      // A panel of weights is a few rows of all panels of the strip.
+      scratch->panels.Resize((weights + kPanelRows - 1) / kPanelRows * kPanelRows, strip.count);
+      for (int64_t row = 0; row < weights; row += kPanelRows) {
+        product.matrix->DecodePanel((n + row) / kPanelRows, strip.first, strip.count,
+                                    scratch->decoded.data());
+        for (int64_t j = 0; j < strip.count; j += kPanelRows)
+          Transpose(&scratch->decoded[static_cast<size_t>(j * kPanelRows)], kPanelRows,
+                    std::min<int64_t>(kPanelRows, strip.count - j), kPanelRows,
+                    scratch->panels.panel(j / kPanelRows) + row * kPanelRows, kPanelRows);
+      }
+      FloatProduct part = {.a = product.dout + strip.row * product.stride + n};
+      part.a_stride = product.stride;
+      part.m = strip.rows;
+      part.n = strip.count;
+      part.k = weights;
+      part.adds = adds;
+      part.c = dx;
+      part.c_stride = args.dx_stride;
+      scratch->multiplier.Run(scratch->panels, part);
+      adds = true;
+    }
+}
+
+void CpuMatMulGradient::Round(std::span<const ProductGradient> products, int64_t rows) {
+  rounded_stride_ = 0;
+  for (const ProductGradient& product : products)
+    rounded_stride_ += kernels::ActRowBytes(kernels::ActFormat::kAct32, product.matrix->rows());
+  const size_t bytes = static_cast<size_t>(rows) * rounded_stride_;
+  if (rounded_.size() < bytes) rounded_ = AlignedBuffer(bytes);
+  pool_->ParallelFor(rows, [&](int64_t t, int) {
+    uint8_t* to = rounded_.data() + static_cast<size_t>(t) * rounded_stride_;
+    for (const ProductGradient& product : products) {
+      const int64_t n = product.matrix->rows();
+      kernels_.quantize_act32(product.dout + t * product.stride, n,
+                              reinterpret_cast<kernels::Act32*>(to));
+      to += kernels::ActRowBytes(kernels::ActFormat::kAct32, n);
+    }
+  });
+}
+
+void CpuMatMulGradient::Encode(const Matrix& matrix, const Strip& strip, int64_t n, int64_t weights,
+                               size_t stride, Scratch* scratch) const {
+  const size_t block_bytes = quant::PanelBytes(Type::kQ8_0, kBlock);
+  scratch->decoded.resize(static_cast<size_t>(2 * strip.count * kPanelRows));
+  for (int64_t row = 0; row < weights; row += kBlock) {
+    float* decoded = scratch->decoded.data();
+    for (int64_t half = 0; half < 2; ++half)
+      matrix.DecodePanel((n + row) / kPanelRows + half, strip.first, strip.count,
+                         decoded + half * strip.count * kPanelRows);
+    for (int64_t j = 0; j < strip.count; j += kPanelRows) {
+      float block[kBlock * kPanelRows];
+      for (int64_t half = 0; half < 2; ++half)
+        Transpose(decoded + (half * strip.count + j) * kPanelRows, kPanelRows, kPanelRows,
+                  kPanelRows, block + half * kPanelRows * kPanelRows, kPanelRows);
+      kernels_.encode_panel(block, kBlock,
+                            scratch->bytes.data() + static_cast<size_t>(j / kPanelRows) * stride +
+                                static_cast<size_t>(row / kBlock) * block_bytes);
+    }
+  }
+}
+
+void CpuMatMulGradient::RunInt8(std::span<const ProductGradient> products, const Args& args,
+                                const Strip& strip, Scratch* scratch) const {
+  const kernels::MatMulKernel& kernel = kernels_.matmul[static_cast<int>(Type::kQ8_0)];
+  const int64_t panels = strip.count / kPanelRows;
+  size_t at = 0;  // bytes of a rounded row
+  bool adds = args.adds;
+  for (const ProductGradient& product : products) {
+    for (int64_t n = 0; n < product.matrix->rows(); n += kInt8Rows) {
+      const int64_t weights = std::min(kInt8Rows, product.matrix->rows() - n);
+      const size_t stride = (quant::PanelBytes(Type::kQ8_0, weights) + 63) / 64 * 64;
+      const size_t bytes = stride * static_cast<size_t>(panels);
+      if (scratch->bytes.size() < bytes) scratch->bytes = AlignedBuffer(bytes);
+      Encode(*product.matrix, strip, n, weights, stride, scratch);
+      float* dx = args.dx + strip.row * args.dx_stride + strip.first;
+      kernels::MatMulArgs part = {};
+      part.type = Type::kQ8_0;
+      part.rows = kPanelRows;
+      part.k = weights;
+      part.act = rounded_.data() + static_cast<size_t>(strip.row) * rounded_stride_ + at +
+                 kernels::ActRowBytes(kernels::ActFormat::kAct32, n);
+      part.act_stride = rounded_stride_;
+      part.cols = static_cast<int>(strip.rows);
+      if (adds) scratch->partial.resize(static_cast<size_t>(strip.rows * strip.count));
+      part.out_stride = adds ? strip.count : args.dx_stride;
+      part.panel_stride = stride;
+      for (int64_t panel = 0; panel < panels; panel += part.panels) {
+        part.panels = static_cast<int>(std::min<int64_t>(kernel.max_panels, panels - panel));
+        part.panel = scratch->bytes.data() + static_cast<size_t>(panel) * stride;
+        part.out = (adds ? scratch->partial.data() : dx) + panel * kPanelRows;
+        kernel.run(part);
+      }
+      for (int64_t t = 0; t < strip.rows && adds; ++t)
+        kernels_.add(&scratch->partial[static_cast<size_t>(t * strip.count)], strip.count,
+                     dx + t * args.dx_stride);
+      adds = true;
+    }
+    at += kernels::ActRowBytes(kernels::ActFormat::kAct32, product.matrix->rows());
+  }
+}
+
+}  // namespace slm::ops
