@@ -35,7 +35,8 @@ Calibration::Calibration(std::shared_ptr<const engine::Model> model,
       sequences_(std::move(sequences)),
       session_(model_, {.context = engine::Executor::kMaxRows,
                         .k_type = kernels::KvType::kF32,
-                        .v_type = kernels::KvType::kF32}),
+                        .v_type = kernels::KvType::kF32,
+                        .is_by_layer = true}),
       executor_(model_) {
   for (const std::vector<int32_t>& tokens : sequences_) {
     SLM_CHECK(!tokens.empty() && static_cast<int64_t>(tokens.size()) <= engine::Executor::kMaxRows);
@@ -99,7 +100,8 @@ void Calibration::Run(int64_t layer, const model::LayerWeights& weights, bool ke
       copy = rows_[i];
       rows = copy.data();
     }
-    executor_.RunLayer({&session_, sequences_[i], 0}, layer, weights, rows);
+    const engine::BatchItem item = {&session_, sequences_[i], 0};
+    executor_.RunLayer({&item, 1}, layer, weights, rows);
   }
 }
 

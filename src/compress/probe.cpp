@@ -58,8 +58,10 @@ void Probe::Embed(const ops::PlainRows& table, Rows* rows) {
 }
 
 void Probe::RunLayer(int64_t layer, const model::LayerWeights& weights, Rows* rows) {
-  for (size_t i = 0; i < sequences_.size(); ++i)
-    executor_.RunLayer({&session_, sequences_[i], 0}, layer, weights, (*rows)[i].data());
+  for (size_t i = 0; i < sequences_.size(); ++i) {
+    const engine::BatchItem item = {&session_, sequences_[i], 0};
+    executor_.RunLayer({&item, 1}, layer, weights, (*rows)[i].data());
+  }
 }
 
 double Probe::DivergenceAt(size_t index, std::span<const float> logits) const {

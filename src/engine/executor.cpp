@@ -17,22 +17,6 @@ constexpr int64_t kLogitRows = 32;  // computed at once: bounds [rows, V]
 // of more (34 MB of 512 at 1B) leave the last cache. Measured: 256 beats 128 and 512.
 constexpr int64_t kPromptRows = 256;
 
-int64_t Pad(int64_t n) { return (n + 15) / 16 * 16; }
-
-// Floats from row to row: an odd number of cache lines, so that a column of rows spreads over the
-// sets of the caches.
-int64_t Stride(int64_t n) { return Pad(n) + (Pad(n) / 16 % 2 == 0 ? 16 : 0); }
-
-// Places for products side by side in one row.
-struct Side {
-  int64_t at = 0;
-  int64_t Take(int64_t n) {
-    const int64_t place = at;
-    at += Pad(n);
-    return place;
-  }
-};
-
 const float* OrNull(const model::Vector& v) { return v.empty() ? nullptr : v.data(); }
 
 }  // namespace
@@ -41,7 +25,6 @@ Executor::Executor(std::shared_ptr<const Model> model)
     : model_(std::move(model)), backend_(model_->runtime()->backend()) {}
 
 void Executor::Check(std::span<const BatchItem> batch) const {
-  int64_t rows = 0;
   for (const BatchItem& item : batch) {
     const auto count = static_cast<int64_t>(item.tokens.size());
     const auto have = static_cast<int64_t>(item.session->tokens().size());
@@ -52,21 +35,18 @@ void Executor::Check(std::span<const BatchItem> batch) const {
       if (id < 0 || id >= model_->hparams().vocab)
         throw Error(Code::kBadInput, "token {} is not in the vocabulary of {}", id,
                     model_->hparams().vocab);
-    rows += count;
     for (const BatchItem& other : batch)
       SLM_CHECK(&other == &item || other.session != item.session);
   }
-  SLM_CHECK(rows > 0 && rows <= kMaxRows);
 }
 
 void Executor::Resize(int64_t rows) {
   rows_ = rows;
   if (rows <= rows_capacity_) return;
   const model::Hparams& h = model_->hparams();
-  const int64_t q = h.heads * h.head_dim, kv = h.kv_heads * h.head_dim;
-  const int64_t input = std::max({h.d_model, q, h.ffn});
-  wide_stride_ = Stride(std::max(Pad(q) + 2 * Pad(kv), 2 * Pad(h.ffn)));
-  out_stride_ = Stride(h.d_model);
+  const int64_t input = std::max({h.d_model, h.heads * h.head_dim, h.ffn});
+  wide_stride_ = std::max(AttentionRow(h).stride, GateRow(h).stride);
+  out_stride_ = RowStride(h.d_model);
   const int64_t half_rope = h.rope_dim / 2;
   // Two passes over the same list: the first counts, the second places.
   size_t bytes = 0;
@@ -101,8 +81,9 @@ void Executor::Resize(int64_t rows) {
 
 ops::Input Executor::MakeInput(int64_t rows, int64_t k,
                                std::initializer_list<const ops::Matrix*> readers) {
-  ops::Input input = {rows, k, {}, input_, bf16_, act32_, act256_};
-  for (const ops::Matrix* reader : readers) input.forms.Add(*reader);
+  ops::Input input = {rows, k, {}, input_, bf16_, act32_, act256_, is_exact_};
+  for (const ops::Matrix* reader : readers)
+    if (!is_exact_) input.forms.Add(*reader);
   return input;
 }
 
@@ -116,12 +97,12 @@ void Executor::Observe(int64_t layer, std::initializer_list<Slot> readers,
   observer_->OnInput(layer, there, input.rows, input.k, input.f32);
 }
 
-void Executor::AddLoras(std::span<const BatchItem> batch, int64_t layer, Slot slot,
+void Executor::AddLoras(std::span<const Rows> batch, int64_t layer, Slot slot,
                         const ops::Input& input, std::span<const ops::Product> products) {
   int64_t row = 0;
-  for (const BatchItem& item : batch) {
-    const auto rows = std::min(input.rows - row, static_cast<int64_t>(item.tokens.size()));
-    for (const auto& lora : item.session->loras_) {
+  for (const Rows& part : batch) {
+    const int64_t rows = part.count;
+    for (const auto& lora : part.session->loras_) {
       const LowRank* low = lora->Find(layer, slot);
       if (!low) continue;
       const int64_t rank = low->a.rows();
@@ -136,9 +117,9 @@ void Executor::AddLoras(std::span<const BatchItem> batch, int64_t layer, Slot sl
                        of_part[i].out_stride, true});
       backend_->MatMul({rows, rank, {}, low_.data()}, ups);
       for (size_t i = 0; i < low->parts.size(); ++i) {
-        const LowRank::Part& part = low->parts[i];
-        if (!part.factor.empty())
-          backend_->MultiplyAdd(part.factor.data(), part.offset.data(), rows, part.b.rows(),
+        const LowRank::Part& up = low->parts[i];
+        if (!up.factor.empty())
+          backend_->MultiplyAdd(up.factor.data(), up.offset.data(), rows, up.b.rows(),
                                 ups[i].out_stride, ups[i].out);
       }
     }
@@ -146,32 +127,27 @@ void Executor::AddLoras(std::span<const BatchItem> batch, int64_t layer, Slot sl
   }
 }
 
-void Executor::FillPositions(std::span<const BatchItem> batch) {
+void Executor::FillPositions(std::span<const Rows> batch) {
   const model::Hparams& h = model_->hparams();
   int64_t row = 0;
-  for (const BatchItem& item : batch) {
-    const auto count = static_cast<int64_t>(item.tokens.size());
-    const int64_t first = item.session->cache_.length(), at = row * h.rope_dim / 2;
-    item.session->rope_.Fill(first, count, cos_[0] + at, sin_[0] + at);
-    if (h.window > 0) item.session->window_rope_.Fill(first, count, cos_[1] + at, sin_[1] + at);
-    for (int64_t t = 0; t < count; ++t, ++row) {
-      double scale = static_cast<double>(h.query_scale);
-      if (h.temperature_scale != 0)
-        scale *= 1 + static_cast<double>(h.temperature_scale) *
-                         std::log1p(static_cast<double>((first + t) / h.original_context));
-      q_scale_[row] = static_cast<float>(scale);
-    }
+  for (const Rows& part : batch) {
+    const int64_t at = row * h.rope_dim / 2;
+    part.session->rope_.Fill(part.position, part.count, cos_[0] + at, sin_[0] + at);
+    if (h.window > 0)
+      part.session->window_rope_.Fill(part.position, part.count, cos_[1] + at, sin_[1] + at);
+    for (int64_t t = 0; t < part.count; ++t, ++row)
+      q_scale_[row] = model::QueryScale(h, part.position + t);
   }
 }
 
-void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer,
-                            const model::LayerWeights& w) {
+void Executor::RunAttention(std::span<const Rows> batch, int64_t layer,
+                            const model::LayerWeights& w, const Tracing& tracing) {
   const model::Hparams& h = model_->hparams();
   const int64_t q_dim = h.heads * h.head_dim;
-  Side side;
-  float* q = wide_ + side.Take(q_dim);
-  float* k = wide_ + side.Take(h.kv_heads * h.head_dim);
-  float* v = wide_ + side.Take(h.kv_heads * h.head_dim);
+  const AttentionRow places(h);
+  float* q = wide_ + places.q;
+  float* k = wide_ + places.k;
+  float* v = wide_ + places.v;
 
   const ops::Input input = MakeInput(rows_, h.d_model, {&w.q, &w.k, &w.v});
   backend_->Norm(x_, w.attn_norm.data(), h.eps, input);
@@ -184,15 +160,15 @@ void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer,
   AddLoras(batch, layer, Slot::kAttnK, input, {products + 1, 1});
   AddLoras(batch, layer, Slot::kAttnV, input, {products + 2, 1});
   AddLoras(batch, layer, Slot::kAttnQkv, input, products);
+  if (tracing.trace) tracing.trace->qkv.Copy(wide_, wide_stride_, rows_, tracing.row);
 
   const bool has_window = h.IsWindowLayer(layer);
   int64_t row = 0;
-  for (const BatchItem& item : batch) {
-    KvCache& cache = item.session->cache_;
-    const auto count = static_cast<int64_t>(item.tokens.size());
+  for (const Rows& part : batch) {
+    KvCache& cache = part.session->cache_;
     const int64_t at = row * wide_stride_, angle = row * h.rope_dim / 2;
     ops::StoreArgs store;
-    store.rows = count;
+    store.rows = part.count;
     store.q = q + at;
     store.k = k + at;
     store.v = v + at;
@@ -206,23 +182,23 @@ void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer,
     store.q_scale = q_scale_ + row;
     store.layout = cache.layout();
     store.pages = cache.Pages(layer);
-    store.position = cache.length();
+    store.position = part.position;
     backend_->Store(store);
 
     ops::AttentionOp op;
-    op.rows = count;
+    op.rows = part.count;
     op.q = q + at;
     op.q_stride = wide_stride_;
     op.heads = h.heads;
     op.layout = cache.layout();
     op.pages = cache.Pages(layer);
-    op.position = cache.length();
+    op.position = part.position;
     op.window = has_window ? h.window : 0;
     op.softcap = h.attn_softcap;
     op.out = input_ + row * q_dim;
     op.out_stride = q_dim;
     backend_->Attention(op);
-    row += count;
+    row += part.count;
   }
 
   const ops::Input attended = MakeInput(rows_, q_dim, {&w.output});
@@ -231,15 +207,19 @@ void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer,
   const ops::Product output = {&w.output, nullptr, out_, out_stride_};
   backend_->MatMul(attended, {&output, 1});
   AddLoras(batch, layer, Slot::kAttnOutput, attended, {&output, 1});
+  if (tracing.trace) {
+    tracing.trace->attended.Copy(input_, q_dim, rows_, tracing.row);
+    tracing.trace->attn_out.Copy(out_, out_stride_, rows_, tracing.row);
+  }
   backend_->AddTo(out_, out_stride_, OrNull(w.post_attn_norm), h.eps, rows_, h.d_model, x_);
 }
 
-void Executor::RunFeedForward(std::span<const BatchItem> batch, int64_t layer,
-                              const model::LayerWeights& w) {
+void Executor::RunFeedForward(std::span<const Rows> batch, int64_t layer,
+                              const model::LayerWeights& w, const Tracing& tracing) {
   const model::Hparams& h = model_->hparams();
-  Side side;
-  float* gate = wide_ + side.Take(h.ffn);
-  float* up = wide_ + side.Take(h.ffn);
+  const GateRow places(h);
+  float* gate = wide_ + places.gate;
+  float* up = wide_ + places.up;
   const ops::Input input = MakeInput(rows_, h.d_model, {&w.gate, &w.up});
   backend_->Norm(x_, w.ffn_norm.data(), h.eps, input);
   Observe(layer, {Slot::kFfnGate, Slot::kFfnUp}, input);
@@ -248,19 +228,24 @@ void Executor::RunFeedForward(std::span<const BatchItem> batch, int64_t layer,
   backend_->MatMul(input, products);
   AddLoras(batch, layer, Slot::kFfnGate, input, {products, 1});
   AddLoras(batch, layer, Slot::kFfnUp, input, products);
+  if (tracing.trace) {
+    tracing.trace->middle.Copy(x_, h.d_model, rows_, tracing.row);
+    tracing.trace->gate_up.Copy(wide_, wide_stride_, rows_, tracing.row);
+  }
   const ops::Input gated = MakeInput(rows_, h.ffn, {&w.down});
   backend_->Gate(model_->family().activation, gate, up, wide_stride_, gated);
   Observe(layer, {Slot::kFfnDown}, gated);
   const ops::Product down = {&w.down, nullptr, out_, out_stride_};
   backend_->MatMul(gated, {&down, 1});
   AddLoras(batch, layer, Slot::kFfnDown, gated, {&down, 1});
+  if (tracing.trace) tracing.trace->ffn_out.Copy(out_, out_stride_, rows_, tracing.row);
   backend_->AddTo(out_, out_stride_, OrNull(w.post_ffn_norm), h.eps, rows_, h.d_model, x_);
 }
 
 void Executor::RunHead(std::span<const BatchItem> batch, const ops::Matrix& output,
                        const LogitSink& sink) {
   const model::Hparams& h = model_->hparams();
-  const int64_t stride = Stride(h.vocab);
+  const int64_t stride = RowStride(h.vocab);
   const bool is_tied = model_->file().Find("output.weight") == nullptr;
   int64_t row = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -277,7 +262,8 @@ void Executor::RunHead(std::span<const BatchItem> batch, const ops::Matrix& outp
       if (!sink) continue;
       const ops::Product product = {&output, nullptr, logits_.data(), stride};
       backend_->MatMul(input, {&product, 1});
-      AddLoras({&batch[i], 1}, 0, Slot::kOutput, input, {&product, 1});
+      const Rows part = {batch[i].session, 0, rows};
+      AddLoras({&part, 1}, 0, Slot::kOutput, input, {&product, 1});
       for (int64_t r = 0; r < rows; ++r) {
         float* logits = logits_.data() + r * stride;
         if (h.final_softcap > 0) backend_->Softcap(h.final_softcap, h.vocab, logits);
@@ -292,10 +278,14 @@ bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
                        const std::function<bool()>& is_cancelled) {
   Check(batch);
   int64_t rows = 0;
+  std::vector<Rows> parts;
   for (const BatchItem& item : batch) {
-    item.session->cache_.Reserve(static_cast<int64_t>(item.tokens.size()));
-    rows += static_cast<int64_t>(item.tokens.size());
+    const auto count = static_cast<int64_t>(item.tokens.size());
+    parts.push_back({item.session, item.session->cache_.length(), count});
+    rows += count;
   }
+  SLM_CHECK(rows > 0 && rows <= kMaxRows);
+  for (const Rows& part : parts) part.session->cache_.Reserve(part.count);
   Resize(rows);
   model_->runtime()->PrepareFor(rows);
   const model::Hparams& h = model_->hparams();
@@ -304,12 +294,12 @@ bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
     Embed(item.tokens, x_ + row * h.d_model);
     row += static_cast<int64_t>(item.tokens.size());
   }
-  FillPositions(batch);
+  FillPositions(parts);
   for (int64_t layer = 0; layer < h.layers; ++layer) {
     if (is_cancelled && is_cancelled()) return false;
     const model::LayerWeights& weights = model_->weights().layers[static_cast<size_t>(layer)];
-    RunAttention(batch, layer, weights);
-    RunFeedForward(batch, layer, weights);
+    RunAttention(parts, layer, weights, {});
+    RunFeedForward(parts, layer, weights, {});
   }
   for (const BatchItem& item : batch) {
     item.session->cache_.Advance(static_cast<int64_t>(item.tokens.size()));
@@ -332,30 +322,62 @@ void Executor::Embed(const ops::PlainRows& table, std::span<const int32_t> token
   backend_->Embed(table, tokens, scale, x);
 }
 
-void Executor::RunLayer(const BatchItem& item, int64_t layer, const model::LayerWeights& weights,
-                        float* x) {
-  SLM_CHECK(item.session->tokens().empty());
-  const auto rows = static_cast<int64_t>(item.tokens.size());
-  Check({&item, 1});
-  item.session->cache_.Reserve(rows);
-  Resize(rows);
-  model_->runtime()->PrepareFor(rows);
-  const size_t bytes = static_cast<size_t>(rows * model_->hparams().d_model) * sizeof(float);
-  std::memcpy(x_, x, bytes);
-  FillPositions({&item, 1});
-  RunAttention({&item, 1}, layer, weights);
-  RunFeedForward({&item, 1}, layer, weights);
-  std::memcpy(x, x_, bytes);
+void Executor::RunLayer(std::span<const BatchItem> batch, int64_t layer,
+                        const model::LayerWeights& weights, float* x, LayerTrace* trace) {
+  Check(batch);
+  // As many rows at a time as the activations hold.
+  std::vector<Rows> parts;
+  int64_t rows = 0, row = 0;
+  const auto run = [&] {
+    Resize(rows);
+    model_->runtime()->PrepareFor(rows);
+    const int64_t n = rows * model_->hparams().d_model;
+    std::copy_n(x, n, x_);
+    FillPositions(parts);
+    RunAttention(parts, layer, weights, {trace, row});
+    RunFeedForward(parts, layer, weights, {trace, row});
+    std::copy_n(x_, n, x);
+    x += n;
+    row += rows;
+    rows = 0;
+    parts.clear();
+  };
+  for (const BatchItem& item : batch) {
+    SLM_CHECK(item.session->tokens().empty());
+    const auto size = static_cast<int64_t>(item.tokens.size());
+    item.session->cache_.Reserve(size);
+    for (int64_t done = 0; done < size;) {
+      const int64_t count = std::min(size - done, kMaxRows - rows);
+      parts.push_back({item.session, done, count});
+      rows += count;
+      done += count;
+      if (rows == kMaxRows) run();
+    }
+  }
+  if (rows > 0) run();
 }
 
 void Executor::RunOutput(const BatchItem& item, const ops::Matrix& output, const float* x,
                          const LogitSink& sink) {
   const auto rows = static_cast<int64_t>(item.tokens.size());
   Check({&item, 1});
+  SLM_CHECK(rows > 0 && rows <= kMaxRows);
   Resize(rows);
   model_->runtime()->PrepareFor(rows);
   std::memcpy(x_, x, static_cast<size_t>(rows * model_->hparams().d_model) * sizeof(float));
   RunHead({&item, 1}, output, sink);
+}
+
+void Executor::RunLogits(const ops::Matrix& output, const float* x, int64_t rows, int64_t stride,
+                         float* logits) {
+  SLM_CHECK(rows > 0 && rows <= kMaxRows);
+  Resize(rows);
+  model_->runtime()->PrepareFor(rows);
+  const model::Hparams& h = model_->hparams();
+  const ops::Input input = MakeInput(rows, h.d_model, {&output});
+  backend_->Norm(x, model_->weights().output_norm.data(), h.eps, input);
+  const ops::Product product = {&output, nullptr, logits, stride};
+  backend_->MatMul(input, {&product, 1});
 }
 
 std::span<const float> Executor::Extend(Session* session, std::span<const int32_t> tokens,

@@ -8,6 +8,7 @@
 
 #include "base/aligned_buffer.h"
 #include "engine/input_observer.h"
+#include "engine/layer_trace.h"
 #include "engine/session.h"
 
 namespace slm::engine {
@@ -45,36 +46,57 @@ class Executor {
   // use. Products of the output are seen of the rows that want logits.
   void set_observer(InputObserver* observer) { observer_ = observer; }
 
+  // Products decode their weights and compute in floats from now on, whatever the weights' type.
+  void set_exact(bool is_exact) { is_exact_ = is_exact; }
+
   // Forward in pieces, for who computes layer by layer: all sequences through one layer before the
-  // next. `x` is [T, D], the residual rows of the item's tokens, which begin at position 0; T is at
-  // most kMaxRows. The session is scratch: empty before and after. Tables and weights may differ
-  // from the model's own. Throws as Forward does.
+  // next. `x` is [T, D], the residual rows of all items' tokens, one behind the other, each item's
+  // from position 0 on. The sessions are scratch: empty before and after. Tables and weights may
+  // differ from the model's own. Throws as Forward does.
   void Embed(std::span<const int32_t> tokens, float* x);
   void Embed(const ops::PlainRows& table, std::span<const int32_t> tokens, float* x);
-  void RunLayer(const BatchItem& item, int64_t layer, const model::LayerWeights& weights, float* x);
-  // Logits of the last item.logit_rows rows. Without a sink only the observer sees their input.
+  void RunLayer(std::span<const BatchItem> batch, int64_t layer, const model::LayerWeights& weights,
+                float* x, LayerTrace* trace = nullptr);
+  // Logits of the last item.logit_rows rows, of at most kMaxRows. Without a sink only the observer
+  // sees their input.
   void RunOutput(const BatchItem& item, const ops::Matrix& output, const float* x,
                  const LogitSink& sink);
+  // Of any rows, at most kMaxRows: [rows, D] to [rows, V], rows `stride` apart, without adapters
+  // and before the final softcap.
+  void RunLogits(const ops::Matrix& output, const float* x, int64_t rows, int64_t stride,
+                 float* logits);
 
  private:
+  // Rows that follow each other in the activations and in a session.
+  struct Rows {
+    Session* session = nullptr;
+    int64_t position = 0, count = 0;
+  };
+  // Rows of a LayerTrace from one on, or none.
+  struct Tracing {
+    LayerTrace* trace = nullptr;
+    int64_t row = 0;
+  };
+
   void Check(std::span<const BatchItem> batch) const;
   void Resize(int64_t rows);
-  void RunAttention(std::span<const BatchItem> batch, int64_t layer,
-                    const model::LayerWeights& weights);
-  void RunFeedForward(std::span<const BatchItem> batch, int64_t layer,
-                      const model::LayerWeights& weights);
+  void RunAttention(std::span<const Rows> batch, int64_t layer, const model::LayerWeights& weights,
+                    const Tracing& tracing);
+  void RunFeedForward(std::span<const Rows> batch, int64_t layer,
+                      const model::LayerWeights& weights, const Tracing& tracing);
   void RunHead(std::span<const BatchItem> batch, const ops::Matrix& output, const LogitSink& sink);
-  void FillPositions(std::span<const BatchItem> batch);
+  void FillPositions(std::span<const Rows> batch);
   // Tells the observer of `input`, which those of `readers` read that the file has.
   void Observe(int64_t layer, std::initializer_list<model::Slot> readers, const ops::Input& input);
   // Adds what the sessions' adapters of a tensor make of `input` to the products that read it.
-  void AddLoras(std::span<const BatchItem> batch, int64_t layer, model::Slot slot,
+  void AddLoras(std::span<const Rows> batch, int64_t layer, model::Slot slot,
                 const ops::Input& input, std::span<const ops::Product> products);
   ops::Input MakeInput(int64_t rows, int64_t k, std::initializer_list<const ops::Matrix*> readers);
 
   std::shared_ptr<const Model> model_;
   ops::Backend* backend_;
   InputObserver* observer_ = nullptr;
+  bool is_exact_ = false;
   int64_t rows_ = 0;           // of the batch in progress
   int64_t rows_capacity_ = 0;  // of the arena
   AlignedBuffer arena_;
@@ -83,7 +105,7 @@ class Executor {
   uint8_t* bf16_ = nullptr;
   uint8_t* act32_ = nullptr;
   uint8_t* act256_ = nullptr;
-  float* wide_ = nullptr;  // [T, wide_stride_]: q, k, v side by side, or gate and up
+  float* wide_ = nullptr;  // [T, wide_stride_]: an AttentionRow, or a GateRow
   int64_t wide_stride_ = 0;
   float* out_ = nullptr;  // [T, out_stride_]: what goes back into the residual stream
   int64_t out_stride_ = 0;

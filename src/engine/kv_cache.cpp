@@ -1,6 +1,7 @@
 #include "engine/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/aligned_buffer.h"
@@ -56,11 +57,14 @@ class KvCache::Pool {
   std::vector<uint8_t*> free_;
 };
 
-KvCache::KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type)
+KvCache::KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type,
+                 bool is_by_layer)
     : window_(hparams.window),
+      is_by_layer_(is_by_layer),
       layout_{k_type, v_type, hparams.kv_heads, hparams.head_dim},
       pool_(std::make_shared<Pool>(layout_.page_bytes())) {
-  for (int64_t layer = 0; layer < hparams.layers; ++layer)
+  if (is_by_layer) layers_.push_back({false, {}, {}});
+  for (int64_t layer = 0; layer < hparams.layers && !is_by_layer; ++layer)
     layers_.push_back({hparams.IsWindowLayer(layer), {}, {}});
 }
 
@@ -83,10 +87,21 @@ void KvCache::Layer::Resize(size_t count) {
   data.resize(count);
 }
 
+KvCache::Page KvCache::CopyOf(const uint8_t* page) {
+  Page copy = NewPage();
+  std::memcpy(copy.get(), page, layout_.page_bytes());
+  return copy;
+}
+
 void KvCache::Reserve(int64_t count) {
   const size_t needed = PagesFor(length_ + count);
-  for (Layer& layer : layers_)
+  const auto first = static_cast<size_t>(length_ / kPagePositions);
+  for (Layer& layer : layers_) {
+    // What a fork or a mark has as well is not written to.
+    for (size_t p = first; p < std::min(needed, layer.pages.size()); ++p)
+      if (layer.pages[p].use_count() > 1) layer.Set(p, CopyOf(layer.data[p]));
     while (layer.pages.size() < needed) layer.Push(NewPage());
+  }
 }
 
 void KvCache::Advance(int64_t count) {

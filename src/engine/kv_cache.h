@@ -15,9 +15,14 @@ namespace slm::engine {
 
 class KvCache {
  public:
-  KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type);
-  KvCache(KvCache&&) = default;  // not copied: two caches would write to the same pages
+  // `is_by_layer`: all layers have the same pages; nothing of them is kept.
+  KvCache(const model::Hparams& hparams, kernels::KvType k_type, kernels::KvType v_type,
+          bool is_by_layer = false);
+  KvCache(KvCache&&) = default;
   KvCache& operator=(KvCache&&) = default;
+
+  // Another cache that holds the same. Pages are shared until one of both writes to them.
+  KvCache Fork() const { return *this; }
 
   int64_t length() const { return length_; }
   const ops::KvLayout& layout() const { return layout_; }
@@ -31,7 +36,7 @@ class KvCache {
   void Advance(int64_t count);
   // Page p of a layer holds positions 64 p..; dropped ones are nullptr.
   std::span<uint8_t* const> Pages(int64_t layer) const {
-    return layers_[static_cast<size_t>(layer)].data;
+    return layers_[is_by_layer_ ? 0 : static_cast<size_t>(layer)].data;
   }
 
   // Remembers the present length as one that CutBack can return to. The oldest marks are forgotten.
@@ -49,6 +54,8 @@ class KvCache {
                             kernels::KvType v_type, int64_t positions);
 
  private:
+  KvCache(const KvCache&) = default;
+
   using Page = std::shared_ptr<uint8_t>;
   struct Layer {
     bool has_window;
@@ -68,10 +75,12 @@ class KvCache {
   // filling them.
   class Pool;
   Page NewPage();
+  Page CopyOf(const uint8_t* page);
 
   bool HasWindowAt(int64_t length) const;
 
   int64_t window_;
+  bool is_by_layer_;
   ops::KvLayout layout_;
   int64_t length_ = 0;
   std::shared_ptr<Pool> pool_;

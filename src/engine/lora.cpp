@@ -127,6 +127,10 @@ size_t Index(int64_t layer, Slot slot) {
 
 Lora::Lora(const Model& model, const model::Lora& lora, float scale)
     : by_slot_(Index(model.hparams().layers, {})) {
+  Bind(model, lora, scale);
+}
+
+void Lora::Bind(const Model& model, const model::Lora& lora, float scale) {
   for (const LoraMatrix& matrix : lora.matrices)
     by_slot_[Index(matrix.layer, matrix.slot)] = Binder(model, matrix, scale).Bind();
 }

@@ -29,6 +29,8 @@ class Lora {
   // `scale` multiplies the adapter's own. DoRA decodes its matrices once, for the norms of their
   // rows. The model need not outlive the result.
   Lora(const Model& model, const model::Lora& lora, float scale);
+  // Takes other numbers for the same matrices.
+  void Bind(const Model& model, const model::Lora& lora, float scale);
 
   // nullptr where it changes nothing.
   const LowRank* Find(int64_t layer, model::Slot slot) const;

@@ -24,9 +24,20 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
     : model_(std::move(model)),
       context_(options.context > 0 ? options.context : DefaultContext(*model_, options)),
       loras_(options.loras),
-      cache_(model_->hparams(), options.k_type, options.v_type),
+      cache_(model_->hparams(), options.k_type, options.v_type, options.is_by_layer),
       rope_(model_->hparams(), model_->weights(), false, context_),
       window_rope_(model_->hparams(), model_->weights(), true, context_) {}
+
+Session::Session(const Session& other, KvCache cache)
+    : model_(other.model_),
+      context_(other.context_),
+      loras_(other.loras_),
+      cache_(std::move(cache)),
+      rope_(other.rope_),
+      window_rope_(other.window_rope_),
+      tokens_(other.tokens_) {}
+
+Session Session::Fork() const { return Session(*this, cache_.Fork()); }
 
 int64_t Session::KeepPrefix(std::span<const int32_t> tokens, int64_t most) {
   const auto limit = static_cast<size_t>(std::max<int64_t>(most, 0));

@@ -20,6 +20,8 @@ struct SessionOptions {
   // Adapters of all its tokens: what they add is added up. Keys and values hold it, so a session
   // keeps its own.
   std::vector<std::shared_ptr<const Lora>> loras = {};
+  // One layer's keys and values at a time, for who computes layer by layer (Executor::RunLayer).
+  bool is_by_layer = false;
 };
 
 // The model's own limit, or less where the memory that is free now would not hold the keys and
@@ -37,11 +39,14 @@ class Session {
   // Keeps what is known of the longest common prefix with `tokens`, at most `most` of it; returns
   // the length kept.
   int64_t KeepPrefix(std::span<const int32_t> tokens, int64_t most);
+  // Another session that holds the same; memory is shared until one of both goes on.
+  Session Fork() const;
   // A place that a later edit is likely to go back to: the end of a chat turn.
   void Mark() { cache_.Mark(); }
 
  private:
   friend class Executor;
+  Session(const Session& other, KvCache cache);
 
   std::shared_ptr<const Model> model_;
   int64_t context_;

@@ -56,4 +56,12 @@ void Rope::Fill(int64_t first, int64_t count, float* cos, float* sin) const {
     }
 }
 
+float QueryScale(const Hparams& hparams, int64_t position) {
+  auto scale = static_cast<double>(hparams.query_scale);
+  if (hparams.temperature_scale != 0)
+    scale *= 1 + static_cast<double>(hparams.temperature_scale) *
+                     std::log1p(static_cast<double>(position / hparams.original_context));
+  return static_cast<float>(scale);
+}
+
 }  // namespace slm::model

@@ -25,4 +25,7 @@ class Rope {
   float attn_factor_ = 1;
 };
 
+// What the queries of a position are multiplied by; Ministral's grows with the position.
+float QueryScale(const Hparams& hparams, int64_t position);
+
 }  // namespace slm::model
