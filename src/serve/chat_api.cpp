@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "text/json.h"
+#include "text/messages.h"
 
 namespace slm::serve {
 
@@ -84,22 +85,6 @@ void CheckSupported(const ordered_json& body) {
       throw Error(Code::kUnsupported, "{} is not supported", name);
 }
 
-// Content in parts, as clients write it that can also send images; templates expect text.
-void JoinTextParts(ordered_json* messages) {
-  for (ordered_json& message : *messages) {
-    if (!message.is_object()) continue;
-    const auto content = message.find("content");
-    if (content == message.end() || !content->is_array()) continue;
-    std::string text;
-    for (const ordered_json& part : *content) {
-      if (!part.is_object() || Field<std::string>(part, "type") != "text")
-        throw Error(Code::kUnsupported, "messages: only parts of type text are supported");
-      text += Field<std::string>(part, "text").value_or("");
-    }
-    *content = text;
-  }
-}
-
 std::vector<std::string> ReadStop(const ordered_json& body) {
   const auto it = body.find("stop");
   if (it == body.end() || it->is_null()) return {};
@@ -135,7 +120,7 @@ std::shared_ptr<const ChatRequest> ChatApi::Parse(std::string_view text) const {
   if (!body.contains("messages") || !body.at("messages").is_array() || body.at("messages").empty())
     throw Error(Code::kBadInput, "messages: expected a list with at least one message");
   request->messages = body.at("messages");
-  JoinTextParts(&request->messages);
+  text::JoinTextParts(&request->messages);
   request->stop = ReadStop(body);
   if (body.contains("tools")) request->tools = body.at("tools");
   if (body.contains("chat_template_kwargs")) request->kwargs = body.at("chat_template_kwargs");
