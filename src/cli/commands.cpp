@@ -11,6 +11,8 @@ std::span<const Command> AllCommands() {
       {"models", "List or remove local models and what was packed of them", DeclareModels},
       {"convert", "Turn a checkpoint into a GGUF file, and back", DeclareConvert},
       {"inspect", "Show what a model file holds and what it needs", DeclareInspect},
+      {"eval", "Score a model's answers on examples", DeclareEval},
+      {"finetune", "Train an adapter on examples", DeclareFinetune},
       {"merge", "Put an adapter into the weights of its base", DeclareMerge},
       {"quantize", "Make a model smaller", DeclareQuantize},
       {"bench", "Measure prefill and decode, and the share of this machine they reach",

@@ -28,6 +28,8 @@ Work DeclareCompare(CLI::App* app);
 Work DeclareConvert(CLI::App* app);
 Work DeclareDetokenize(CLI::App* app);
 Work DeclareDoctor(CLI::App* app);
+Work DeclareEval(CLI::App* app);
+Work DeclareFinetune(CLI::App* app);
 Work DeclareImatrix(CLI::App* app);
 Work DeclareInspect(CLI::App* app);
 Work DeclareLogits(CLI::App* app);

@@ -1,0 +1,288 @@
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/loras.h"
+#include "cli/mask_report.h"
+#include "cli/options.h"
+#include "convert/peft_adapter.h"
+#include "convert/peft_adapter_writer.h"
+#include "model/lora_writer.h"
+#include "train/new_lora.h"
+#include "train/prepare_data.h"
+#include "train/token_data.h"
+#include "train/training_log.h"
+#include "train/training_run.h"
+
+namespace slm::cli {
+namespace {
+
+struct Flags {
+  ModelOptions model;
+  std::string data, eval_data, token_data, output;
+  double eval_share = 0;
+  int64_t longest = 1024;
+  bool may_cut = false, may_skip = false, removes_duplicates = false, is_in_order = false;
+
+  train::NewLoraOptions lora;
+  std::string init_adapter, targets = "all";
+
+  train::RunOptions run;
+  std::string schedule = "cosine";
+  double clip = 1, weight_decay = 0;
+  std::string precision = "int8", checkpointing = "auto";
+  int64_t rows = 0;
+  bool is_new = false;
+  std::string log, gradients;
+};
+
+std::vector<std::string> Split(const std::string& list) {
+  std::vector<std::string> parts;
+  for (size_t at = 0; at <= list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    if (comma > at) parts.push_back(list.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return parts;
+}
+
+struct Data {
+  std::vector<train::Sample> train, eval;
+};
+
+std::vector<train::Sample> Take(std::vector<train::TokenizedSample>* from) {
+  std::vector<train::Sample> samples;
+  for (train::TokenizedSample& sample : *from) samples.push_back(std::move(sample.sample));
+  return samples;
+}
+
+Data ReadData(const Flags& flags, LoadedModel* loaded) {
+  if (flags.data.empty() == flags.token_data.empty())
+    throw Error(Code::kUsage, "expected -d, or --token-data");
+  if (!flags.token_data.empty())
+    return {train::ReadTokenData(flags.token_data, loaded->model()->hparams().vocab), {}};
+  const format::Dataset dataset = format::ReadDataset(flags.data);
+  std::optional<format::Dataset> eval;
+  if (!flags.eval_data.empty()) eval = format::ReadDataset(flags.eval_data);
+  const bool needs_template = dataset.format != format::DataFormat::kText ||
+                              (eval && eval->format != format::DataFormat::kText);
+  const train::ExampleTokenizer tokenizer(
+      loaded->tokenizer(), needs_template ? &loaded->chat_template() : nullptr, {flags.longest});
+  train::PreparedData prepared =
+      train::Prepare(dataset, eval ? &*eval : nullptr, tokenizer,
+                     {flags.eval_share, flags.run.seed, flags.removes_duplicates});
+  std::fputs(
+      MaskReport(prepared, dataset.format, loaded->tokenizer(), isatty(STDERR_FILENO) != 0).c_str(),
+      stderr);
+  CheckAllTrained(prepared.train, flags.data, flags.longest, flags.may_cut, flags.may_skip);
+  if (!prepared.eval.samples.empty())
+    CheckAllTrained(prepared.eval, eval ? flags.eval_data : flags.data, flags.longest,
+                    flags.may_cut, flags.may_skip);
+  return {Take(&prepared.train.samples), Take(&prepared.eval.samples)};
+}
+
+model::Lora FirstLora(const Flags& flags, const engine::Model& model) {
+  if (flags.init_adapter.empty()) {
+    train::NewLoraOptions options = flags.lora;
+    options.targets = Split(flags.targets);
+    options.seed = flags.run.seed;
+    return train::NewLora(model, options);
+  }
+  return convert::ReadPeftLora(flags.init_adapter, {model.file(), model.hparams()});
+}
+
+train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data) {
+  train::TrainerOptions options;
+  options.clip = flags.clip;
+  options.adamw.weight_decay = flags.weight_decay;
+  if (flags.precision != "f32" && flags.precision != "int8")
+    throw Error(Code::kUsage, "--precision: expected int8 or f32, got \"{}\"", flags.precision);
+  options.backward.is_exact = flags.precision == "f32";
+  if (flags.checkpointing != "on" && flags.checkpointing != "off" && flags.checkpointing != "auto")
+    throw Error(Code::kUsage, "--checkpointing: expected on, off or auto, got \"{}\"",
+                flags.checkpointing);
+  options.backward.keeps_activations = flags.checkpointing == "off";
+  options.backward.longest = 1;
+  for (const std::vector<train::Sample>* part : {&data.train, &data.eval})
+    for (const train::Sample& sample : *part)
+      options.backward.longest = std::max(options.backward.longest, sample.rows());
+  options.backward.rows = std::max(flags.rows > 0 ? flags.rows : 512, options.backward.longest);
+  return options;
+}
+
+void WriteAdapter(const Flags& flags, const engine::Model& model, const model::Lora& lora,
+                  const std::string& folder) {
+  const model::LoraTargets targets(model.file(), model.hparams());
+  const std::string base = std::filesystem::path(model.file().path()).filename().string();
+  convert::WritePeftLora(folder, lora, targets, {base, flags.lora.is_rank_stabilised});
+}
+
+class Reporter {
+ public:
+  Reporter(const train::TrainingRun& run, const Data& data, train::TrainingLog* log)
+      : steps_(run.steps()), log_(log), is_terminal_(isatty(STDERR_FILENO) != 0) {
+    std::fprintf(stderr, "slm: %zu samples, %lld steps of %lld a epoch\n", data.train.size(),
+                 static_cast<long long>(steps_), static_cast<long long>(run.steps_per_epoch()));
+  }
+
+  train::RunHooks Hooks() {
+    return {[this](const train::StepReport& report) { OnStep(report); },
+            [this](const train::EvaluationReport& report) { OnEvaluation(report); },
+            [] { return InterruptGuard::IsInterrupted(); }};
+  }
+  ~Reporter() { Finish(); }
+
+ private:
+  void OnStep(const train::StepReport& report) {
+    if (log_) log_->Write(report);
+    seconds_ += report.seconds;
+    ++steps_here_;
+    const double left =
+        seconds_ / static_cast<double>(steps_here_) * static_cast<double>(steps_ - report.step);
+    std::fprintf(stderr, "%sstep %lld/%lld  epoch %.2f  loss %.4f  %.0f tok/s  %d:%02d left%s",
+                 is_terminal_ ? "\r" : "", static_cast<long long>(report.step),
+                 static_cast<long long>(steps_), report.epoch, report.result.loss,
+                 static_cast<double>(report.result.rows) / report.seconds,
+                 static_cast<int>(left) / 60, static_cast<int>(left) % 60,
+                 is_terminal_ ? "\x1b[K" : "\n");
+    is_open_ = is_terminal_;
+  }
+  void OnEvaluation(const train::EvaluationReport& report) {
+    if (log_) log_->Write(report);
+    Finish();
+    std::fprintf(stderr, "step %lld: eval loss %.4f%s\n", static_cast<long long>(report.step),
+                 report.loss, report.is_best ? ", the best so far" : "");
+  }
+  void Finish() {
+    if (is_open_) std::fputc('\n', stderr);
+    is_open_ = false;
+  }
+
+  const int64_t steps_;
+  train::TrainingLog* log_;
+  const bool is_terminal_;
+  bool is_open_ = false;  // a line that the next one overwrites
+  double seconds_ = 0;
+  int64_t steps_here_ = 0;
+};
+
+void DumpGradients(const Flags& flags, const engine::Model& model, const model::Lora& gradient) {
+  const std::filesystem::path path = flags.gradients;
+  const std::filesystem::path folder = path.string() + ".folder";
+  std::filesystem::create_directory(folder);
+  WriteAdapter(flags, model, gradient, folder.string());
+  std::filesystem::rename(folder / "adapter_model.safetensors", path);
+  std::filesystem::remove_all(folder);
+}
+
+void Run(Flags flags) {
+  flags.run.schedule = train::ParseSchedule(flags.schedule);
+  flags.run.shuffles = !flags.is_in_order && flags.token_data.empty();
+  flags.run.folder = flags.output;
+  LoadedModel loaded(flags.model);
+  const engine::Model& model = *loaded.model();
+  const Data data = ReadData(flags, &loaded);
+  std::filesystem::create_directories(flags.output);
+  train::Trainer trainer(loaded.model(), FirstLora(flags, model), TrainerOptionsOf(flags, data));
+  train::TrainingRun run(&trainer, data.train, data.eval, flags.run);
+  if (flags.is_new) run.RemoveCheckpoints();
+  if (run.Resume())
+    std::fprintf(stderr, "slm: going on after step %lld of %lld\n",
+                 static_cast<long long>(run.done()), static_cast<long long>(run.steps()));
+  train::TrainingLog log(flags.log.empty() ? flags.output + "/log.jsonl" : flags.log, run.done());
+  train::RunEnd end;
+  {
+    const InterruptGuard guard;
+    Reporter reporter(run, data, &log);
+    train::RunHooks hooks = reporter.Hooks();
+    if (!flags.gradients.empty())
+      hooks.on_step = [&, on_step = hooks.on_step](const train::StepReport& report) {
+        if (report.step == 1) DumpGradients(flags, model, trainer.gradient());
+        on_step(report);
+      };
+    end = run.Run(hooks);
+  }
+  if (end == train::RunEnd::kCancelled)
+    throw Error(Code::kInterrupted, "stopped after step {}; the same command goes on from there",
+                run.done());
+  WriteAdapter(flags, model, trainer.lora(), flags.output);
+  if (!flags.lora.is_dora)
+    model::WriteGgufLora(flags.output + "/adapter.gguf", trainer.lora(), model.file());
+  run.RemoveCheckpoints();
+  std::fprintf(stderr, "slm: wrote %s; try it: slm run -m %s --lora %s -p \"..\"\n",
+               flags.output.c_str(), model.file().path().c_str(), flags.output.c_str());
+}
+
+}  // namespace
+
+Work DeclareFinetune(CLI::App* app) {
+  auto flags = std::make_shared<Flags>();
+  Flags* f = flags.get();
+  AddModel(app, &f->model.model);
+  AddThreads(app, &f->model.threads);
+  AddPack(app, &f->model.pack);
+  AddChatTemplateFile(app, &f->model.chat_template_file);
+  app->add_option("-o,--output", f->output, "Folder of the adapter")->required();
+  app->add_option("-d,--data", f->data,
+                  "Examples, JSON lines: messages, conversations (sharegpt), instruction (alpaca), "
+                  "prompt and completion, or text");
+  app->add_option("--eval-data", f->eval_data, "Examples to evaluate on, in any of these forms");
+  app->add_option("--eval-share", f->eval_share, "Or a share of -d, taken out by chance")
+      ->check(CLI::Range(0.0, 0.9));
+  app->add_option("--seq", f->longest, "Tokens of a sample at most")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str();
+  app->add_flag("--allow-cut", f->may_cut, "Cut samples that are longer");
+  app->add_flag("--allow-untrained", f->may_skip, "Leave out samples that train nothing");
+  app->add_flag("--dedup", f->removes_duplicates, "Leave out near duplicates");
+  app->add_flag("--in-order", f->is_in_order, "Do not shuffle");
+
+  const auto add = [&](const char* name, auto& value, const char* help) {
+    return app->add_option(name, value, help)->capture_default_str();
+  };
+  add("--rank", f->lora.rank, "Of the adapter")->check(CLI::Range(1, 256));
+  add("--alpha", f->lora.alpha, "The adapter counts alpha / rank");
+  app->add_flag("--rslora", f->lora.is_rank_stabilised, "alpha / sqrt(rank) instead");
+  app->add_flag("--dora", f->lora.is_dora, "Train magnitudes of rows too");
+  add("--target", f->targets, "Matrices, such as q_proj,v_proj, or all");
+  app->add_option("--init-adapter", f->init_adapter, "Begin with this one, a PEFT folder");
+
+  add("--lr", f->run.learning_rate, "Highest learning rate")->check(CLI::PositiveNumber);
+  add("--schedule", f->schedule, "constant, linear or cosine");
+  add("--warmup", f->run.warmup, "Steps in which it rises, or below 1 a share of all")
+      ->check(CLI::NonNegativeNumber);
+  add("--epochs", f->run.epochs, "Times through the data")->check(CLI::PositiveNumber);
+  app->add_option("--steps", f->run.steps, "Steps in all, instead")->check(CLI::PositiveNumber);
+  add("--batch", f->run.batch, "Samples of a step")->check(CLI::Range(1, 1 << 20));
+  add("--seed", f->run.seed, "Of the order of samples and of the adapter");
+  add("--clip", f->clip, "Norm that gradients are cut to; 0: they are not")
+      ->check(CLI::NonNegativeNumber);
+  add("--weight-decay", f->weight_decay, "AdamW's")->check(CLI::NonNegativeNumber);
+  add("--eval-every", f->run.evaluate_every, "Steps; 0: each epoch")->check(CLI::NonNegativeNumber);
+  add("--patience", f->run.patience, "End after so many evaluations without a gain; 0: never")
+      ->check(CLI::NonNegativeNumber);
+
+  add("--precision", f->precision, "Of the base's products: int8, or f32");
+  add("--checkpointing", f->checkpointing,
+      "on: layers are computed twice; off: their activations are kept");
+  app->add_option("--rows", f->rows, "Tokens that are computed at once (default 512)")
+      ->check(CLI::PositiveNumber);
+  app->add_option("--save-every", f->run.save_every, "Steps (default: every ten minutes)")
+      ->check(CLI::PositiveNumber);
+  app->add_flag("--fresh", f->is_new, "Begin anew where a checkpoint is there");
+  app->add_option("--log", f->log, "Losses, JSON lines (default: log.jsonl in the folder)");
+  app->add_option("--token-data", f->token_data,
+                  "Instead of -d, lines {\"ids\": .., \"labels\": ..}");
+  app->add_option("--dump-gradients", f->gradients,
+                  "Write those of the first step, by PEFT's names");
+  return [flags] { Run(*flags); };
+}
+
+}  // namespace slm::cli

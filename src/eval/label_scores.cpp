@@ -1,0 +1,61 @@
+#include "eval/label_scores.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace slm::eval {
+namespace {
+
+double LogProbability(std::span<const float> logits, int32_t id) {
+  const double max = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - max);
+  return static_cast<double>(logits[static_cast<size_t>(id)]) - max - std::log(sum);
+}
+
+}  // namespace
+
+std::vector<double> ScoreAnswers(engine::Executor* executor, engine::Session* session,
+                                 std::span<const int32_t> prompt,
+                                 std::span<const std::vector<int32_t>> answers) {
+  std::vector<double> scores;
+  {
+    const std::span<const float> logits = executor->Extend(session, prompt);
+    for (const std::vector<int32_t>& answer : answers) {
+      SLM_CHECK(!answer.empty());
+      scores.push_back(LogProbability(logits, answer[0]));
+    }
+  }
+  // The tokens behind the first, but the last, whose own successor is not asked for.
+  for (size_t first = 0; first < answers.size();) {
+    std::vector<engine::Session> forks;
+    std::vector<size_t> of_fork;
+    size_t rows = 0, next = first;
+    for (; next < answers.size(); ++next) {
+      const size_t count = answers[next].size() - 1;
+      if (count == 0) continue;
+      if (rows + count > static_cast<size_t>(engine::Executor::kMaxRows)) break;
+      rows += count;
+      forks.push_back(session->Fork());
+      of_fork.push_back(next);
+    }
+    SLM_CHECK(next > first);
+    first = next;
+    std::vector<engine::BatchItem> batch;
+    for (size_t i = 0; i < forks.size(); ++i) {
+      const auto tokens = std::span(answers[of_fork[i]]);
+      batch.push_back(
+          {&forks[i], tokens.first(tokens.size() - 1), static_cast<int64_t>(tokens.size()) - 1});
+    }
+    if (batch.empty()) continue;
+    executor->Forward(batch, [&](size_t item, int64_t row, std::span<const float> logits) {
+      const std::vector<int32_t>& answer = answers[of_fork[item]];
+      scores[of_fork[item]] += LogProbability(logits, answer[static_cast<size_t>(row) + 1]);
+    });
+  }
+  return scores;
+}
+
+}  // namespace slm::eval

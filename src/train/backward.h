@@ -1,0 +1,67 @@
+// Loss and gradient of a batch of samples: the engine's forward pass, layer by layer, then the
+// backward pass. Layers keep what they computed, or are computed once more when their turn comes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/executor.h"
+#include "train/layer_gradient.h"
+#include "train/sample.h"
+
+namespace slm::train {
+
+struct BackwardOptions {
+  bool is_exact = true;            // products of the base in floats; else as they are served
+  bool keeps_activations = false;  // else layers are computed twice
+  int64_t rows = 512;              // of a batch, at most
+  int64_t longest = 512;           // rows of a sample, at most
+};
+
+class Backward {
+ public:
+  // All must outlive the result. `values` is what `bound` is bound from whenever it changes.
+  Backward(std::shared_ptr<const engine::Model> model, const model::Lora& values,
+           std::shared_ptr<const engine::Lora> bound, const ParameterLayout& layout,
+           const BackwardOptions& options);
+
+  // Sums of the losses of each sample's trained tokens, -log p. The gradient is that of all of
+  // them times `scale`. Every sample has rows(), all together at most options.rows.
+  std::vector<double> Run(std::span<const Sample* const> samples, float scale,
+                          const GradientSink& sink);
+  // The losses alone.
+  std::vector<double> Evaluate(std::span<const Sample* const> samples);
+
+ private:
+  // Of the rows whose next token is trained.
+  struct Target {
+    int64_t row;
+    int32_t label;
+    size_t sample;
+  };
+
+  void Forward(std::span<const Sample* const> samples, bool keeps);
+  std::vector<double> RunHead(std::span<const Sample* const> samples, float scale,
+                              bool wants_gradient);
+
+  std::shared_ptr<const engine::Model> model_;
+  ops::Backend* backend_;
+  const BackwardOptions options_;
+  std::shared_ptr<const engine::Lora> bound_;
+  LoraGradient loras_;
+  engine::Executor executor_;
+  LayerGradient layer_gradient_;
+  std::vector<engine::Session> sessions_;
+  std::vector<engine::BatchItem> items_;
+  std::vector<SampleRows> rows_;
+  engine::RowBuffer x_;                     // [T, D]
+  std::vector<engine::RowBuffer> inputs_;   // of layers, [T, D]
+  std::vector<engine::LayerTrace> traces_;  // of all layers, or one
+  engine::RowBuffer dx_;
+  // Of some rows that are trained: [rows, D] of x_, its derivative and that by its norm; [rows, V].
+  engine::RowBuffer chosen_, dchosen_, dnormed_, logits_;
+};
+
+}  // namespace slm::train

@@ -1,0 +1,209 @@
+#include "train/layer_gradient.h"
+
+#include <algorithm>
+
+namespace slm::train {
+namespace {
+
+using model::Slot;
+using Product = LoraGradient::Product;
+using Tensor = LoraGradient::Tensor;
+
+const float* OrNull(const model::Vector& v) { return v.empty() ? nullptr : v.data(); }
+
+const model::Vector kNoBias;
+
+}  // namespace
+
+struct LayerGradient::Pass {
+  int64_t layer;
+  const model::LayerWeights& w;
+  std::span<const SampleRows> samples;
+  int64_t rows;
+  const float* x;
+  engine::LayerTrace* trace;
+  bool is_exact;
+  LoraGradient* loras;
+  const GradientSink& sink;
+  float* dx;
+
+  // Of products that share an input; the result is in `to`, which may be nullptr.
+  void Run(const float* input, int64_t k, std::span<const Product> products,
+           std::span<const Tensor> tensors, float* to, int64_t to_stride) const {
+    loras->Run({layer, input, k, products, tensors, to, to_stride}, samples, is_exact, sink);
+  }
+};
+
+LayerGradient::LayerGradient(const engine::Model& model, int64_t rows, int64_t longest)
+    : model_(model),
+      backend_(model.runtime()->backend()),
+      gradients_(backend_->gradients()),
+      attention_(model.hparams()),
+      gate_(model.hparams()),
+      out_stride_(engine::RowStride(model.hparams().d_model)) {
+  const model::Hparams& h = model.hparams();
+  input_ = {rows, std::max(h.d_model, h.ffn)};
+  dinput_ = {rows, engine::RowStride(std::max({h.d_model, h.heads * h.head_dim, h.ffn}))};
+  dout_ = {rows, out_stride_};
+  qkv_ = {rows, attention_.stride};
+  dqkv_ = {rows, attention_.stride};
+  for (int window = 0; window <= (h.window > 0); ++window) {
+    const auto size = static_cast<size_t>(longest * h.rope_dim / 2);
+    cos_[window].resize(size);
+    sin_[window].resize(size);
+    model::Rope(h, model.weights(), window == 1, longest)
+        .Fill(0, longest, cos_[window].data(), sin_[window].data());
+  }
+  for (int64_t t = 0; t < longest; ++t) q_scale_.push_back(model::QueryScale(h, t));
+}
+
+bool LayerGradient::NeedsOutputs(const LoraGradient& loras) const {
+  const model::LayerWeights& w = model_.weights().layers.front();
+  return !w.post_attn_norm.empty() || !w.post_ffn_norm.empty() ||
+         loras.HasMagnitude(loras.first_layer(), {Slot::kAttnOutput, Slot::kFfnDown});
+}
+
+float* LayerGradient::BehindNorm(const model::Vector& norm, const engine::RowBuffer& out,
+                                 int64_t rows, bool changes, float* dx) {
+  const model::Hparams& h = model_.hparams();
+  if (!norm.empty()) {
+    gradients_->Norm(out.data(), out.stride(), norm.data(), h.eps, dx, out_stride_, rows, h.d_model,
+                     false, dout_.data(), out_stride_);
+    return dout_.data();
+  }
+  if (!changes) return dx;
+  dout_.Copy(dx, out_stride_, rows, 0);
+  return dout_.data();
+}
+
+void LayerGradient::Renew(const float* x, const model::Vector& w, int64_t rows) {
+  const model::Hparams& h = model_.hparams();
+  backend_->Norm(x, w.data(), h.eps, {rows, h.d_model, {}, input_.data()});
+}
+
+void LayerGradient::Run(int64_t layer, std::span<const SampleRows> samples, const float* x,
+                        engine::LayerTrace* trace, bool is_exact, LoraGradient* loras,
+                        const GradientSink& sink, float* dx) {
+  const model::LayerWeights& w = model_.weights().layers[static_cast<size_t>(layer)];
+  const int64_t rows = samples.back().first + samples.back().count;
+  const Pass pass = {layer, w, samples, rows, x, trace, is_exact, loras, sink, dx};
+  RunFeedForward(pass);
+  RunAttention(pass);
+}
+
+void LayerGradient::RunFeedForward(const Pass& pass) {
+  const model::Hparams& h = model_.hparams();
+  const model::LayerWeights& w = pass.w;
+  float* gate = pass.trace->gate_up.data() + gate_.gate;
+  float* up = pass.trace->gate_up.data() + gate_.up;
+  const engine::RowBuffer& out = pass.trace->ffn_out;
+  const bool is_down_dora = pass.loras->HasMagnitude(pass.layer, {Slot::kFfnDown});
+  const Product down = {
+      &w.down,    &kNoBias,    BehindNorm(w.post_ffn_norm, out, pass.rows, is_down_dora, pass.dx),
+      out.data(), out_stride_, out.stride()};
+  const Tensor down_tensor = {Slot::kFfnDown, 1};
+  backend_->Gate(model_.family().activation, gate, up, gate_.stride,
+                 {pass.rows, h.ffn, {}, input_.data()});
+  pass.Run(input_.data(), h.ffn, {&down, 1}, {&down_tensor, 1}, dinput_.data(), dinput_.stride());
+
+  if (pass.loras->HasMagnitude(pass.layer, {Slot::kFfnGate, Slot::kFfnUp})) {
+    if (gate_up_.empty()) gate_up_ = {input_.rows(), gate_.stride};
+    gate_up_.Copy(pass.trace->gate_up.data(), gate_.stride, pass.rows, 0);
+  }
+  gradients_->Gate(model_.family().activation, dinput_.data(), dinput_.stride(), pass.rows, h.ffn,
+                   gate, up, gate_.stride);
+  Renew(pass.trace->middle.data(), w.ffn_norm, pass.rows);
+  const Product products[] = {
+      {&w.gate, &kNoBias, gate, gate_up_.data() + gate_.gate, gate_.stride, gate_.stride},
+      {&w.up, &kNoBias, up, gate_up_.data() + gate_.up, gate_.stride, gate_.stride}};
+  const Tensor tensors[] = {{Slot::kFfnGate, 1}, {Slot::kFfnUp, 2}};
+  pass.Run(input_.data(), h.d_model, products, tensors, dinput_.data(), dinput_.stride());
+  gradients_->Norm(pass.trace->middle.data(), h.d_model, w.ffn_norm.data(), h.eps, dinput_.data(),
+                   dinput_.stride(), pass.rows, h.d_model, true, pass.dx, out_stride_);
+}
+
+void LayerGradient::RunAttention(const Pass& pass) {
+  const model::Hparams& h = model_.hparams();
+  const model::LayerWeights& w = pass.w;
+  const engine::LayerTrace& trace = *pass.trace;
+  const int64_t q_dim = h.heads * h.head_dim;
+  const bool is_dora = pass.loras->HasMagnitude(pass.layer, {Slot::kAttnOutput});
+  const Product output = {&w.output,
+                          &kNoBias,
+                          BehindNorm(w.post_attn_norm, trace.attn_out, pass.rows, is_dora, pass.dx),
+                          trace.attn_out.data(),
+                          out_stride_,
+                          trace.attn_out.stride()};
+  const Tensor output_tensor = {Slot::kAttnOutput, 1};
+  pass.Run(trace.attended.data(), q_dim, {&output, 1}, {&output_tensor, 1}, dinput_.data(),
+           dinput_.stride());
+
+  const bool has_window = h.IsWindowLayer(pass.layer);
+  qkv_.Copy(trace.qkv.data(), attention_.stride, pass.rows, 0);
+  std::vector<ops::AttentionGradient> sequences;
+  std::vector<ops::StoreArgs> stores;
+  for (const SampleRows& sample : pass.samples) {
+    const int64_t at = sample.first * attention_.stride;
+    ops::StoreArgs store;
+    store.rows = sample.count;
+    store.q = qkv_.data() + at + attention_.q;
+    store.k = qkv_.data() + at + attention_.k;
+    store.v = qkv_.data() + at + attention_.v;
+    store.stride = attention_.stride;
+    store.heads = h.heads;
+    store.q_norm = OrNull(w.q_norm);
+    store.k_norm = OrNull(w.k_norm);
+    store.eps = h.eps;
+    store.rope = {cos_[has_window].data(), sin_[has_window].data(), h.rope_dim,
+                  model_.family().rope_pairs == model::RopePairs::kInterleaved};
+    store.q_scale = q_scale_.data();
+    store.layout = {kernels::KvType::kF32, kernels::KvType::kF32, h.kv_heads, h.head_dim};
+    backend_->Store(store);
+
+    ops::AttentionGradient op;
+    op.rows = sample.count;
+    op.heads = h.heads;
+    op.kv_heads = h.kv_heads;
+    op.head_dim = h.head_dim;
+    op.window = has_window ? h.window : 0;
+    op.softcap = h.attn_softcap;
+    op.q = store.q;
+    op.k = store.k;
+    op.v = store.v;
+    op.stride = attention_.stride;
+    op.dout = dinput_.data() + sample.first * dinput_.stride();
+    op.dout_stride = dinput_.stride();
+    op.dq = dqkv_.data() + at + attention_.q;
+    op.dk = dqkv_.data() + at + attention_.k;
+    op.dv = dqkv_.data() + at + attention_.v;
+    sequences.push_back(op);
+    store.q = op.dq;
+    store.k = op.dk;
+    stores.push_back(store);
+  }
+  gradients_->Attention(sequences);
+  for (size_t s = 0; s < stores.size(); ++s) {
+    const float* raw = trace.qkv.data() + pass.samples[s].first * attention_.stride;
+    gradients_->Store(stores[s], raw + attention_.q, raw + attention_.k);
+  }
+
+  Renew(pass.x, w.attn_norm, pass.rows);
+  const auto product = [&](const ops::Matrix& matrix, const model::Vector& bias, int64_t at) {
+    return Product{&matrix,           &bias,
+                   dqkv_.data() + at, trace.qkv.data() + at,
+                   attention_.stride, attention_.stride};
+  };
+  const Product products[] = {product(w.q, w.q_bias, attention_.q),
+                              product(w.k, w.k_bias, attention_.k),
+                              product(w.v, w.v_bias, attention_.v)};
+  const Tensor tensors[] = {
+      {Slot::kAttnQ, 1}, {Slot::kAttnK, 2}, {Slot::kAttnV, 3}, {Slot::kAttnQkv, 3}};
+  const bool is_last = pass.layer == pass.loras->first_layer();
+  pass.Run(input_.data(), h.d_model, products, tensors, is_last ? nullptr : dinput_.data(),
+           dinput_.stride());
+  if (is_last) return;
+  gradients_->Norm(pass.x, h.d_model, w.attn_norm.data(), h.eps, dinput_.data(), dinput_.stride(),
+                   pass.rows, h.d_model, true, pass.dx, out_stride_);
+}
+
+}  // namespace slm::train

@@ -1,0 +1,153 @@
+#include "train/lora_gradient.h"
+
+#include <algorithm>
+
+#include "engine/layer_trace.h"
+
+namespace slm::train {
+namespace {
+
+using engine::LowRank;
+using model::LoraMatrix;
+using model::Slot;
+
+size_t Index(int64_t layer, Slot slot) {
+  return static_cast<size_t>(layer) * static_cast<size_t>(Slot::kCount) + static_cast<size_t>(slot);
+}
+
+int64_t RowsOf(std::span<const SampleRows> samples) {
+  return samples.back().first + samples.back().count;
+}
+
+void Grow(std::vector<float>* values, int64_t n) {
+  if (static_cast<int64_t>(values->size()) < n) values->resize(static_cast<size_t>(n));
+}
+
+}  // namespace
+
+LoraGradient::LoraGradient(ops::Backend* backend, const model::Lora& values,
+                           const engine::Lora& bound, const ParameterLayout& layout)
+    : backend_(backend),
+      gradients_(backend->gradients()),
+      values_(values),
+      bound_(bound),
+      layout_(layout) {
+  for (size_t i = 0; i < values.matrices.size(); ++i) {
+    const LoraMatrix& matrix = values.matrices[i];
+    const size_t at = Index(matrix.layer, matrix.slot);
+    if (by_slot_.size() <= at) by_slot_.resize(at + 1, kNone);
+    by_slot_[at] = i;
+    first_layer_ = i == 0 ? matrix.layer : std::min(first_layer_, matrix.layer);
+  }
+}
+
+size_t LoraGradient::Find(int64_t layer, Slot slot) const {
+  const size_t at = Index(layer, slot);
+  return at < by_slot_.size() ? by_slot_[at] : kNone;
+}
+
+bool LoraGradient::HasMagnitude(int64_t layer, std::initializer_list<Slot> slots) const {
+  return std::any_of(slots.begin(), slots.end(), [&](Slot slot) {
+    const size_t i = Find(layer, slot);
+    return i != kNone && !values_.matrices[i].magnitude.empty();
+  });
+}
+
+void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples, bool is_exact,
+                       const GradientSink& sink) {
+  for (const Tensor& tensor : group.tensors) RunMagnitudes(group, tensor, samples, sink);
+  if (group.dx) {
+    std::vector<ops::ProductGradient> products;
+    for (const Product& product : group.products)
+      products.push_back({product.matrix, product.dout, product.stride});
+    gradients_->MatMul(products, RowsOf(samples), group.k, is_exact, false, group.dx_stride,
+                       group.dx);
+  }
+  for (const Tensor& tensor : group.tensors) RunTensor(group, tensor, samples, sink);
+}
+
+void LoraGradient::RunMagnitudes(const Group& group, const Tensor& tensor,
+                                 std::span<const SampleRows> samples, const GradientSink& sink) {
+  const size_t index = Find(group.layer, tensor.slot);
+  if (index == kNone || values_.matrices[index].magnitude.empty()) return;
+  const LoraMatrix& matrix = values_.matrices[index];
+  const LowRank& low = *bound_.Find(group.layer, tensor.slot);
+  const auto products = group.products.first(tensor.end).last(low.parts.size());
+  Grow(&whole_, engine::PadRow(matrix.out));
+  Grow(&zeros_, engine::PadRow(matrix.out));
+  for (size_t s = 0; s < samples.size(); ++s) {
+    int64_t first = 0;
+    for (const Product& product : products) {
+      const int64_t row = samples[s].first, n = product.matrix->rows();
+      gradients_->SumProducts(samples[s].count, n, product.dout + row * product.stride,
+                              product.stride, product.out + row * product.out_stride,
+                              product.out_stride,
+                              product.bias->empty() ? nullptr : product.bias->data(),
+                              &whole_[static_cast<size_t>(first)]);
+      first += n;
+    }
+    for (size_t i = 0; i < matrix.magnitude.size(); ++i) whole_[i] /= matrix.magnitude[i];
+    sink(static_cast<int64_t>(s), layout_.place(index).magnitude,
+         {whole_.data(), matrix.magnitude.size()});
+  }
+  for (size_t i = 0; i < products.size(); ++i)
+    backend_->MultiplyAdd(low.parts[i].factor.data(), zeros_.data(), RowsOf(samples),
+                          products[i].matrix->rows(), products[i].stride, products[i].dout);
+}
+
+void LoraGradient::RunTensor(const Group& group, const Tensor& tensor,
+                             std::span<const SampleRows> samples, const GradientSink& sink) {
+  const size_t index = Find(group.layer, tensor.slot);
+  if (index == kNone) return;
+  const LoraMatrix& matrix = values_.matrices[index];
+  const LowRank& low = *bound_.Find(group.layer, tensor.slot);
+  const auto products = group.products.first(tensor.end).last(low.parts.size());
+  const int64_t rows = RowsOf(samples), stride = low.a.rows();
+  Grow(&low_, rows * stride);
+  Grow(&dlow_, rows * stride);
+  const ops::Product down = {&low.a, nullptr, low_.data(), stride};
+  ops::Input input = {rows, group.k, {}, const_cast<float*>(group.input)};
+  backend_->MatMul(input, {&down, 1});
+  std::vector<ops::ProductGradient> ups;
+  for (size_t i = 0; i < products.size(); ++i)
+    ups.push_back({&low.parts[i].b, products[i].dout, products[i].stride});
+  gradients_->MatMul(ups, rows, stride, true, false, stride, dlow_.data());
+  if (group.dx) {
+    const ops::ProductGradient back = {&low.a, dlow_.data(), stride};
+    gradients_->MatMul({&back, 1}, rows, group.k, true, true, group.dx_stride, group.dx);
+  }
+
+  Grow(&whole_, std::max(matrix.in, matrix.out) * matrix.rank);
+  Grow(&part_, matrix.out * matrix.rank);
+  for (size_t s = 0; s < samples.size(); ++s) {
+    const int64_t row = samples[s].first;
+    ops::OuterProduct op = {samples[s].count, matrix.rank, group.k};
+    op.a = dlow_.data() + row * stride;
+    op.a_stride = stride;
+    op.b = group.input + row * group.k;
+    op.b_stride = group.k;
+    op.c = whole_.data();
+    op.c_stride = group.k;
+    gradients_->Outer(op);
+    sink(static_cast<int64_t>(s), layout_.place(index).a, {whole_.data(), matrix.a.size()});
+    // Of B the transpose, [rank, out], then turned.
+    op.factor = matrix.scale;
+    op.a = low_.data() + row * stride;
+    op.c_stride = matrix.out;
+    op.c = part_.data();
+    for (const Product& product : products) {
+      op.n = product.matrix->rows();
+      op.b = product.dout + row * product.stride;
+      op.b_stride = product.stride;
+      gradients_->Outer(op);
+      op.c += op.n;
+    }
+    for (int64_t i = 0; i < matrix.out; ++i)
+      for (int64_t r = 0; r < matrix.rank; ++r)
+        whole_[static_cast<size_t>(i * matrix.rank + r)] =
+            part_[static_cast<size_t>(r * matrix.out + i)];
+    sink(static_cast<int64_t>(s), layout_.place(index).b, {whole_.data(), matrix.b.size()});
+  }
+}
+
+}  // namespace slm::train

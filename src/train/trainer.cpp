@@ -1,0 +1,160 @@
+#include "train/trainer.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "format/safetensors.h"
+#include "format/safetensors_writer.h"
+#include "text/json.h"
+
+namespace slm::train {
+
+Trainer::Trainer(std::shared_ptr<const engine::Model> model, model::Lora lora,
+                 const TrainerOptions& options)
+    : model_(std::move(model)),
+      options_(options),
+      lora_(std::move(lora)),
+      layout_(lora_),
+      bound_(std::make_shared<engine::Lora>(*model_, lora_, 1.0f)),
+      backward_(model_, lora_, bound_, layout_, options.backward),
+      sum_(layout_.size()),
+      adamw_(layout_, options.adamw) {
+  for (const model::LoraMatrix& matrix : lora_.matrices)
+    if (matrix.slot == model::Slot::kOutput)
+      throw Error(Code::kUnsupported, "{}: adapters of the output matrix are not trained",
+                  lora_.path);
+}
+
+template <class F>
+void Trainer::ForBatches(std::span<const Sample* const> samples, const F& f) const {
+  for (size_t first = 0; first < samples.size();) {
+    size_t count = 0;
+    for (int64_t rows = 0; first + count < samples.size(); ++count) {
+      rows += samples[first + count]->rows();
+      if (count > 0 && rows > options_.backward.rows) break;
+    }
+    f(first, samples.subspan(first, count));
+    first += count;
+  }
+}
+
+StepResult Trainer::Step(std::span<const Sample* const> samples, double learning_rate) {
+  StepResult result;
+  for (const Sample* sample : samples) {
+    result.trained += sample->trained();
+    result.rows += sample->rows();
+  }
+  const auto trained = static_cast<double>(result.trained);
+  double loss = 0;
+  ForBatches(samples, [&](size_t first, std::span<const Sample* const> batch) {
+    const auto sink = [&](int64_t index, int64_t at, std::span<float> values) {
+      sum_.Add(static_cast<int64_t>(first) + index, at, values);
+    };
+    for (const double of_sample : backward_.Run(batch, static_cast<float>(1 / trained), sink))
+      loss += of_sample;
+  });
+  result.loss = loss / trained;
+  gradient_ = sum_.Finish(static_cast<int64_t>(samples.size()));
+  double squares = 0;
+  for (const float g : gradient_) squares += static_cast<double>(g) * static_cast<double>(g);
+  result.gradient_norm = std::sqrt(squares);
+  if (!std::isfinite(result.loss) || !std::isfinite(squares))
+    throw Error(Code::kFailed, "the loss is {} and the norm of its gradient {}", result.loss,
+                result.gradient_norm);
+  ops::Gradients* gradients = model_->runtime()->backend()->gradients();
+  if (options_.clip > 0 && result.gradient_norm > options_.clip) {
+    const auto factor = static_cast<float>(options_.clip / result.gradient_norm);
+    for (float& g : gradient_) g *= factor;
+  }
+  adamw_.Step(gradients, gradient_, learning_rate, &lora_);
+  bound_->Bind(*model_, lora_, 1.0f);
+  return result;
+}
+
+double Trainer::Evaluate(std::span<const Sample* const> samples) {
+  double loss = 0;
+  int64_t trained = 0;
+  ForBatches(samples, [&](size_t, std::span<const Sample* const> batch) {
+    for (const double of_sample : backward_.Evaluate(batch)) loss += of_sample;
+    for (const Sample* sample : batch) trained += sample->trained();
+  });
+  return loss / static_cast<double>(trained);
+}
+
+model::Lora Trainer::gradient() const {
+  model::Lora result = lora_;
+  const auto copy = [&](int64_t at, std::vector<float>* values) {
+    for (size_t i = 0; i < values->size(); ++i)
+      (*values)[i] = gradient_[static_cast<size_t>(at) + i];
+  };
+  for (size_t i = 0; i < result.matrices.size(); ++i) {
+    copy(layout_.place(i).a, &result.matrices[i].a);
+    copy(layout_.place(i).b, &result.matrices[i].b);
+    copy(layout_.place(i).magnitude, &result.matrices[i].magnitude);
+  }
+  return result;
+}
+
+void Trainer::Save(const std::string& folder, const std::string& stem, bool has_moments,
+                   const nlohmann::ordered_json& state) const {
+  format::SafetensorsWriter writer(folder, UINT64_MAX, stem);
+  const auto append = [&](std::span<const float> values) {
+    writer.Append({reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes()});
+  };
+  nlohmann::ordered_json json = {{"state", state}, {"adamw_steps", adamw_.steps()}};
+  const std::string text = json.dump();
+  const auto declare = [&](const char* name, const char* type, int64_t size) {
+    writer.Declare(name, type, {&size, 1});
+  };
+  declare("values", "F32", layout_.size());
+  if (has_moments) declare("first", "F32", layout_.size());
+  if (has_moments) declare("second", "F32", layout_.size());
+  declare("state", "U8", static_cast<int64_t>(text.size()));
+  for (const model::LoraMatrix& matrix : lora_.matrices) {
+    append(matrix.a);
+    append(matrix.b);
+    append(matrix.magnitude);
+  }
+  if (has_moments) append(adamw_.first());
+  if (has_moments) append(adamw_.second());
+  writer.Append({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  writer.Finish();
+}
+
+nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::string& stem,
+                                     bool has_moments) {
+  const std::string path = folder + "/" + stem + ".safetensors";
+  const format::Safetensors file = format::Safetensors::Open(path);
+  const auto read = [&](const char* name) {
+    const format::SafetensorsTensor* tensor = file.Find(name);
+    if (!tensor || tensor->type->bits != 32 || tensor->elements != layout_.size())
+      throw Error(Code::kBadInput, "{}: {}: expected {} numbers, as of this adapter", path, name,
+                  layout_.size());
+    std::vector<float> values(static_cast<size_t>(layout_.size()));
+    tensor->type->decode(tensor->data.data(), values.data(), tensor->elements);
+    return values;
+  };
+  const format::SafetensorsTensor* text = file.Find("state");
+  if (!text) throw Error(Code::kBadInput, "{}: no state", path);
+  const nlohmann::ordered_json json = text::ParseJson(
+      {reinterpret_cast<const char*>(text->data.data()), text->data.size()}, path + ": state");
+  if (!json.is_object() || !json.contains("state") || !json.contains("adamw_steps") ||
+      !json.at("adamw_steps").is_number_integer())
+    throw Error(Code::kBadInput, "{}: state: expected state and adamw_steps", path);
+  const std::vector<float> values = read("values");
+  const auto take = [&](int64_t at, std::vector<float>* to) {
+    std::copy_n(values.begin() + at, to->size(), to->begin());
+  };
+  for (size_t i = 0; i < lora_.matrices.size(); ++i) {
+    take(layout_.place(i).a, &lora_.matrices[i].a);
+    take(layout_.place(i).b, &lora_.matrices[i].b);
+    take(layout_.place(i).magnitude, &lora_.matrices[i].magnitude);
+  }
+  if (has_moments)
+    adamw_.Restore(json.at("adamw_steps").get<int64_t>(), read("first"), read("second"));
+  bound_->Bind(*model_, lora_, 1.0f);
+  return json.at("state");
+}
+
+}  // namespace slm::train

@@ -1,0 +1,56 @@
+#include "train/training_log.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace slm::train {
+
+using nlohmann::ordered_json;
+
+TrainingLog::TrainingLog(std::string path, int64_t done) : path_(std::move(path)) {
+  std::string kept;
+  if (done > 0) {
+    std::ifstream old(path_);
+    for (std::string line; std::getline(old, line);) {
+      const ordered_json json = ordered_json::parse(line, nullptr, false);
+      // A kill may have cut the last one.
+      if (json.is_object() && json.value("step", done + 1) <= done) kept += line + "\n";
+    }
+  }
+  file_ = std::fopen(path_.c_str(), "w");
+  if (!file_) throw Error(Code::kFailed, "{}: {}", path_, std::strerror(errno));
+  WriteLine(kept);
+}
+
+TrainingLog::~TrainingLog() {
+  if (file_) std::fclose(file_);
+}
+
+void TrainingLog::WriteLine(const std::string& line) {
+  if (std::fwrite(line.data(), 1, line.size(), file_) != line.size() || std::fflush(file_) != 0)
+    throw Error(Code::kFailed, "{}: {}", path_, std::strerror(errno));
+}
+
+void TrainingLog::Write(const StepReport& report) {
+  const ordered_json json = {{"step", report.step},
+                             {"epoch", report.epoch},
+                             {"loss", report.result.loss},
+                             {"gradient_norm", report.result.gradient_norm},
+                             {"learning_rate", report.learning_rate},
+                             {"trained_tokens", report.result.trained},
+                             {"tokens", report.result.rows},
+                             {"seconds", report.seconds}};
+  WriteLine(json.dump() + "\n");
+}
+
+void TrainingLog::Write(const EvaluationReport& report) {
+  const ordered_json json = {
+      {"step", report.step}, {"eval_loss", report.loss}, {"is_best", report.is_best}};
+  WriteLine(json.dump() + "\n");
+}
+
+}  // namespace slm::train

@@ -1,0 +1,30 @@
+// What a training did, one JSON object a line: {"step", "loss", ..} and {"step", "eval_loss"}.
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "train/training_run.h"
+
+namespace slm::train {
+
+class TrainingLog {
+ public:
+  // A run that goes on keeps the lines of its first `done` steps. Throws kFailed.
+  TrainingLog(std::string path, int64_t done);
+  ~TrainingLog();
+  TrainingLog(const TrainingLog&) = delete;
+  TrainingLog& operator=(const TrainingLog&) = delete;
+
+  // Each throws kFailed for a full disk.
+  void Write(const StepReport& report);
+  void Write(const EvaluationReport& report);
+
+ private:
+  void WriteLine(const std::string& line);
+
+  std::string path_;
+  std::FILE* file_ = nullptr;
+};
+
+}  // namespace slm::train

@@ -1,0 +1,181 @@
+#include "train/training_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/random.h"
+
+namespace slm::train {
+namespace {
+
+using nlohmann::ordered_json;
+using std::chrono::steady_clock;
+
+constexpr const char* kCheckpoint = "checkpoint";
+constexpr const char* kBest = "best";
+constexpr auto kSaveAfter = std::chrono::minutes(10);
+
+uint64_t HashOf(const std::vector<Sample>& samples) {
+  uint64_t hash = samples.size();
+  for (const Sample& sample : samples)
+    for (const std::vector<int32_t>* ids : {&sample.ids, &sample.labels})
+      hash = Hash64({reinterpret_cast<const uint8_t*>(ids->data()), 4 * ids->size()}, hash);
+  return hash;
+}
+
+std::vector<const Sample*> PointersTo(const std::vector<Sample>& samples) {
+  std::vector<const Sample*> pointers;
+  for (const Sample& sample : samples) pointers.push_back(&sample);
+  return pointers;
+}
+
+double SecondsSince(steady_clock::time_point begin) {
+  return std::chrono::duration<double>(steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(Trainer* trainer, const std::vector<Sample>& train,
+                         const std::vector<Sample>& eval, const RunOptions& options)
+    : trainer_(trainer), train_(train), eval_(eval), options_(options) {
+  const auto size = static_cast<int64_t>(train.size());
+  SLM_CHECK(size > 0 && options.batch > 0);
+  steps_per_epoch_ = (size + options.batch - 1) / options.batch;
+  steps_ = options.steps > 0
+               ? options.steps
+               : std::max<int64_t>(
+                     1, std::llround(options.epochs * static_cast<double>(steps_per_epoch_)));
+  const double warmup =
+      options.warmup < 1 ? options.warmup * static_cast<double>(steps_) : options.warmup;
+  schedule_ = {options.schedule, options.learning_rate, std::llround(warmup), steps_};
+}
+
+std::vector<size_t> TrainingRun::SamplesOf(int64_t step) const {
+  const int64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
+  std::vector<size_t> order(train_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  if (options_.shuffles)
+    for (size_t i = order.size(); i > 1; --i) {
+      const uint64_t counter = static_cast<uint64_t>(epoch) * order.size() + i - 1;
+      std::swap(order[i - 1], order[RandomBits(options_.seed, counter) % i]);
+    }
+  const auto first = static_cast<size_t>(in_epoch * options_.batch);
+  const size_t last = std::min(order.size(), first + static_cast<size_t>(options_.batch));
+  return {order.begin() + static_cast<std::ptrdiff_t>(first),
+          order.begin() + static_cast<std::ptrdiff_t>(last)};
+}
+
+// What a checkpoint belongs to: another order, or another number, would give other bits.
+ordered_json TrainingRun::Identity() const {
+  return {{"train", HashOf(train_)},
+          {"eval", HashOf(eval_)},
+          {"batch", options_.batch},
+          {"steps", steps_},
+          {"seed", options_.seed},
+          {"shuffle", options_.shuffles},
+          {"learning_rate", options_.learning_rate},
+          {"schedule", static_cast<int>(options_.schedule)},
+          {"warmup", schedule_.warmup}};
+}
+
+void TrainingRun::Save() const {
+  trainer_->Save(options_.folder, kCheckpoint, true,
+                 {{"run", Identity()},
+                  {"step", state_.step},
+                  {"best_loss", state_.best_loss},
+                  {"best_step", state_.best_step},
+                  {"waited", state_.waited}});
+}
+
+bool TrainingRun::Resume() {
+  const std::string path = options_.folder + "/" + kCheckpoint + ".safetensors";
+  if (!std::filesystem::exists(path)) return false;
+  const ordered_json json = trainer_->Load(options_.folder, kCheckpoint, true);
+  try {
+    const ordered_json identity = Identity();
+    for (const auto& [name, value] : identity.items())
+      if (json.at("run").at(name) != value)
+        throw Error(Code::kBadInput,
+                    "{}: is of a run with another {}: resume with what it began with, or begin in "
+                    "another folder",
+                    path, name);
+    state_ = {json.at("step"), json.at("best_loss"), json.at("best_step"), json.at("waited")};
+  } catch (const ordered_json::exception&) {
+    throw Error(Code::kBadInput, "{}: state: a number is missing", path);
+  }
+  return true;
+}
+
+void TrainingRun::RemoveCheckpoints() const {
+  for (const char* stem : {kCheckpoint, kBest})
+    std::filesystem::remove(options_.folder + "/" + stem + ".safetensors");
+}
+
+void TrainingRun::Step(const RunHooks& hooks) {
+  const auto begin = steady_clock::now();
+  std::vector<const Sample*> samples;
+  const std::vector<size_t> indexes = SamplesOf(state_.step);
+  for (const size_t i : indexes) samples.push_back(&train_[i]);
+  StepReport report;
+  report.learning_rate = schedule_.At(state_.step);
+  try {
+    report.result = trainer_->Step(samples, report.learning_rate);
+  } catch (const Error& error) {
+    std::string names;
+    for (const size_t i : indexes) names += " " + std::to_string(i + 1);
+    throw Error(error.code(), "step {}, samples{}: {}", state_.step + 1, names, error.what());
+  }
+  ++state_.step;
+  report.step = state_.step;
+  report.epoch = static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_);
+  report.seconds = SecondsSince(begin);
+  if (hooks.on_step) hooks.on_step(report);
+}
+
+bool TrainingRun::Evaluate(const RunHooks& hooks) {
+  const double loss = trainer_->Evaluate(PointersTo(eval_));
+  const bool is_best = state_.best_step < 0 || loss < state_.best_loss;
+  if (is_best) {
+    state_.best_loss = loss;
+    state_.best_step = state_.step;
+    trainer_->Save(options_.folder, kBest, false, nullptr);
+  }
+  state_.waited = is_best ? 0 : state_.waited + 1;
+  if (hooks.on_evaluation) hooks.on_evaluation({state_.step, loss, is_best});
+  return options_.patience == 0 || state_.waited < options_.patience;
+}
+
+RunEnd TrainingRun::Run(const RunHooks& hooks) {
+  const int64_t every = options_.evaluate_every > 0 ? options_.evaluate_every : steps_per_epoch_;
+  auto saved = steady_clock::now();
+  RunEnd end = RunEnd::kDone;
+  while (state_.step < steps_) {
+    if (hooks.is_cancelled && hooks.is_cancelled()) {
+      Save();
+      return RunEnd::kCancelled;
+    }
+    Step(hooks);
+    const bool is_last = state_.step == steps_;
+    if (!eval_.empty() && (is_last || state_.step % every == 0) && !Evaluate(hooks)) {
+      end = RunEnd::kEarly;
+      break;
+    }
+    const bool is_due = options_.save_every > 0 ? state_.step % options_.save_every == 0
+                                                : steady_clock::now() - saved > kSaveAfter;
+    if (!is_last && is_due) {
+      Save();
+      saved = steady_clock::now();
+    }
+  }
+  if (!eval_.empty() && state_.best_step != state_.step)
+    trainer_->Load(options_.folder, kBest, false);
+  return end;
+}
+
+}  // namespace slm::train

@@ -1,0 +1,97 @@
+// A whole training: epochs over shuffled samples, evaluation, the best adapter, checkpoints. What a
+// step trains on is a function of the seed and its number, so that a run that was interrupted goes
+// on to the same bits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+namespace slm::train {
+
+struct RunOptions {
+  int64_t batch = 8;  // samples of a step
+  double epochs = 3;  // where `steps` is 0
+  int64_t steps = 0;  // in all
+  bool shuffles = true;
+  uint64_t seed = 0;
+  double learning_rate = 2e-4;
+  ScheduleKind schedule = ScheduleKind::kCosine;
+  double warmup = 0.03;        // steps; below 1 a share of all
+  int64_t evaluate_every = 0;  // steps; 0: every epoch
+  int64_t patience = 0;        // evaluations without a gain after which it ends; 0: never
+  int64_t save_every = 0;      // steps; 0: when it is interrupted, and every ten minutes
+  std::string folder;          // of checkpoints
+};
+
+struct StepReport {
+  int64_t step = 0;  // from 1
+  double epoch = 0;
+  double learning_rate = 0;
+  StepResult result;
+  double seconds = 0;
+};
+
+struct EvaluationReport {
+  int64_t step = 0;
+  double loss = 0;
+  bool is_best = false;
+};
+
+struct RunHooks {
+  std::function<void(const StepReport&)> on_step;
+  std::function<void(const EvaluationReport&)> on_evaluation;
+  std::function<bool()> is_cancelled;  // asked between steps
+};
+
+enum class RunEnd { kDone, kEarly, kCancelled };
+
+class TrainingRun {
+ public:
+  // `train` is not empty; without `eval` nothing is evaluated. All must outlive the result.
+  TrainingRun(Trainer* trainer, const std::vector<Sample>& train, const std::vector<Sample>& eval,
+              const RunOptions& options);
+
+  int64_t steps() const { return steps_; }
+  int64_t steps_per_epoch() const { return steps_per_epoch_; }
+
+  // Goes on from the last checkpoint in the folder; false: there is none. Throws kBadInput, saying
+  // what differs, when it is of another run.
+  bool Resume();
+  int64_t done() const { return state_.step; }
+
+  // To the end. With evaluation the trainer then has the best adapter, else the last. What was
+  // cancelled has written a checkpoint. Throws as Trainer::Step does, naming the step and samples.
+  RunEnd Run(const RunHooks& hooks);
+
+  // The indexes into `train` of step 0 and up.
+  std::vector<size_t> SamplesOf(int64_t step) const;
+
+  void RemoveCheckpoints() const;
+
+ private:
+  struct State {
+    int64_t step = 0;  // that are done
+    double best_loss = 0;
+    int64_t best_step = -1;
+    int64_t waited = 0;  // evaluations since then
+  };
+  nlohmann::ordered_json Identity() const;
+  void Save() const;
+  bool Evaluate(const RunHooks& hooks);  // false: patience is at its end
+  void Step(const RunHooks& hooks);
+
+  Trainer* trainer_;
+  const std::vector<Sample>& train_;
+  const std::vector<Sample>& eval_;
+  const RunOptions options_;
+  int64_t steps_per_epoch_, steps_;
+  Schedule schedule_;
+  State state_;
+};
+
+}  // namespace slm::train

@@ -1,0 +1,98 @@
+// Answers to many prompts at once, and the likelihood of given ones: as one by one.
+#include "eval/batch_answers.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "engine/generate.h"
+#include "eval/label_scores.h"
+#include "tiny/tiny_model.h"
+
+namespace slm::eval {
+namespace {
+
+std::vector<int32_t> RandomIds(size_t n, std::mt19937& rng) {
+  std::vector<int32_t> ids(n);
+  for (int32_t& id : ids) id = static_cast<int32_t>(rng() % testing::kTinyVocab);
+  return ids;
+}
+
+class Answers : public ::testing::TestWithParam<std::string> {
+ protected:
+  Answers()
+      : model_(engine::Model::Load(testing::WriteTinyModel({.arch = GetParam()}), &runtime_)) {}
+  engine::SessionOptions Options() const {
+    engine::SessionOptions options;
+    options.context = 400;
+    return options;
+  }
+  engine::Runtime runtime_{2};
+  std::shared_ptr<const engine::Model> model_;
+};
+
+TEST_P(Answers, AreThoseOfOneByOne) {
+  std::mt19937 rng(151);
+  std::vector<std::vector<int32_t>> prompts;
+  for (int i = 0; i < 9; ++i) prompts.push_back(RandomIds(1 + rng() % 250, rng));
+  const std::vector<int32_t> stop = {7, 100, 200};
+  engine::Executor executor(model_);
+  BatchAnswersOptions options;
+  options.session = Options();
+  options.max_tokens = 20;
+  options.stop = stop;
+  options.at_once = 4;
+  std::vector<std::vector<int32_t>> got(prompts.size());
+  size_t count = 0;
+  AnswerAll(model_, &executor, prompts, options, [&](size_t i, const std::vector<int32_t>& tokens) {
+    got[i] = tokens;
+    ++count;
+  });
+  EXPECT_EQ(count, prompts.size());
+  engine::SamplerOptions greedy;
+  greedy.temperature = 0;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    engine::Session session(model_, Options());
+    engine::GenerateOptions generate;
+    generate.max_tokens = 20;
+    generate.stop = stop;
+    EXPECT_EQ(
+        got[i],
+        engine::Generate(&executor, &session, prompts[i], engine::Sampler(greedy), generate).tokens)
+        << i;
+  }
+}
+
+TEST_P(Answers, ScoresAreSumsOfLogProbabilities) {
+  std::mt19937 rng(152);
+  engine::Executor executor(model_);
+  engine::Session session(model_, Options());
+  // The second prompt begins as the first.
+  std::vector<int32_t> prompt = RandomIds(130, rng);
+  for (int round = 0; round < 2; ++round) {
+    std::vector<std::vector<int32_t>> answers;
+    for (int i = 0; i < 40; ++i) answers.push_back(RandomIds(1 + rng() % 30, rng));
+    const std::vector<double> scores = ScoreAnswers(&executor, &session, prompt, answers);
+    for (size_t i = 0; i < answers.size(); i += 7) {
+      engine::Session alone(model_, Options());
+      std::vector<int32_t> all = prompt;
+      double expected = 0;
+      for (const int32_t id : answers[i]) {
+        const std::span<const float> logits = executor.Extend(&alone, all);
+        double sum = 0;
+        for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+        expected += static_cast<double>(logits[static_cast<size_t>(id)]) - std::log(sum);
+        all.push_back(id);
+      }
+      EXPECT_NEAR(scores[i], expected, 1e-9 * std::fabs(expected)) << i;
+    }
+    prompt.resize(100);
+    prompt.push_back(3);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, Answers, ::testing::Values("llama", "gemma3"));
+
+}  // namespace
+}  // namespace slm::eval

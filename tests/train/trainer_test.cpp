@@ -1,0 +1,280 @@
+// What may not change a bit of a training: how samples are grouped in memory, whether layers are
+// computed twice, the number of threads, and being interrupted.
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "kernels/table.h"
+#include "support/floats.h"
+#include "support/temp_folder.h"
+#include "tiny/tiny_model.h"
+#include "train/new_lora.h"
+#include "train/training_run.h"
+
+namespace slm::train {
+namespace {
+
+std::vector<Sample> RandomSamples(size_t n, std::mt19937& rng) {
+  std::vector<Sample> samples(n);
+  for (Sample& sample : samples) {
+    const size_t length = 5 + rng() % 40;
+    for (size_t i = 0; i < length; ++i) {
+      const auto id = static_cast<int32_t>(rng() % testing::kTinyVocab);
+      sample.ids.push_back(id);
+      sample.labels.push_back(i + 1 < length && rng() % 2 ? kIgnored : id);
+    }
+  }
+  return samples;
+}
+
+struct How {
+  std::string arch = "llama";
+  quant::Type type = quant::Type::kQ4_0;
+  bool is_exact = true, keeps_activations = false, is_dora = false;
+  int64_t rows = 64;
+  int threads = 2;
+};
+
+struct Training {
+  engine::Runtime runtime;
+  std::shared_ptr<const engine::Model> model;
+  std::unique_ptr<Trainer> trainer;
+
+  explicit Training(const How& how)
+      : runtime(how.threads),
+        model(engine::Model::Load(testing::WriteTinyModel({.arch = how.arch, .type = how.type}),
+                                  &runtime)) {
+    TrainerOptions options;
+    options.backward.is_exact = how.is_exact;
+    options.backward.keeps_activations = how.keeps_activations;
+    options.backward.rows = how.rows;
+    options.backward.longest = 64;
+    options.adamw.weight_decay = 0.01;
+    options.clip = 1;
+    NewLoraOptions lora;
+    lora.rank = 3;
+    lora.is_dora = how.is_dora;
+    trainer = std::make_unique<Trainer>(model, NewLora(*model, lora), options);
+  }
+};
+
+std::vector<float> Values(const model::Lora& lora) {
+  std::vector<float> values;
+  for (const model::LoraMatrix& matrix : lora.matrices)
+    for (const std::vector<float>* part : {&matrix.a, &matrix.b, &matrix.magnitude})
+      values.insert(values.end(), part->begin(), part->end());
+  return values;
+}
+
+// The adapter after some steps of all samples; and it has learnt.
+std::vector<float> Train(const How& how, const std::vector<Sample>& samples) {
+  Training training(how);
+  std::vector<const Sample*> batch;
+  for (const Sample& sample : samples) batch.push_back(&sample);
+  double first = 0, last = 0;
+  for (int step = 0; step < 4; ++step) {
+    last = training.trainer->Step(batch, 1e-2).loss;
+    if (step == 0) first = last;
+  }
+  EXPECT_LT(last, first);
+  return Values(training.trainer->lora());
+}
+
+class TrainerBits : public ::testing::TestWithParam<std::tuple<std::string, bool, bool>> {
+ protected:
+  How Base() const {
+    How how;
+    std::tie(how.arch, how.is_exact, how.is_dora) = GetParam();
+    return how;
+  }
+};
+
+TEST_P(TrainerBits, DoNotDependOnHowItIsComputed) {
+  std::mt19937 rng(141);
+  const std::vector<Sample> samples = RandomSamples(7, rng);
+  const std::vector<float> expected = Train(Base(), samples);
+  const auto check = [&](const char* what, const auto& change) {
+    How how = Base();
+    change(&how);
+    EXPECT_TRUE(testing::SameBits(Train(how, samples), expected)) << what;
+  };
+  check("all samples in one batch", [](How* s) { s->rows = 600; });
+  check("activations are kept", [](How* s) { s->keeps_activations = true; });
+  check("one thread", [](How* s) { s->threads = 1; });
+  check("three threads, all at once", [](How* s) { s->threads = 3, s->rows = 600; });
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, TrainerBits,
+                         ::testing::Combine(::testing::Values("llama", "gemma3", "phi3"),
+                                            ::testing::Bool(), ::testing::Bool()),
+                         [](const auto& test) {
+                           return std::get<0>(test.param) +
+                                  (std::get<1>(test.param) ? "_f32" : "_int8") +
+                                  (std::get<2>(test.param) ? "_dora" : "_lora");
+                         });
+
+TEST(Trainer, GradientIsThatOfFiniteDifferences) {
+  std::mt19937 rng(142);
+  for (const bool is_dora : {false, true}) {
+    How how;
+    how.type = quant::Type::kF32;
+    how.is_dora = is_dora;
+    Training training(how);
+    const std::vector<Sample> samples = RandomSamples(3, rng);
+    std::vector<const Sample*> batch;
+    for (const Sample& sample : samples) batch.push_back(&sample);
+    // B is not zero any more.
+    training.trainer->Step(batch, 1e-2);
+    model::Lora lora = training.trainer->lora();
+    TrainerOptions options;
+    options.backward.rows = options.backward.longest = 64;
+    Trainer at(training.model, lora, options);
+    at.Step(batch, 0);
+    const model::Lora gradient = at.gradient();
+    const auto loss = [&](const model::Lora& other) {
+      return Trainer(training.model, other, options).Evaluate(batch);
+    };
+    // Along the gradient of one matrix at a time: its norm squared times the way.
+    for (size_t i = 0; i < lora.matrices.size(); i += 5)
+      for (const auto part : {&model::LoraMatrix::a, &model::LoraMatrix::b}) {
+        const std::vector<float>& slope = gradient.matrices[i].*part;
+        double squares = 0;
+        for (const float g : slope) squares += static_cast<double>(g) * static_cast<double>(g);
+        const double step = 2e-3 / std::sqrt(squares);
+        double losses[2];
+        for (int side = 0; side < 2; ++side) {
+          model::Lora moved = lora;
+          for (size_t j = 0; j < slope.size(); ++j)
+            (moved.matrices[i].*part)[j] +=
+                static_cast<float>((side ? -step : step) * static_cast<double>(slope[j]));
+          losses[side] = loss(moved);
+        }
+        // DoRA's norms are constants to its gradient, and not to the loss.
+        if (!is_dora) {
+          EXPECT_NEAR((losses[0] - losses[1]) / (2 * step * squares), 1, 0.02) << i;
+        } else {
+          EXPECT_GT(losses[0], losses[1]) << i;
+        }
+      }
+  }
+}
+
+TEST(Trainer, RoundedProductsPointTheSameWay) {
+  std::mt19937 rng(143);
+  const std::vector<Sample> samples = RandomSamples(6, rng);
+  std::vector<const Sample*> batch;
+  for (const Sample& sample : samples) batch.push_back(&sample);
+  std::vector<float> gradients[2];
+  for (const bool is_exact : {false, true}) {
+    How how;
+    how.is_exact = is_exact;
+    Training training(how);
+    training.trainer->Step(batch, 1e-2);
+    training.trainer->Step(batch, 0);
+    gradients[is_exact] = Values(training.trainer->gradient());
+  }
+  double dot = 0, squares[2] = {};
+  for (size_t i = 0; i < gradients[0].size(); ++i) {
+    const double a = static_cast<double>(gradients[0][i]), b = static_cast<double>(gradients[1][i]);
+    dot += a * b;
+    squares[0] += a * a;
+    squares[1] += b * b;
+  }
+  EXPECT_GE(dot / std::sqrt(squares[0] * squares[1]), 0.99);
+}
+
+RunOptions Options(const testing::TempFolder& folder) {
+  RunOptions options;
+  options.batch = 3;
+  options.epochs = 4;
+  options.seed = 5;
+  options.learning_rate = 1e-2;
+  options.save_every = 1;
+  options.folder = folder.path();
+  return options;
+}
+
+TEST(TrainingRun, GoesOnToTheSameBits) {
+  std::mt19937 rng(144);
+  const std::vector<Sample> train = RandomSamples(8, rng), eval = RandomSamples(3, rng);
+  for (const bool evaluates : {false, true}) {
+    const std::vector<Sample> held_out = evaluates ? eval : std::vector<Sample>();
+    std::vector<float> expected;
+    {
+      const testing::TempFolder folder;
+      Training training({});
+      TrainingRun run(training.trainer.get(), train, held_out, Options(folder));
+      EXPECT_FALSE(run.Resume());
+      EXPECT_EQ(run.Run({}), RunEnd::kDone);
+      expected = Values(training.trainer->lora());
+    }
+    const testing::TempFolder folder;
+    int starts = 0;
+    for (bool is_done = false; !is_done; ++starts) {
+      Training training({});
+      TrainingRun run(training.trainer.get(), train, held_out, Options(folder));
+      EXPECT_EQ(run.Resume(), starts > 0);
+      int left = 2 + starts;
+      RunHooks hooks;
+      hooks.on_step = [&](const StepReport&) {
+        // As a kill between the step and its checkpoint.
+        if (--left == 0) throw Error(Code::kFailed, "killed");
+      };
+      try {
+        run.Run(hooks);
+        is_done = true;
+        EXPECT_TRUE(testing::SameBits(Values(training.trainer->lora()), expected));
+      } catch (const Error& error) {
+        EXPECT_STREQ(error.what(), "killed");
+      }
+    }
+    EXPECT_GT(starts, 2);
+  }
+}
+
+TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
+  std::mt19937 rng(145);
+  const std::vector<Sample> train = RandomSamples(8, rng);
+  const testing::TempFolder folder;
+  Training training({});
+  RunHooks hooks;
+  hooks.is_cancelled = [] { return true; };
+  EXPECT_EQ(TrainingRun(training.trainer.get(), train, {}, Options(folder)).Run(hooks),
+            RunEnd::kCancelled);
+  RunOptions other = Options(folder);
+  other.seed = 6;
+  TrainingRun run(training.trainer.get(), train, {}, other);
+  try {
+    run.Resume();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("another seed"), std::string::npos) << error.what();
+  }
+}
+
+TEST(TrainingRun, EveryEpochHasEverySampleOnce) {
+  std::mt19937 rng(146);
+  const std::vector<Sample> train = RandomSamples(11, rng);
+  const testing::TempFolder folder;
+  Training training({});
+  const TrainingRun run(training.trainer.get(), train, {}, Options(folder));
+  std::vector<std::vector<size_t>> epochs;
+  for (int64_t epoch = 0; epoch < 2; ++epoch) {
+    epochs.emplace_back();
+    for (int64_t step = 0; step < run.steps_per_epoch(); ++step)
+      for (const size_t i : run.SamplesOf(epoch * run.steps_per_epoch() + step))
+        epochs.back().push_back(i);
+  }
+  EXPECT_NE(epochs[0], epochs[1]);
+  for (std::vector<size_t>& epoch : epochs) {
+    std::sort(epoch.begin(), epoch.end());
+    ASSERT_EQ(epoch.size(), train.size());
+    for (size_t i = 0; i < epoch.size(); ++i) EXPECT_EQ(epoch[i], i);
+  }
+}
+
+}  // namespace
+}  // namespace slm::train
