@@ -7,8 +7,8 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 1;
-// Columns, or rows of queries, that share a load of floats, and columns of bfloat16.
-constexpr int kFloatTile = 4, kBfloatTile = 4;
+// Columns, or rows of queries, that share a load of floats, and columns of bfloat16 and of words.
+constexpr int kFloatTile = 4, kBfloatTile = 4, kWordTile = 4;
 // Panels of floats that one column reads side by side, where that was measured to be faster.
 constexpr int kSideBySide = 1;
 
@@ -127,6 +127,53 @@ SLM_INLINE V16 TimesPowerOf2(V16 a, V16 n) {
     a.lane[i] *= power;
   }
   return a;
+}
+// A register of integers of 32 bits, or of as many pairs of 16; and how many of those share a load
+// of a pair of activations.
+constexpr int kIntLanes = 16, kWordParts = 1;
+struct Ints {
+  int32_t lane[16];
+};
+SLM_INLINE Ints ZeroInts() { return {}; }
+SLM_INLINE Ints LoadPairs(const uint8_t* p) {
+  Ints r;
+  __builtin_memcpy(r.lane, p, 64);
+  return r;
+}
+SLM_INLINE Ints SetPair(const int16_t* p) {
+  Ints r;
+  SLM_LANES __builtin_memcpy(r.lane + i, p, 4);
+  return r;
+}
+// sum += a.first * b.first + a.second * b.second
+SLM_INLINE void AddPairs(Ints a, Ints b, Ints* sum) {
+  SLM_LANES {
+    int16_t x[2], y[2];
+    __builtin_memcpy(x, a.lane + i, 4);
+    __builtin_memcpy(y, b.lane + i, 4);
+    sum->lane[i] += x[0] * y[0] + x[1] * y[1];
+  }
+}
+SLM_INLINE void StoreInts(Ints a, int32_t* p) { SLM_LANES p[i] = a.lane[i]; }
+// 16 integers as floats.
+SLM_INLINE V16 LoadInts(const int32_t* p) {
+  V16 r;
+  SLM_LANES r.lane[i] = static_cast<float>(p[i]);
+  return r;
+}
+// Rounded to nearest even; lanes must be within int16.
+SLM_INLINE void StoreInt16(V16 x, int16_t* p) {
+  SLM_LANES p[i] = static_cast<int16_t>(static_cast<int>(__builtin_rintf(x.lane[i])));
+}
+// The same as pairs.
+SLM_INLINE void StorePairs(V16 first, V16 second, uint8_t* p) {
+  int16_t a[16], b[16];
+  StoreInt16(first, a);
+  StoreInt16(second, b);
+  SLM_LANES {
+    __builtin_memcpy(p + 4 * i, a + i, 2);
+    __builtin_memcpy(p + 4 * i + 2, b + i, 2);
+  }
 }
 // The lanes from `begin` (included) to `end` (excluded); the others become `other`.
 SLM_INLINE V16 Select(V16 a, int begin, int end, float other) {

@@ -9,11 +9,13 @@
   SLM_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
 #define SLM_TARGET_END SLM_PRAGMA(clang attribute pop)
 #define SLM_UNROLL _Pragma("unroll")
+#define SLM_NO_UNROLL _Pragma("nounroll")
 #else
 #define SLM_PRAGMA(text) _Pragma(#text)
 #define SLM_TARGET_BEGIN(isa) SLM_PRAGMA(GCC push_options) SLM_PRAGMA(GCC target(isa))
 #define SLM_TARGET_END SLM_PRAGMA(GCC pop_options)
 #define SLM_UNROLL _Pragma("GCC unroll 16")
+#define SLM_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
 #if defined(SLM_SANITIZED)

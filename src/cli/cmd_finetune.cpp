@@ -37,7 +37,7 @@ struct Flags {
   train::RunOptions run;
   std::string schedule = "cosine";
   double clip = 1, weight_decay = 0;
-  std::string precision = "int8", checkpointing = "auto";
+  std::string precision = "int16", checkpointing = "auto";
   int64_t rows = 0;
   bool is_new = false;
   std::string log, gradients;
@@ -102,9 +102,10 @@ train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data) {
   train::TrainerOptions options;
   options.clip = flags.clip;
   options.adamw.weight_decay = flags.weight_decay;
-  if (flags.precision != "f32" && flags.precision != "int8")
-    throw Error(Code::kUsage, "--precision: expected int8 or f32, got \"{}\"", flags.precision);
-  options.backward.is_exact = flags.precision == "f32";
+  if (flags.precision != "f32" && flags.precision != "int16")
+    throw Error(Code::kUsage, "--precision: expected int16 or f32, got \"{}\"", flags.precision);
+  options.backward.precision =
+      flags.precision == "f32" ? ops::Precision::kFloats : ops::Precision::kWords;
   if (flags.checkpointing != "on" && flags.checkpointing != "off" && flags.checkpointing != "auto")
     throw Error(Code::kUsage, "--checkpointing: expected on, off or auto, got \"{}\"",
                 flags.checkpointing);
@@ -269,7 +270,7 @@ Work DeclareFinetune(CLI::App* app) {
   add("--patience", f->run.patience, "End after so many evaluations without a gain; 0: never")
       ->check(CLI::NonNegativeNumber);
 
-  add("--precision", f->precision, "Of the base's products: int8, or f32");
+  add("--precision", f->precision, "Of the base's products: int16, which is faster, or f32");
   add("--checkpointing", f->checkpointing,
       "on: layers are computed twice; off: their activations are kept");
   app->add_option("--rows", f->rows, "Tokens that are computed at once (default 512)")

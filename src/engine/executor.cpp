@@ -67,6 +67,7 @@ void Executor::Resize(int64_t rows) {
     take(&bf16_, ActRowBytes(kernels::ActFormat::kBf16, input));
     take(&act32_, ActRowBytes(kernels::ActFormat::kAct32, input));
     take(&act256_, ActRowBytes(kernels::ActFormat::kAct256, input));
+    take(&words_, ActRowBytes(kernels::ActFormat::kWords, input));
     take(&wide_, floats(wide_stride_));
     take(&out_, floats(out_stride_));
     for (int i = 0; i < 2; ++i) {
@@ -81,9 +82,10 @@ void Executor::Resize(int64_t rows) {
 
 ops::Input Executor::MakeInput(int64_t rows, int64_t k,
                                std::initializer_list<const ops::Matrix*> readers) {
-  ops::Input input = {rows, k, {}, input_, bf16_, act32_, act256_, is_exact_};
+  ops::Input input = {rows, k, {}, input_, bf16_, act32_, act256_, words_, precision_};
+  if (precision_ == ops::Precision::kWords) input.forms.words = k % 32 == 0;
   for (const ops::Matrix* reader : readers)
-    if (!is_exact_) input.forms.Add(*reader);
+    if (precision_ == ops::Precision::kServed) input.forms.Add(*reader);
   return input;
 }
 

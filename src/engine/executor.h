@@ -46,8 +46,8 @@ class Executor {
   // use. Products of the output are seen of the rows that want logits.
   void set_observer(InputObserver* observer) { observer_ = observer; }
 
-  // Products decode their weights and compute in floats from now on, whatever the weights' type.
-  void set_exact(bool is_exact) { is_exact_ = is_exact; }
+  // What products with the model's weights compute in from now on.
+  void set_precision(ops::Precision precision) { precision_ = precision; }
 
   // Forward in pieces, for who computes layer by layer: all sequences through one layer before the
   // next. `x` is [T, D], the residual rows of all items' tokens, one behind the other, each item's
@@ -96,7 +96,7 @@ class Executor {
   std::shared_ptr<const Model> model_;
   ops::Backend* backend_;
   InputObserver* observer_ = nullptr;
-  bool is_exact_ = false;
+  ops::Precision precision_ = ops::Precision::kServed;
   int64_t rows_ = 0;           // of the batch in progress
   int64_t rows_capacity_ = 0;  // of the arena
   AlignedBuffer arena_;
@@ -105,6 +105,7 @@ class Executor {
   uint8_t* bf16_ = nullptr;
   uint8_t* act32_ = nullptr;
   uint8_t* act256_ = nullptr;
+  uint8_t* words_ = nullptr;
   float* wide_ = nullptr;  // [T, wide_stride_]: an AttentionRow, or a GateRow
   int64_t wide_stride_ = 0;
   float* out_ = nullptr;  // [T, out_stride_]: what goes back into the residual stream

@@ -14,6 +14,8 @@ size_t ActRowBytes(ActFormat format, int64_t k) {
       return static_cast<size_t>(k / 32) * sizeof(Act32);
     case ActFormat::kAct256:
       return static_cast<size_t>(k / 256) * sizeof(Act256);
+    case ActFormat::kWords:
+      return static_cast<size_t>(k / 32) * sizeof(ActWords);
   }
   SLM_CHECK(false);
 }

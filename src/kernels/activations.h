@@ -8,7 +8,7 @@ namespace slm::kernels {
 
 // How a row of activations is handed to a matrix product. The quantized forms follow the block of
 // the weights; kBf16 has bfloat16 elements, an even number of them.
-enum class ActFormat { kF32, kBf16, kAct32, kAct256 };
+enum class ActFormat { kF32, kBf16, kAct32, kAct256, kWords };
 
 // Exact sums of q, in the forms that kernels start from. `pairs[s]` belongs to 16 elements: the sum
 // of those with index % 4 < 2, and of the others. `shift` is -128 times the sum of a sub-block of
@@ -27,6 +27,12 @@ struct Act256 {
   int16_t pairs[16][2];
   int32_t shift16[16], shift32[8];
   int16_t sum16[16], sum32[8];
+  float d;
+};
+
+// Rounded to 14 bits: 32 products with codes of 13 bits add up exactly in 32.
+struct ActWords {
+  int16_t q[32];  // within 8191
   float d;
 };
 

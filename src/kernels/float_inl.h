@@ -629,7 +629,7 @@ static void InstallFloat(KernelTable* table) {
   using quant::Type;
   InstallGradients(&table->gradients);
   table->decode_panel = DecodePanel;
-  table->encode_panel = EncodePanel;
+  table->words = {EncodePanel, RoundWords, MatMulWords, kWordBlockBytes};
   table->layout = quant::kPanelLayout;
   const auto install = [&](Type type, void (*run)(const MatMulArgs&)) {
     table->matmul[static_cast<int>(type)] = {run, ActFormat::kF32, true, kFloatPanels};

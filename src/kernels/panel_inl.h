@@ -82,27 +82,111 @@ static void DecodePanel(quant::Type type, const uint8_t* panel, int64_t first, i
   });
 }
 
-// Q8_0: blocks of 32, each with the half-precision scale that its largest value asks for.
+// --- Products in words
+// ------------------------------------------------------------------------------------------------
+// Both sides are integers of 16 bits with a scale for each 32 elements of a row: 13 bits of
+// weights, 14 of activations, so that 32 products add up in 32 bits. Between floats and 8-bit
+// integers in speed, and near floats in their error.
+
+constexpr float kWeightWord = 4095.0f, kActWord = 8191.0f;
+constexpr int64_t kWordBlockBytes = 16 * 64 + 64;  // pairs of 16 rows, then scales
+constexpr int64_t kWordStretch = 16;  // blocks of a panel that all columns pass over at a time
+
+// `x`, times the inverse of the scale, within `most`.
+SLM_INLINE V16 WordsOf(V16 x, V16 inverse, float most) {
+  return Min(Max(Mul(x, inverse), Set(-most)), Set(most));
+}
+
 static void EncodePanel(const float* w, int64_t n, uint8_t* panel) {
-  constexpr quant::Grid kGrid = quant::GridOf(quant::Type::kQ8_0);
-  for (int64_t k = 0; k < n; k += 32, w += 16 * 32, panel += kGrid.block_bytes()) {
+  for (int64_t k = 0; k < n; k += 32, w += 16 * 32, panel += kWordBlockBytes) {
     V16 largest = Set(0.0f);
     for (int i = 0; i < 32; ++i) largest = Max(Abs(Load(w + 16 * i)), largest);
-    const V16 d = Min(Mul(largest, Set(1.0f / 127)), Set(kMaxHalf));
-    StoreHalf(d, panel + kGrid.d());
-    const V16 rounded = LoadHalf(panel + kGrid.d());
-    // The rounded scale may be up to 2^-11 too small: codes are kept within 127.
-    const V16 inverse =
-        IfLess(Set(0.0f), rounded, Div(Set(1.0f), Max(rounded, Set(0x1p-24f))), Set(0.0f));
-    for (int g = 0; g < 8; ++g) {
-      int8_t code[4][16];
-      for (int i = 0; i < 4; ++i)
-        StoreInt8(Min(Max(Mul(Load(w + 16 * (4 * g + i)), inverse), Set(-127.0f)), Set(127.0f)),
-                  code[i]);
-      uint8_t words[64];
-      for (int r = 0; r < 16; ++r)
-        for (int i = 0; i < 4; ++i) words[4 * r + i] = static_cast<uint8_t>(code[i][r]);
-      __builtin_memcpy(panel + 64 * g, words, 64);
+    // What is smaller is zero: its inverse would overflow.
+    largest = IfLess(Set(1e-30f), largest, largest, Set(0.0f));
+    const V16 inverse = IfLess(Set(0.0f), largest, Div(Set(kWeightWord), largest), Set(0.0f));
+    for (int i = 0; i < 16; ++i)
+      StorePairs(WordsOf(Load(w + 32 * i), inverse, kWeightWord),
+                 WordsOf(Load(w + 32 * i + 16), inverse, kWeightWord), panel + 64 * i);
+    float d[16];
+    Store(Mul(largest, Set(1.0f / kWeightWord)), d);
+    __builtin_memcpy(panel + 16 * 64, d, 64);
+  }
+}
+
+static void RoundWords(const float* x, int64_t n, ActWords* out) {
+  for (int64_t b = 0; b < n / 32; ++b) {
+    const V16 low = Load(x + 32 * b), high = Load(x + 32 * b + 16);
+    float max = ReduceMax(Max(Abs(low), Abs(high)));
+    if (!(max > 1e-30f)) max = 0;
+    const V16 inverse = Set(max > 0 ? kActWord / max : 0.0f);
+    StoreInt16(WordsOf(low, inverse, kActWord), out[b].q);
+    StoreInt16(WordsOf(high, inverse, kActWord), out[b].q + 16);
+    out[b].d = max * (1.0f / kActWord);
+  }
+}
+
+// Blocks [first, first + count) of panel p times kCols columns from c0; sums so far are in the
+// output, unless these are the first.
+template <int kCols>
+SLM_INLINE void WordColumns(const MatMulArgs& args, int p, int64_t first, int64_t count, int c0) {
+  const uint8_t* panel = args.panel + static_cast<size_t>(p) * args.panel_stride +
+                         static_cast<size_t>(first * kWordBlockBytes);
+  const ActWords* act[kCols];
+  for (int c = 0; c < kCols; ++c)
+    act[c] = reinterpret_cast<const ActWords*>(args.act +
+                                               static_cast<size_t>(c0 + c) * args.act_stride) +
+             first;
+  float* out = args.out + c0 * args.out_stride + 16 * p;
+  if (first == 0 && !args.adds) {
+    const V16 bias = args.bias ? Load(args.bias + 16 * p) : Set(0.0f);
+    for (int c = 0; c < kCols; ++c) Store(bias, out + c * args.out_stride);
+  }
+  for (int64_t b = 0; b < count; ++b, panel += kWordBlockBytes) {
+    int32_t sums[kCols][16];
+    for (int lane = 0; lane < 16; lane += kIntLanes * kWordParts) {
+      Ints sum[kCols][kWordParts];
+      SLM_UNROLL
+      for (int c = 0; c < kCols; ++c) {
+        SLM_UNROLL
+        for (int q = 0; q < kWordParts; ++q) sum[c][q] = ZeroInts();
+      }
+      // Unrolled further, gcc 12 keeps sums in memory.
+      SLM_NO_UNROLL
+      for (int i = 0; i < 16; i += 4) {
+        SLM_UNROLL
+        for (int j = i; j < i + 4; ++j) {
+          Ints w[kWordParts];
+          SLM_UNROLL
+          for (int q = 0; q < kWordParts; ++q)
+            w[q] = LoadPairs(panel + 64 * j + 4 * (lane + kIntLanes * q));
+          SLM_UNROLL
+          for (int c = 0; c < kCols; ++c) {
+            const Ints x = SetPair(act[c][b].q + 2 * j);
+            SLM_UNROLL
+            for (int q = 0; q < kWordParts; ++q) AddPairs(w[q], x, &sum[c][q]);
+          }
+        }
+      }
+      SLM_UNROLL
+      for (int c = 0; c < kCols; ++c) {
+        SLM_UNROLL
+        for (int q = 0; q < kWordParts; ++q) StoreInts(sum[c][q], sums[c] + lane + kIntLanes * q);
+      }
     }
+    const V16 d = Load(reinterpret_cast<const float*>(panel + 16 * 64));
+    for (int c = 0; c < kCols; ++c) {
+      float* to = out + c * args.out_stride;
+      Store(Fma(Mul(d, Set(act[c][b].d)), LoadInts(sums[c]), Load(to)), to);
+    }
+  }
+}
+
+static void MatMulWords(const MatMulArgs& args) {
+  const int64_t blocks = args.k / 32;
+  for (int64_t first = 0; first < blocks; first += kWordStretch) {
+    const int64_t count = blocks - first < kWordStretch ? blocks - first : kWordStretch;
+    for (int p = 0; p < args.panels; ++p)
+      ForTiles<kWordTile, 4, 2, 1>(
+          args.cols, [&](auto cols, int c) { WordColumns<cols.value>(args, p, first, count, c); });
   }
 }

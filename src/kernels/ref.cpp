@@ -197,7 +197,7 @@ const KernelTable& RefTable() {
       t.encode[static_cast<int>(type.type)] = type.encode_weighted;
     // Weights decode exactly; training by the reference takes the specification's derivatives.
     t.decode_panel = ScalarTable().decode_panel;
-    t.encode_panel = ScalarTable().encode_panel;
+    t.words = ScalarTable().words;
     t.gradients = ScalarTable().gradients;
     t.probe_int8 = ScalarTable().probe_int8;
     t.probe_read = ScalarTable().probe_read;

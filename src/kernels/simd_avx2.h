@@ -7,8 +7,8 @@ struct V16 {
 // Sums that do not wait for each other, beside what is added to them: as many vectors as attention
 // takes at once for so many rows.
 constexpr int kAccumulators = 4;
-// Columns, or rows of queries, that share a load of floats, and columns of bfloat16.
-constexpr int kFloatTile = 6, kBfloatTile = 5;
+// Columns, or rows of queries, that share a load of floats, and columns of bfloat16 and of words.
+constexpr int kFloatTile = 6, kBfloatTile = 5, kWordTile = 4;
 // Panels of floats that one column reads side by side, where that was measured to be faster.
 constexpr int kSideBySide = 4;
 
@@ -116,6 +116,44 @@ SLM_INLINE __m256 PowerOf2(__m256 n) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 SLM_INLINE V16 TimesPowerOf2(V16 a, V16 n) { return Mul(a, {PowerOf2(n.low), PowerOf2(n.high)}); }
+constexpr int kIntLanes = 8, kWordParts = 2;
+struct Ints {
+  __m256i x;
+};
+SLM_INLINE Ints ZeroInts() { return {_mm256_setzero_si256()}; }
+SLM_INLINE Ints LoadPairs(const uint8_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
+SLM_INLINE Ints SetPair(const int16_t* p) {
+  int32_t pair;
+  __builtin_memcpy(&pair, p, 4);
+  return {_mm256_set1_epi32(pair)};
+}
+SLM_INLINE void AddPairs(Ints a, Ints b, Ints* sum) {
+  sum->x = _mm256_add_epi32(sum->x, _mm256_madd_epi16(a.x, b.x));
+  asm("" : "+x"(sum->x));  // or gcc 12 copies all sums in every step
+}
+SLM_INLINE void StoreInts(Ints a, int32_t* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.x);
+}
+SLM_INLINE V16 LoadInts(const int32_t* p) {
+  const __m256i* from = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_cvtepi32_ps(_mm256_loadu_si256(from)),
+          _mm256_cvtepi32_ps(_mm256_loadu_si256(from + 1))};
+}
+SLM_INLINE void StoreInt16(V16 x, int16_t* p) {
+  const __m256i words = _mm256_permute4x64_epi64(
+      _mm256_packs_epi32(_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)), 0xd8);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), words);
+}
+SLM_INLINE __m256i PairHalf(__m256 first, __m256 second) {
+  return _mm256_blend_epi16(_mm256_cvtps_epi32(first),
+                            _mm256_slli_epi32(_mm256_cvtps_epi32(second), 16), 0xaa);
+}
+SLM_INLINE void StorePairs(V16 first, V16 second, uint8_t* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), PairHalf(first.low, second.low));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), PairHalf(first.high, second.high));
+}
 SLM_INLINE __m256 SelectHalf(__m256 a, int begin, int end, __m256 other) {
   const __m256i inside = _mm256_andnot_si256(LaneMask(begin), LaneMask(end));
   return _mm256_blendv_ps(other, a, _mm256_castsi256_ps(inside));

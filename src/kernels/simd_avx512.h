@@ -6,8 +6,8 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 16;
-// Columns, or rows of queries, that share a load of floats, and columns of bfloat16.
-constexpr int kFloatTile = 8, kBfloatTile = 8;
+// Columns, or rows of queries, that share a load of floats, and columns of bfloat16 and of words.
+constexpr int kFloatTile = 8, kBfloatTile = 8, kWordTile = 12;
 // Panels of floats that one column reads side by side, where that was measured to be faster.
 constexpr int kSideBySide = 1;
 
@@ -127,4 +127,30 @@ SLM_INLINE float ReduceMax(V16 a) {
   __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   y = _mm_max_ps(y, _mm_movehl_ps(y, y));
   return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
+}
+
+constexpr int kIntLanes = 16, kWordParts = 1;
+struct Ints {
+  __m512i x;
+};
+SLM_INLINE Ints ZeroInts() { return {_mm512_setzero_si512()}; }
+SLM_INLINE Ints LoadPairs(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+SLM_INLINE Ints SetPair(const int16_t* p) {
+  int32_t pair;
+  __builtin_memcpy(&pair, p, 4);
+  return {_mm512_set1_epi32(pair)};
+}
+SLM_INLINE void AddPairs(Ints a, Ints b, Ints* sum) {
+  sum->x = _mm512_dpwssd_epi32(sum->x, a.x, b.x);
+}
+SLM_INLINE void StoreInts(Ints a, int32_t* p) { _mm512_storeu_si512(p, a.x); }
+SLM_INLINE V16 LoadInts(const int32_t* p) { return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))}; }
+SLM_INLINE void StoreInt16(V16 x, int16_t* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x.x)));
+}
+SLM_INLINE void StorePairs(V16 first, V16 second, uint8_t* p) {
+  const __m512i low = _mm512_and_si512(_mm512_cvtps_epi32(first.x), _mm512_set1_epi32(0xffff));
+  const __m512i high = _mm512_slli_epi32(_mm512_cvtps_epi32(second.x), 16);
+  _mm512_storeu_si512(p, _mm512_or_si512(low, high));
 }

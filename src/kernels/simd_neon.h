@@ -6,8 +6,8 @@ struct V16 {
 
 // Sums that are kept in registers, beside what is added to them.
 constexpr int kAccumulators = 4;
-// Columns, or rows of queries, that share a load of floats, and columns of bfloat16.
-constexpr int kFloatTile = 4, kBfloatTile = 4;
+// Columns, or rows of queries, that share a load of floats, and columns of bfloat16 and of words.
+constexpr int kFloatTile = 4, kBfloatTile = 4, kWordTile = 8;
 // Panels of floats that one column reads side by side, where that was measured to be faster.
 constexpr int kSideBySide = 1;
 
@@ -194,6 +194,38 @@ SLM_INLINE float ReduceMax(V16 a) {
   const float32x4_t y = Max4(x, vextq_f32(x, x, 2));
   const float low = vgetq_lane_f32(y, 0), high = vgetq_lane_f32(y, 1);
   return low > high ? low : high;
+}
+
+constexpr int kIntLanes = 4, kWordParts = 1;
+struct Ints {
+  int32x4_t x;
+};
+SLM_INLINE Ints ZeroInts() { return {vdupq_n_s32(0)}; }
+SLM_INLINE Ints LoadPairs(const uint8_t* p) { return {vreinterpretq_s32_u8(vld1q_u8(p))}; }
+SLM_INLINE Ints SetPair(const int16_t* p) {
+  int32_t pair;
+  __builtin_memcpy(&pair, p, 4);
+  return {vdupq_n_s32(pair)};
+}
+SLM_INLINE void AddPairs(Ints a, Ints b, Ints* sum) {
+  const int16x8_t x = vreinterpretq_s16_s32(a.x), y = vreinterpretq_s16_s32(b.x);
+  const int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y));
+  sum->x = vaddq_s32(sum->x, vpaddq_s32(low, vmull_high_s16(x, y)));
+}
+SLM_INLINE void StoreInts(Ints a, int32_t* p) { vst1q_s32(p, a.x); }
+SLM_INLINE V16 LoadInts(const int32_t* p) {
+  V16 r;
+  SLM_QUADS r.x[i] = vcvtq_f32_s32(vld1q_s32(p + 4 * i));
+  return r;
+}
+SLM_INLINE void StoreInt16(V16 x, int16_t* p) {
+  SLM_QUADS vst1_s16(p + 4 * i, vmovn_s32(vcvtnq_s32_f32(x.x[i])));
+}
+SLM_INLINE void StorePairs(V16 first, V16 second, uint8_t* p) {
+  SLM_QUADS {
+    const int32x4_t pair = vsliq_n_s32(vcvtnq_s32_f32(first.x[i]), vcvtnq_s32_f32(second.x[i]), 16);
+    vst1q_u8(p + 16 * i, vreinterpretq_u8_s32(pair));
+  }
 }
 
 #undef SLM_QUADS

@@ -32,7 +32,7 @@ struct MatMulArgs {
   size_t act_stride;  // bytes between activation rows
   int cols;
   const float* bias;  // `rows` values (packed: 16), or nullptr
-  bool adds = false;  // to what stands in `out`: only kF32, without a bias
+  bool adds = false;  // to what stands in `out`: only kF32 and words, without a bias
   float* out;
   int64_t out_stride;
   // Panels that follow each other, 16 rows each; bias and out follow on too.
@@ -76,6 +76,16 @@ struct AttentionParts {
   int count;
 };
 
+// Products in 16-bit integers, for training (docs/arithmetic.md): panels from floats [n][16],
+// activations, and products of both as MatMulKernel has them, of any number of panels. n and k are
+// multiples of 32; a panel has block_bytes for each 32 elements.
+struct WordKernels {
+  void (*encode)(const float* w, int64_t n, uint8_t* panel);
+  void (*round)(const float* x, int64_t n, ActWords* out);
+  void (*matmul)(const MatMulArgs& args);
+  int64_t block_bytes;
+};
+
 struct KernelTable {
   std::string_view isa;
   std::string_view layout;  // of the panels that its products read: quant::kPanelLayout
@@ -113,8 +123,7 @@ struct KernelTable {
   // TypeTraits::decode gives. `first` and `count` are multiples of the type's block.
   void (*decode_panel)(quant::Type type, const uint8_t* panel, int64_t first, int64_t count,
                        float* out);
-  // A packed panel of Q8_0 from floats, [n][16], n a multiple of 32.
-  void (*encode_panel)(const float* w, int64_t n, uint8_t* panel);
+  WordKernels words;
   GradientKernels gradients;
 
   // What this CPU can do at best, for `bench`: multiply-adds of 8-bit integers from registers,

@@ -22,9 +22,15 @@ class Gradients;
 
 enum class Activation { kSilu, kGelu };
 
+// What products with weights of 8 bits or fewer, or of bfloat16, compute in. kServed: as the
+// kernels of their type do, activations of 8 bits. kFloats: of decoded weights. kWords: of those
+// rounded to 13 bits, and activations to 14, where k is a multiple of 32; else in floats.
+enum class Precision { kServed, kFloats, kWords };
+
 // Which forms of its input a group of products reads.
 struct InputForms {
-  bool bf16 = false, act32 = false, act256 = false;  // beside f32, which is always there
+  // Beside f32, which is always there.
+  bool bf16 = false, act32 = false, act256 = false, words = false;
   void Add(const Matrix& matrix);
 };
 
@@ -36,8 +42,8 @@ struct Input {
   uint8_t* bf16 = nullptr;
   uint8_t* act32 = nullptr;
   uint8_t* act256 = nullptr;
-  // Products decode their weights and compute in floats: f32 is the only form they read.
-  bool is_exact = false;
+  uint8_t* words = nullptr;
+  Precision precision = Precision::kServed;  // but for kServed, only f32 and words are read
 };
 
 struct Product {

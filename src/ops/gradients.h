@@ -67,11 +67,10 @@ class Gradients {
  public:
   virtual ~Gradients() = default;
 
-  // dx [T, k] (+)= sum over the products of dout W, rows of dx dx_stride apart. Exact: weights
-  // decoded, in floats. Else in 8-bit integers where the weights are not F32: blocks of 32 of a
-  // column of W, and of a row of dout, are rounded by scales of their own.
+  // dx [T, k] (+)= sum over the products of dout W, rows of dx dx_stride apart. In floats; with
+  // kWords in those, where the weights are not F32 and both sides have multiples of 32.
   virtual void MatMul(std::span<const ProductGradient> products, int64_t rows, int64_t k,
-                      bool is_exact, bool adds, int64_t dx_stride, float* dx) = 0;
+                      Precision precision, bool adds, int64_t dx_stride, float* dx) = 0;
   // No rounding up of the rows of c.
   virtual void Outer(const OuterProduct& op) = 0;
   // sums[i] = sum over the rows of a[i] (b[i] - offset[i]); offset may be nullptr.

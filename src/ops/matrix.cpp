@@ -89,6 +89,25 @@ void Matrix::SetFloatPanels(int64_t first, int64_t end, kernels::MatMulArgs* arg
                 reinterpret_cast<float*>(scratch.data() + static_cast<size_t>(panel) * bytes));
 }
 
+void Matrix::SetWordPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const {
+  constexpr int64_t kPanels = 4;
+  args->panels = static_cast<int>(std::min(kPanels, end - first));
+  args->panel_stride = static_cast<size_t>(k() / 32 * kernels_->words.block_bytes);
+  args->rows = static_cast<int>(std::min<int64_t>(kPanelRows, rows() - first * kPanelRows));
+  args->k = k();
+  thread_local AlignedBuffer scratch;
+  thread_local std::vector<float> decoded;
+  const size_t bytes = static_cast<size_t>(kPanels) * args->panel_stride;
+  if (scratch.size() < bytes) scratch = AlignedBuffer(bytes);
+  decoded.resize(static_cast<size_t>(k() * kPanelRows));
+  args->panel = scratch.data();
+  for (int64_t panel = 0; panel < args->panels; ++panel) {
+    DecodePanel(first + panel, 0, k(), decoded.data());
+    kernels_->words.encode(decoded.data(), k(),
+                           scratch.data() + static_cast<size_t>(panel) * args->panel_stride);
+  }
+}
+
 void Matrix::DecodePanel(int64_t panel, int64_t first, int64_t count, float* out) const {
   if (is_packed())
     return kernels_->decode_panel(type(), panels_ + static_cast<size_t>(panel) * panel_bytes_,

@@ -66,8 +66,9 @@ class Matrix {
   // Fills what the arguments say of the weights: as many panels from `first` on as a call of Run
   // may have, before `end`. Those that had to be packed are good until the same thread asks again.
   void SetPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const;
-  // The same of the panels decoded, as those of an F32 matrix.
+  // The same of the panels decoded, as those of an F32 matrix; or rounded to words.
   void SetFloatPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const;
+  void SetWordPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const;
   void Run(const kernels::MatMulArgs& args) const;
 
   // Elements [first, first + count) of the panel's 16 rows as floats, [count][16]; rows that are

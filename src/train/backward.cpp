@@ -23,7 +23,7 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, const model::Lora
       executor_(model_),
       layer_gradient_(*model_, options.rows, options.longest) {
   const model::Hparams& h = model_->hparams();
-  executor_.set_exact(options.is_exact);
+  executor_.set_precision(options.precision);
   x_ = {options.rows, h.d_model};
   dx_ = {options.rows, layer_gradient_.stride()};
   const auto kept = static_cast<size_t>(options.keeps_activations ? h.layers : 1);
@@ -104,7 +104,7 @@ std::vector<double> Backward::RunHead(std::span<const Sample* const> samples, fl
       sums[chunk[i].sample] += static_cast<double>(losses[i]);
     if (!wants_gradient) continue;
     const ops::ProductGradient product = {&output, logits_.data(), logits_.stride()};
-    gradients->MatMul({&product, 1}, rows, h.d_model, options_.is_exact, false, dnormed_.stride(),
+    gradients->MatMul({&product, 1}, rows, h.d_model, options_.precision, false, dnormed_.stride(),
                       dnormed_.data());
     gradients->Norm(chosen_.data(), h.d_model, norm.data(), h.eps, dnormed_.data(),
                     dnormed_.stride(), rows, h.d_model, false, dchosen_.data(), dchosen_.stride());
@@ -132,7 +132,7 @@ std::vector<double> Backward::Run(std::span<const Sample* const> samples, float 
       x_.Copy(inputs_[i].data(), h.d_model, rows_.back().first + rows_.back().count, 0);
       executor_.RunLayer(items_, layer, model_->weights().layers[i], x_.data(), trace);
     }
-    layer_gradient_.Run(layer, rows_, inputs_[i].data(), trace, options_.is_exact, &loras_, sink,
+    layer_gradient_.Run(layer, rows_, inputs_[i].data(), trace, options_.precision, &loras_, sink,
                         dx_.data());
   }
   return losses;

@@ -14,10 +14,10 @@
 namespace slm::train {
 
 struct BackwardOptions {
-  bool is_exact = true;            // products of the base in floats; else as they are served
-  bool keeps_activations = false;  // else layers are computed twice
-  int64_t rows = 512;              // of a batch, at most
-  int64_t longest = 512;           // rows of a sample, at most
+  ops::Precision precision = ops::Precision::kFloats;  // of the base's products
+  bool keeps_activations = false;                      // else layers are computed twice
+  int64_t rows = 512;                                  // of a batch, at most
+  int64_t longest = 512;                               // rows of a sample, at most
 };
 
 class Backward {

@@ -22,7 +22,7 @@ struct LayerGradient::Pass {
   int64_t rows;
   const float* x;
   engine::LayerTrace* trace;
-  bool is_exact;
+  ops::Precision precision;
   LoraGradient* loras;
   const GradientSink& sink;
   float* dx;
@@ -30,7 +30,7 @@ struct LayerGradient::Pass {
   // Of products that share an input; the result is in `to`, which may be nullptr.
   void Run(const float* input, int64_t k, std::span<const Product> products,
            std::span<const Tensor> tensors, float* to, int64_t to_stride) const {
-    loras->Run({layer, input, k, products, tensors, to, to_stride}, samples, is_exact, sink);
+    loras->Run({layer, input, k, products, tensors, to, to_stride}, samples, precision, sink);
   }
 };
 
@@ -82,11 +82,11 @@ void LayerGradient::Renew(const float* x, const model::Vector& w, int64_t rows) 
 }
 
 void LayerGradient::Run(int64_t layer, std::span<const SampleRows> samples, const float* x,
-                        engine::LayerTrace* trace, bool is_exact, LoraGradient* loras,
+                        engine::LayerTrace* trace, ops::Precision precision, LoraGradient* loras,
                         const GradientSink& sink, float* dx) {
   const model::LayerWeights& w = model_.weights().layers[static_cast<size_t>(layer)];
   const int64_t rows = samples.back().first + samples.back().count;
-  const Pass pass = {layer, w, samples, rows, x, trace, is_exact, loras, sink, dx};
+  const Pass pass = {layer, w, samples, rows, x, trace, precision, loras, sink, dx};
   RunFeedForward(pass);
   RunAttention(pass);
 }

@@ -21,8 +21,8 @@ class LayerGradient {
   // `dx`, [T, D] with rows stride() apart, is the derivative by its output and becomes that by its
   // input, unless this is the first layer that has an adapter: nothing before it asks.
   void Run(int64_t layer, std::span<const SampleRows> samples, const float* x,
-           engine::LayerTrace* trace, bool is_exact, LoraGradient* loras, const GradientSink& sink,
-           float* dx);
+           engine::LayerTrace* trace, ops::Precision precision, LoraGradient* loras,
+           const GradientSink& sink, float* dx);
 
   int64_t stride() const { return out_stride_; }
   // Whether the trace needs the outputs of both halves.

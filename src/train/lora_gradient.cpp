@@ -53,14 +53,14 @@ bool LoraGradient::HasMagnitude(int64_t layer, std::initializer_list<Slot> slots
   });
 }
 
-void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples, bool is_exact,
-                       const GradientSink& sink) {
+void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples,
+                       ops::Precision precision, const GradientSink& sink) {
   for (const Tensor& tensor : group.tensors) RunMagnitudes(group, tensor, samples, sink);
   if (group.dx) {
     std::vector<ops::ProductGradient> products;
     for (const Product& product : group.products)
       products.push_back({product.matrix, product.dout, product.stride});
-    gradients_->MatMul(products, RowsOf(samples), group.k, is_exact, false, group.dx_stride,
+    gradients_->MatMul(products, RowsOf(samples), group.k, precision, false, group.dx_stride,
                        group.dx);
   }
   for (const Tensor& tensor : group.tensors) RunTensor(group, tensor, samples, sink);
@@ -111,10 +111,11 @@ void LoraGradient::RunTensor(const Group& group, const Tensor& tensor,
   std::vector<ops::ProductGradient> ups;
   for (size_t i = 0; i < products.size(); ++i)
     ups.push_back({&low.parts[i].b, products[i].dout, products[i].stride});
-  gradients_->MatMul(ups, rows, stride, true, false, stride, dlow_.data());
+  gradients_->MatMul(ups, rows, stride, ops::Precision::kFloats, false, stride, dlow_.data());
   if (group.dx) {
     const ops::ProductGradient back = {&low.a, dlow_.data(), stride};
-    gradients_->MatMul({&back, 1}, rows, group.k, true, true, group.dx_stride, group.dx);
+    gradients_->MatMul({&back, 1}, rows, group.k, ops::Precision::kFloats, true, group.dx_stride,
+                       group.dx);
   }
 
   Grow(&whole_, std::max(matrix.in, matrix.out) * matrix.rank);

@@ -53,8 +53,8 @@ class LoraGradient {
   LoraGradient(ops::Backend* backend, const model::Lora& values, const engine::Lora& bound,
                const ParameterLayout& layout);
 
-  // Exact: see Gradients::MatMul; of the adapters' own products it always is.
-  void Run(const Group& group, std::span<const SampleRows> samples, bool is_exact,
+  // The precision is that of the base's products; the adapters' own are in floats.
+  void Run(const Group& group, std::span<const SampleRows> samples, ops::Precision precision,
            const GradientSink& sink);
 
   bool HasMagnitude(int64_t layer, std::initializer_list<model::Slot> slots) const;

@@ -49,33 +49,98 @@ constexpr Type kTypes[] = {Type::kF32,  Type::kF16,  Type::kBF16, Type::kQ8_0,  
 INSTANTIATE_TEST_SUITE_P(Types, Panel, ::testing::ValuesIn(kTypes),
                          [](const auto& test) { return quant::Traits(test.param).name; });
 
-TEST(EncodePanel, RoundsToTheNearestOfItsScale) {
-  std::mt19937 rng(122);
-  const int64_t n = 96;
-  std::vector<float> w =
-      testing::MakeFloats(testing::Values::kNormal, static_cast<size_t>(n * kPanelRows), rng);
-  for (int64_t i = 0; i < 32; ++i) w[static_cast<size_t>(i * kPanelRows + 3)] = 0;  // a zero block
-  w[5] = 1e-7f;
-  std::vector<uint8_t> expected(quant::PanelBytes(Type::kQ8_0, n));
-  testing::Scalar().encode_panel(w.data(), n, expected.data());
-  std::vector<float> decoded(w.size());
-  testing::Scalar().decode_panel(Type::kQ8_0, expected.data(), 0, n, decoded.data());
-  for (int64_t r = 0; r < kPanelRows; ++r)
-    for (int64_t b = 0; b < n; b += 32) {
-      float largest = 0;
-      for (int64_t i = b; i < b + 32; ++i)
-        largest = std::max(largest, std::fabs(w[static_cast<size_t>(i * kPanelRows + r)]));
-      for (int64_t i = b; i < b + 32; ++i) {
-        const auto at = static_cast<size_t>(i * kPanelRows + r);
-        // Half a step, and the rounding of the scale.
-        EXPECT_LE(std::fabs(decoded[at] - w[at]), largest / 127 * 0.501f + largest * 0x1p-11f);
-      }
-    }
-  for (const KernelTable* table : testing::FastTables()) {
-    std::vector<uint8_t> panel(expected.size());
-    table->encode_panel(w.data(), n, panel.data());
-    EXPECT_EQ(panel, expected) << table->isa;
+struct Words {
+  explicit Words(const KernelTable& kernels, int64_t block_count)
+      : table(kernels),
+        k(32 * block_count),
+        panel_bytes(static_cast<size_t>(block_count * kernels.words.block_bytes)) {}
+  const KernelTable& table;
+  int64_t k;
+  size_t panel_bytes;
+
+  // [cols][16 panels]; w is [panels][k][16], x is [cols][k].
+  std::vector<float> Multiply(const std::vector<float>& w, const std::vector<float>& x,
+                              const float* bias, const std::vector<float>* start) const {
+    const auto cols = static_cast<int64_t>(x.size()) / k;
+    const auto panels = static_cast<int64_t>(w.size()) / (k * kPanelRows);
+    std::vector<uint8_t> encoded(panel_bytes * static_cast<size_t>(panels));
+    for (int64_t p = 0; p < panels; ++p)
+      table.words.encode(w.data() + p * k * kPanelRows, k,
+                         encoded.data() + static_cast<size_t>(p) * panel_bytes);
+    std::vector<ActWords> act(x.size() / 32);
+    for (int64_t c = 0; c < cols; ++c)
+      table.words.round(x.data() + c * k, k, act.data() + c * k / 32);
+    std::vector<float> out =
+        start ? *start : std::vector<float>(static_cast<size_t>(cols * panels * kPanelRows));
+    MatMulArgs args = {};
+    args.panel = encoded.data();
+    args.panel_stride = panel_bytes;
+    args.panels = static_cast<int>(panels);
+    args.rows = kPanelRows;
+    args.k = k;
+    args.act = reinterpret_cast<const uint8_t*>(act.data());
+    args.act_stride = ActRowBytes(ActFormat::kWords, k);
+    args.cols = static_cast<int>(cols);
+    args.bias = bias;
+    args.adds = start != nullptr;
+    args.out = out.data();
+    args.out_stride = panels * kPanelRows;
+    table.words.matmul(args);
+    return out;
   }
+};
+
+TEST(WordProducts, AreNearTheSumsAndTheSameOnEveryTable) {
+  std::mt19937 rng(122);
+  for (const testing::Values values : {testing::Values::kNormal, testing::Values::kFinite})
+    for (const int64_t blocks : {1, 5, 16, 37})
+      for (const int64_t cols : {1, 2, 3, 7, 13, 26}) {
+        const int64_t k = 32 * blocks, panels = 1 + blocks % 3;
+        const auto size = [](int64_t n) { return static_cast<size_t>(n); };
+        std::vector<float> w = MakeFloats(values, size(panels * k * kPanelRows), rng);
+        std::vector<float> x = MakeFloats(values, size(cols * k), rng);
+        if (values == testing::Values::kFinite)
+          for (std::vector<float>* all : {&w, &x})
+            for (float& f : *all) f = std::fabs(f) > 1e15f ? 1e15f : f;
+        for (int64_t i = 0; i < 32; ++i) w[size(i * kPanelRows + 3)] = 0;
+        const std::vector<float> bias =
+            MakeFloats(testing::Values::kNormal, size(panels * kPanelRows), rng);
+        const std::vector<float> start =
+            MakeFloats(testing::Values::kNormal, size(cols * panels * kPanelRows), rng);
+        const Words scalar(testing::Scalar(), blocks);
+        const std::vector<float> plain = scalar.Multiply(w, x, bias.data(), nullptr);
+        const std::vector<float> added = scalar.Multiply(w, x, nullptr, &start);
+        for (const KernelTable* table : testing::FastTables()) {
+          const Words words(*table, blocks);
+          ASSERT_TRUE(testing::SameBits(words.Multiply(w, x, bias.data(), nullptr), plain))
+              << table->isa << " k=" << k << " cols=" << cols;
+          ASSERT_TRUE(testing::SameBits(words.Multiply(w, x, nullptr, &start), added))
+              << table->isa << " k=" << k << " cols=" << cols;
+        }
+        if (values != testing::Values::kNormal) continue;
+        double difference = 0, power = 0;
+        for (int64_t c = 0; c < cols; ++c)
+          for (int64_t r = 0; r < panels * kPanelRows; ++r) {
+            double sum = 0;
+            for (int64_t i = 0; i < k; ++i)
+              sum += static_cast<double>(
+                         w[size((r / kPanelRows * k + i) * kPanelRows + r % kPanelRows)]) *
+                     static_cast<double>(x[size(c * k + i)]);
+            const double got = static_cast<double>(plain[size(c * panels * kPanelRows + r)]) -
+                               static_cast<double>(bias[size(r)]);
+            difference += (got - sum) * (got - sum);
+            power += sum * sum;
+          }
+        EXPECT_LE(std::sqrt(difference / power), 3e-4) << "k=" << k;
+      }
+}
+
+// The largest codes of both sides, all of one sign: their sum is just within 32 bits.
+TEST(WordProducts, DoNotOverflow) {
+  const std::vector<float> w(32 * kPanelRows, -2.0f), x(64, 3.0f);
+  for (const KernelTable* table : testing::TablesUnderTest())
+    for (const float out : Words(*table, 1).Multiply(w, x, nullptr, nullptr))
+      EXPECT_FLOAT_EQ(out, -192.0f) << table->isa;
 }
 
 }  // namespace

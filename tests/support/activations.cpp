@@ -16,6 +16,8 @@ void PutActivations(const kernels::KernelTable& table, kernels::ActFormat format
       return table.quantize_act32(x, k, reinterpret_cast<kernels::Act32*>(to));
     case kernels::ActFormat::kAct256:
       return table.quantize_act256(x, k, reinterpret_cast<kernels::Act256*>(to));
+    case kernels::ActFormat::kWords:
+      return table.words.round(x, k, reinterpret_cast<kernels::ActWords*>(to));
   }
 }
 

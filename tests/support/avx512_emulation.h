@@ -455,6 +455,12 @@ inline __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
   }
   return sum;
 }
+// The low halves of 32-bit elements.
+inline __m256i _mm512_cvtepi32_epi16(__m512i a) {
+  __m256i r;
+  for (int i = 0; i < 16; ++i) emulated::Put(&r, i, emulated::Get<uint16_t>(a, 2 * i));
+  return r;
+}
 // The same with two products of signed 16-bit elements.
 inline __m512i _mm512_dpwssd_epi32(__m512i sum, __m512i a, __m512i b) {
   return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));

@@ -26,6 +26,9 @@ void InputForms::Add(const Matrix& matrix) {
     case ActFormat::kAct256:
       act256 = true;
       break;
+    case ActFormat::kWords:
+      words = true;
+      break;
   }
 }
 
@@ -160,6 +163,10 @@ class CpuBackend : public Backend {
       uint8_t* to = input.act32 + row * ActRowBytes(ActFormat::kAct32, input.k);
       kernels_.quantize_act32(x, input.k, reinterpret_cast<kernels::Act32*>(to));
     }
+    if (input.forms.words) {
+      uint8_t* to = input.words + row * ActRowBytes(ActFormat::kWords, input.k);
+      kernels_.words.round(x, input.k, reinterpret_cast<kernels::ActWords*>(to));
+    }
     if (input.forms.act256) {
       uint8_t* to = input.act256 + row * ActRowBytes(ActFormat::kAct256, input.k);
       kernels_.quantize_act256(x, input.k, reinterpret_cast<kernels::Act256*>(to));
@@ -168,24 +175,36 @@ class CpuBackend : public Backend {
 
   void RunPanels(const Input& input, const Product& product, int64_t begin, int64_t end) {
     const Matrix& matrix = *product.matrix;
-    const ActFormat format = input.is_exact ? ActFormat::kF32 : matrix.format();
-    const bool is_decoded = input.is_exact && matrix.format() != ActFormat::kF32;
+    // Matrices of floats are exact whatever the precision.
+    const Precision precision =
+        matrix.format() == ActFormat::kF32 ? Precision::kServed : input.precision;
+    const bool is_words = precision == Precision::kWords && input.forms.words;
+    const bool is_floats = precision != Precision::kServed && !is_words;
+    const ActFormat format = is_words    ? ActFormat::kWords
+                             : is_floats ? ActFormat::kF32
+                                         : matrix.format();
     SLM_CHECK(!product.adds || (format == ActFormat::kF32 && !product.bias));
     kernels::MatMulArgs args = {};
     args.act = format == ActFormat::kF32     ? reinterpret_cast<const uint8_t*>(input.f32)
                : format == ActFormat::kBf16  ? input.bf16
                : format == ActFormat::kAct32 ? input.act32
+               : format == ActFormat::kWords ? input.words
                                              : input.act256;
     args.act_stride = ActRowBytes(format, input.k);
     args.cols = static_cast<int>(input.rows);
     args.out_stride = product.out_stride;
     for (int64_t panel = begin; panel < end; panel += args.panels) {
       const int64_t row = panel * quant::kPanelRows;
-      is_decoded ? matrix.SetFloatPanels(panel, end, &args) : matrix.SetPanels(panel, end, &args);
+      if (is_words)
+        matrix.SetWordPanels(panel, end, &args);
+      else if (is_floats)
+        matrix.SetFloatPanels(panel, end, &args);
+      else
+        matrix.SetPanels(panel, end, &args);
       args.adds = product.adds;
       args.bias = product.bias ? product.bias + row : nullptr;
       args.out = product.out + row;
-      matrix.Run(args);
+      is_words ? kernels_.words.matmul(args) : matrix.Run(args);
     }
   }
 

@@ -24,9 +24,9 @@ class CpuGradients : public Gradients {
     for (int i = 0; i < pool->threads(); ++i) scratch_.emplace_back(kernels);
   }
 
-  void MatMul(std::span<const ProductGradient> products, int64_t rows, int64_t k, bool is_exact,
-              bool adds, int64_t dx_stride, float* dx) override {
-    matmul_.Run(products, {rows, k, is_exact, adds, dx_stride, dx});
+  void MatMul(std::span<const ProductGradient> products, int64_t rows, int64_t k,
+              Precision precision, bool adds, int64_t dx_stride, float* dx) override {
+    matmul_.Run(products, {rows, k, precision, adds, dx_stride, dx});
   }
 
   void Outer(const OuterProduct& op) override {

@@ -12,16 +12,16 @@ using quant::Type;
 
 // Columns of a strip, at least: whole blocks of every type.
 constexpr int64_t kColumns = 64;
-// Rows of weights that are panels at once: of 256 columns half a megabyte of floats, and two of
-// bytes.
-constexpr int64_t kFloatRows = 512, kInt8Rows = 8192;
-constexpr int64_t kBlock = 32;  // of Q8_0
+// Rows of weights that are panels at once: of 256 columns half a megabyte of floats or words.
+constexpr int64_t kFloatRows = 512, kWordRows = 1024;
+constexpr int64_t kBlock = 32;  // of words
 
-bool IsRounded(std::span<const ProductGradient> products, bool is_exact) {
-  return !is_exact && std::all_of(products.begin(), products.end(), [](const auto& product) {
-    return product.matrix->type() != Type::kF32 && product.matrix->rows() % kBlock == 0 &&
-           product.matrix->k() % kPanelRows == 0;
-  });
+bool IsRounded(std::span<const ProductGradient> products, Precision precision) {
+  return precision == Precision::kWords &&
+         std::all_of(products.begin(), products.end(), [](const auto& product) {
+           return product.matrix->type() != Type::kF32 && product.matrix->rows() % kBlock == 0 &&
+                  product.matrix->k() % kPanelRows == 0;
+         });
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ void CpuMatMulGradient::Run(std::span<const ProductGradient> products, const Arg
   const int64_t parts =
       strips >= 2 * threads ? 1 : std::clamp<int64_t>(args.rows / 64, 1, 4 * threads);
   const int64_t rows = (args.rows + parts - 1) / parts;
-  const bool is_rounded = IsRounded(products, args.is_exact);
+  const bool is_rounded = IsRounded(products, args.precision);
   if (is_rounded) Round(products, args.rows);
   pool_->ParallelFor(strips * parts, [&](int64_t chunk, int thread) {
     Strip strip;
@@ -54,7 +54,8 @@ void CpuMatMulGradient::Run(std::span<const ProductGradient> products, const Arg
     strip.rows = std::min(rows, args.rows - strip.row);
     if (strip.rows <= 0) return;
     Scratch* scratch = &scratch_[static_cast<size_t>(thread)];
-    is_rounded ? RunInt8(products, args, strip, scratch) : RunFloat(products, args, strip, scratch);
+    is_rounded ? RunWords(products, args, strip, scratch)
+               : RunFloat(products, args, strip, scratch);
   });
 }
 
@@ -92,23 +93,22 @@ void CpuMatMulGradient::RunFloat(std::span<const ProductGradient> products, cons
 void CpuMatMulGradient::Round(std::span<const ProductGradient> products, int64_t rows) {
   rounded_stride_ = 0;
   for (const ProductGradient& product : products)
-    rounded_stride_ += kernels::ActRowBytes(kernels::ActFormat::kAct32, product.matrix->rows());
+    rounded_stride_ += kernels::ActRowBytes(kernels::ActFormat::kWords, product.matrix->rows());
   const size_t bytes = static_cast<size_t>(rows) * rounded_stride_;
   if (rounded_.size() < bytes) rounded_ = AlignedBuffer(bytes);
   pool_->ParallelFor(rows, [&](int64_t t, int) {
     uint8_t* to = rounded_.data() + static_cast<size_t>(t) * rounded_stride_;
     for (const ProductGradient& product : products) {
       const int64_t n = product.matrix->rows();
-      kernels_.quantize_act32(product.dout + t * product.stride, n,
-                              reinterpret_cast<kernels::Act32*>(to));
-      to += kernels::ActRowBytes(kernels::ActFormat::kAct32, n);
+      kernels_.words.round(product.dout + t * product.stride, n,
+                           reinterpret_cast<kernels::ActWords*>(to));
+      to += kernels::ActRowBytes(kernels::ActFormat::kWords, n);
     }
   });
 }
 
 void CpuMatMulGradient::Encode(const Matrix& matrix, const Strip& strip, int64_t n, int64_t weights,
                                size_t stride, Scratch* scratch) const {
-  const size_t block_bytes = quant::PanelBytes(Type::kQ8_0, kBlock);
   scratch->decoded.resize(static_cast<size_t>(2 * strip.count * kPanelRows));
   for (int64_t row = 0; row < weights; row += kBlock) {
     float* decoded = scratch->decoded.data();
@@ -120,50 +120,41 @@ void CpuMatMulGradient::Encode(const Matrix& matrix, const Strip& strip, int64_t
       for (int64_t half = 0; half < 2; ++half)
         Transpose(decoded + (half * strip.count + j) * kPanelRows, kPanelRows, kPanelRows,
                   kPanelRows, block + half * kPanelRows * kPanelRows, kPanelRows);
-      kernels_.encode_panel(block, kBlock,
+      kernels_.words.encode(block, kBlock,
                             scratch->bytes.data() + static_cast<size_t>(j / kPanelRows) * stride +
-                                static_cast<size_t>(row / kBlock) * block_bytes);
+                                static_cast<size_t>(row / kBlock * kernels_.words.block_bytes));
     }
   }
 }
 
-void CpuMatMulGradient::RunInt8(std::span<const ProductGradient> products, const Args& args,
-                                const Strip& strip, Scratch* scratch) const {
-  const kernels::MatMulKernel& kernel = kernels_.matmul[static_cast<int>(Type::kQ8_0)];
+void CpuMatMulGradient::RunWords(std::span<const ProductGradient> products, const Args& args,
+                                 const Strip& strip, Scratch* scratch) const {
   const int64_t panels = strip.count / kPanelRows;
   size_t at = 0;  // bytes of a rounded row
   bool adds = args.adds;
   for (const ProductGradient& product : products) {
-    for (int64_t n = 0; n < product.matrix->rows(); n += kInt8Rows) {
-      const int64_t weights = std::min(kInt8Rows, product.matrix->rows() - n);
-      const size_t stride = (quant::PanelBytes(Type::kQ8_0, weights) + 63) / 64 * 64;
-      const size_t bytes = stride * static_cast<size_t>(panels);
-      if (scratch->bytes.size() < bytes) scratch->bytes = AlignedBuffer(bytes);
-      Encode(*product.matrix, strip, n, weights, stride, scratch);
-      float* dx = args.dx + strip.row * args.dx_stride + strip.first;
+    for (int64_t n = 0; n < product.matrix->rows(); n += kWordRows) {
+      const int64_t weights = std::min(kWordRows, product.matrix->rows() - n);
       kernels::MatMulArgs part = {};
-      part.type = Type::kQ8_0;
+      part.panel_stride = static_cast<size_t>(weights / kBlock * kernels_.words.block_bytes);
+      const size_t bytes = part.panel_stride * static_cast<size_t>(panels);
+      if (scratch->bytes.size() < bytes) scratch->bytes = AlignedBuffer(bytes);
+      Encode(*product.matrix, strip, n, weights, part.panel_stride, scratch);
       part.rows = kPanelRows;
       part.k = weights;
       part.act = rounded_.data() + static_cast<size_t>(strip.row) * rounded_stride_ + at +
-                 kernels::ActRowBytes(kernels::ActFormat::kAct32, n);
+                 kernels::ActRowBytes(kernels::ActFormat::kWords, n);
       part.act_stride = rounded_stride_;
       part.cols = static_cast<int>(strip.rows);
-      if (adds) scratch->partial.resize(static_cast<size_t>(strip.rows * strip.count));
-      part.out_stride = adds ? strip.count : args.dx_stride;
-      part.panel_stride = stride;
-      for (int64_t panel = 0; panel < panels; panel += part.panels) {
-        part.panels = static_cast<int>(std::min<int64_t>(kernel.max_panels, panels - panel));
-        part.panel = scratch->bytes.data() + static_cast<size_t>(panel) * stride;
-        part.out = (adds ? scratch->partial.data() : dx) + panel * kPanelRows;
-        kernel.run(part);
-      }
-      for (int64_t t = 0; t < strip.rows && adds; ++t)
-        kernels_.add(&scratch->partial[static_cast<size_t>(t * strip.count)], strip.count,
-                     dx + t * args.dx_stride);
+      part.out_stride = args.dx_stride;
+      part.adds = adds;
+      part.panels = static_cast<int>(panels);
+      part.panel = scratch->bytes.data();
+      part.out = args.dx + strip.row * args.dx_stride + strip.first;
+      kernels_.words.matmul(part);
       adds = true;
     }
-    at += kernels::ActRowBytes(kernels::ActFormat::kAct32, product.matrix->rows());
+    at += kernels::ActRowBytes(kernels::ActFormat::kWords, product.matrix->rows());
   }
 }
 

@@ -1,5 +1,5 @@
 // dx = dout W: products with the transpose of weights that are stored for the other way. A strip of
-// columns of W at a time becomes panels, in floats or in 8-bit integers, and is multiplied by the
+// columns of W at a time becomes panels, in floats or in words, and is multiplied by the
 // kernels of the forward pass.
 #pragma once
 
@@ -17,7 +17,8 @@ class CpuMatMulGradient {
  public:
   struct Args {
     int64_t rows = 0, k = 0;
-    bool is_exact = true, adds = false;
+    Precision precision = Precision::kFloats;
+    bool adds = false;
     int64_t dx_stride = 0;
     float* dx = nullptr;
   };
@@ -35,25 +36,24 @@ class CpuMatMulGradient {
     explicit Scratch(const kernels::KernelTable& kernels) : multiplier(kernels) {}
     FloatMultiplier multiplier;
     FloatPanels panels;          // of a strip: [rows of the weights, columns]
-    AlignedBuffer bytes;         // the same as Q8_0
+    AlignedBuffer bytes;         // the same in words
     std::vector<float> decoded;  // of a panel, or two, [columns][16]
-    std::vector<float> partial;  // of dx
   };
 
   void RunFloat(std::span<const ProductGradient> products, const Args& args, const Strip& strip,
                 Scratch* scratch) const;
   void Round(std::span<const ProductGradient> products, int64_t rows);
-  void RunInt8(std::span<const ProductGradient> products, const Args& args, const Strip& strip,
-               Scratch* scratch) const;
-  // Rows [n, n + weights) of the strip as Q8_0 panels, `stride` bytes apart.
+  void RunWords(std::span<const ProductGradient> products, const Args& args, const Strip& strip,
+                Scratch* scratch) const;
+  // Rows [n, n + weights) of the strip as panels of words, `stride` bytes apart.
   void Encode(const Matrix& matrix, const Strip& strip, int64_t n, int64_t weights, size_t stride,
               Scratch* scratch) const;
 
   const kernels::KernelTable& kernels_;
   ThreadPool* pool_;
   std::vector<Scratch> scratch_;  // per thread
-  AlignedBuffer rounded_;         // the rows of all products' dout as Act32, one behind the other
-  size_t rounded_stride_ = 0;     // bytes of one row
+  AlignedBuffer rounded_;      // the rows of all products' dout as ActWords, one behind the other
+  size_t rounded_stride_ = 0;  // bytes of one row
 };
 
 }  // namespace slm::ops
