@@ -15,6 +15,7 @@
 #include "convert/peft_adapter.h"
 #include "convert/peft_adapter_writer.h"
 #include "model/lora_writer.h"
+#include "train/check_base.h"
 #include "train/new_lora.h"
 #include "train/prepare_data.h"
 #include "train/token_data.h"
@@ -190,6 +191,7 @@ void Run(Flags flags) {
   LoadedModel loaded(flags.model);
   const engine::Model& model = *loaded.model();
   const Data data = ReadData(flags, &loaded);
+  train::CheckFinite(model);
   std::filesystem::create_directories(flags.output);
   train::Trainer trainer(loaded.model(), FirstLora(flags, model), TrainerOptionsOf(flags, data));
   train::TrainingRun run(&trainer, data.train, data.eval, flags.run);

@@ -113,9 +113,10 @@ void LayerGradient::RunFeedForward(const Pass& pass) {
   gradients_->Gate(model_.family().activation, dinput_.data(), dinput_.stride(), pass.rows, h.ffn,
                    gate, up, gate_.stride);
   Renew(pass.trace->middle.data(), w.ffn_norm, pass.rows);
+  const auto before = [&](int64_t at) { return gate_up_.empty() ? nullptr : gate_up_.data() + at; };
   const Product products[] = {
-      {&w.gate, &kNoBias, gate, gate_up_.data() + gate_.gate, gate_.stride, gate_.stride},
-      {&w.up, &kNoBias, up, gate_up_.data() + gate_.up, gate_.stride, gate_.stride}};
+      {&w.gate, &kNoBias, gate, before(gate_.gate), gate_.stride, gate_.stride},
+      {&w.up, &kNoBias, up, before(gate_.up), gate_.stride, gate_.stride}};
   const Tensor tensors[] = {{Slot::kFfnGate, 1}, {Slot::kFfnUp, 2}};
   pass.Run(input_.data(), h.d_model, products, tensors, dinput_.data(), dinput_.stride());
   gradients_->Norm(pass.trace->middle.data(), h.d_model, w.ffn_norm.data(), h.eps, dinput_.data(),

@@ -41,10 +41,10 @@ double SecondsSince(steady_clock::time_point begin) {
 
 }  // namespace
 
-TrainingRun::TrainingRun(Trainer* trainer, const std::vector<Sample>& train,
-                         const std::vector<Sample>& eval, const RunOptions& options)
-    : trainer_(trainer), train_(train), eval_(eval), options_(options) {
-  const auto size = static_cast<int64_t>(train.size());
+TrainingRun::TrainingRun(Trainer* trainer, std::vector<Sample> train, std::vector<Sample> eval,
+                         const RunOptions& options)
+    : trainer_(trainer), train_(std::move(train)), eval_(std::move(eval)), options_(options) {
+  const auto size = static_cast<int64_t>(train_.size());
   SLM_CHECK(size > 0 && options.batch > 0);
   steps_per_epoch_ = (size + options.batch - 1) / options.batch;
   steps_ = options.steps > 0

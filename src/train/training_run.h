@@ -52,8 +52,8 @@ enum class RunEnd { kDone, kEarly, kCancelled };
 
 class TrainingRun {
  public:
-  // `train` is not empty; without `eval` nothing is evaluated. All must outlive the result.
-  TrainingRun(Trainer* trainer, const std::vector<Sample>& train, const std::vector<Sample>& eval,
+  // `train` is not empty; without `eval` nothing is evaluated. The trainer must outlive the result.
+  TrainingRun(Trainer* trainer, std::vector<Sample> train, std::vector<Sample> eval,
               const RunOptions& options);
 
   int64_t steps() const { return steps_; }
@@ -86,8 +86,7 @@ class TrainingRun {
   void Step(const RunHooks& hooks);
 
   Trainer* trainer_;
-  const std::vector<Sample>& train_;
-  const std::vector<Sample>& eval_;
+  const std::vector<Sample> train_, eval_;
   const RunOptions options_;
   int64_t steps_per_epoch_, steps_;
   Schedule schedule_;

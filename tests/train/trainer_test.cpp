@@ -8,9 +8,11 @@
 
 #include "base/error.h"
 #include "kernels/table.h"
+#include "support/data.h"
 #include "support/floats.h"
 #include "support/temp_folder.h"
 #include "tiny/tiny_model.h"
+#include "train/check_base.h"
 #include "train/new_lora.h"
 #include "train/training_run.h"
 
@@ -115,6 +117,31 @@ INSTANTIATE_TEST_SUITE_P(Families, TrainerBits,
                                   (std::get<1>(test.param) ? "_f32" : "_int16") +
                                   (std::get<2>(test.param) ? "_dora" : "_lora");
                          });
+
+TEST(Trainer, BasesAreCheckedToBeFinite) {
+  engine::Runtime runtime(2);
+  const std::string path = testing::WriteTinyModel({.arch = "llama", .type = quant::Type::kQ4_0});
+  EXPECT_NO_THROW(CheckFinite(*engine::Model::Load(path, &runtime)));
+  const testing::TempFolder folder;
+  std::string bytes = testing::ReadFile(path);
+  const format::GgufFile file = format::GgufFile::Open(path);
+  const format::GgufTensor& tensor = file.Get("blk.1.ffn_up.weight");
+  // The scale of a block becomes an infinity.
+  const auto at =
+      static_cast<size_t>(tensor.data.data() - file.Get(file.tensors()[0].name).data.data());
+  const std::string first(reinterpret_cast<const char*>(file.tensors()[0].data.data()), 64);
+  const size_t begin = bytes.find(first);
+  ASSERT_NE(begin, std::string::npos);
+  bytes[begin + at] = '\x00';
+  bytes[begin + at + 1] = '\x7c';
+  testing::WriteFile(folder / "broken.gguf", bytes);
+  try {
+    CheckFinite(*engine::Model::Load(folder / "broken.gguf", &runtime));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("blk.1.ffn_up.weight"), std::string::npos);
+  }
+}
 
 TEST(Trainer, GradientIsThatOfFiniteDifferences) {
   std::mt19937 rng(142);

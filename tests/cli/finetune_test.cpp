@@ -1,0 +1,143 @@
+// finetune and eval by their exact form.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/model_command.h"
+#include "cli/program.h"
+#include "support/data.h"
+#include "support/temp_folder.h"
+
+namespace slm::testing {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kAnswers[] = {"red", "green", "blue"};
+
+// Conversations whose answer follows from the question.
+std::string Examples(int count) {
+  std::string lines;
+  for (int i = 0; i < count; ++i)
+    lines += json{{"messages",
+                   {{{"role", "user"}, {"content", std::string(12, "abc"[i % 3])}},
+                    {{"role", "assistant"}, {"content", kAnswers[i % 3]}}}}}
+                 .dump() +
+             "\n";
+  return lines;
+}
+
+std::vector<json> Lines(const std::string& text) {
+  std::vector<json> lines;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = text.find('\n', at);
+    lines.push_back(json::parse(text.substr(at, end - at)));
+    at = end + 1;
+  }
+  return lines;
+}
+
+TEST(Finetune, LearnsAndIsEvaluated) {
+  const TempFolder folder;
+  WriteFile(folder / "data.jsonl", Examples(30));
+  const auto score = [&](std::vector<std::string> lora) {
+    std::vector<std::string> args = {"eval",     "-m",    Model(),  "-d", folder / "data.jsonl",
+                                     "--metric", "label", "--json", "-o", folder / "answers.jsonl"};
+    args.insert(args.end(), lora.begin(), lora.end());
+    return Json(args);
+  };
+  const ProgramResult result = RunProgram({"finetune", "-m", Model(), "-d", folder / "data.jsonl",
+                                           "-o", folder / "adapter", "--steps", "120", "--batch",
+                                           "6", "--lr", "0.02", "--rank", "8", "--warmup", "0"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("train: 30 samples"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("[[red<|im_end|>]]"), std::string::npos) << result.err;
+  const std::vector<json> log = Lines(ReadFile(folder / "adapter/log.jsonl"));
+  ASSERT_EQ(log.size(), 120u);
+  EXPECT_LT(log.back()["loss"].get<double>(), 0.3 * log.front()["loss"].get<double>());
+
+  const json before = score({}), after = score({"--lora", folder / "adapter"});
+  EXPECT_EQ(after["metric"], "label");
+  EXPECT_EQ(after["n"], 30);
+  EXPECT_EQ(after["score"], 1.0);
+  EXPECT_LT(before["score"].get<double>(), 1.0);
+  EXPECT_LT(after["low"].get<double>(), 1.0);
+  EXPECT_EQ(score({"--lora", folder / "adapter/adapter.gguf"}), after);
+  const std::vector<json> answers = Lines(ReadFile(folder / "answers.jsonl"));
+  ASSERT_EQ(answers.size(), 30u);
+  EXPECT_EQ(answers[1]["answer"], "green");
+
+  // By what it says, too.
+  const json exact = Json({"eval", "-m", Model(), "--lora", folder / "adapter", "-d",
+                           folder / "data.jsonl", "--json", "-n", "8", "-o", folder / "a.jsonl"});
+  EXPECT_EQ(exact["score"], 1.0);
+}
+
+TEST(Finetune, TakesTokensAndGivesGradients) {
+  const TempFolder folder;
+  WriteFile(folder / "tokens.jsonl",
+            "{\"ids\":[1,70,80,90,100],\"labels\":[-100,-100,80,90,100]}\n");
+  const auto train = [&](const std::string& name, std::vector<std::string> more) {
+    std::vector<std::string> args = {"finetune",
+                                     "-m",
+                                     Model(),
+                                     "--token-data",
+                                     folder / "tokens.jsonl",
+                                     "-o",
+                                     folder / name,
+                                     "--steps",
+                                     "3",
+                                     "--schedule",
+                                     "constant",
+                                     "--warmup",
+                                     "0",
+                                     "--clip",
+                                     "0",
+                                     "--precision",
+                                     "f32",
+                                     "--log",
+                                     folder / (name + ".jsonl"),
+                                     "--batch",
+                                     "1"};
+    args.insert(args.end(), more.begin(), more.end());
+    const ProgramResult result = RunProgram(args);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return Lines(ReadFile(folder / (name + ".jsonl")));
+  };
+  const auto one = train("one", {"--dump-gradients", folder / "g.safetensors"});
+  EXPECT_TRUE(std::filesystem::exists(folder / "g.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "g.safetensors.folder"));
+  const auto two = train("two", {"--init-adapter", folder / "one"});
+  ASSERT_EQ(two.size(), 3u);
+  // It goes on where the first one ended.
+  EXPECT_LT(two[0]["loss"].get<double>(), one[2]["loss"].get<double>());
+}
+
+TEST(Finetune, SaysWhatIsWrong) {
+  const TempFolder folder;
+  const auto message = [&](const std::string& data, std::vector<std::string> more, int code) {
+    WriteFile(folder / "data.jsonl", data);
+    std::vector<std::string> args = {
+        "finetune",         "-m",      Model(), "-d", folder / "data.jsonl", "-o",
+        folder / "adapter", "--steps", "1"};
+    args.insert(args.end(), more.begin(), more.end());
+    const ProgramResult result = RunProgram(args);
+    EXPECT_EQ(result.code, code) << result.err;
+    return result.err;
+  };
+  const auto has = [](const std::string& text, const char* part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  has(message("{\"messages\":\n", {}, 3), "data.jsonl:1: not JSON");
+  has(message(Examples(3), {"--seq", "10"}, 3), "would be cut: lines 1, 2, 3");
+  has(message(Examples(3), {"--seq", "10", "--allow-cut"}, 3), "train nothing: lines 1, 2, 3");
+  has(message(Examples(3), {"--rank", "200"}, 3), "rank 200: expected 1 to");
+  has(message(Examples(3), {"--target", "q_proj,w_proj"}, 2), "\"w_proj\"");
+  has(message(Examples(3), {"--schedule", "step"}, 2), "--schedule");
+  has(message(Examples(3), {"--precision", "fp8"}, 2), "--precision");
+  EXPECT_FALSE(std::filesystem::exists(folder / "adapter/adapter_config.json"));
+}
+
+}  // namespace
+}  // namespace slm::testing
