@@ -29,7 +29,7 @@ std::string Shorten(const std::string& text) {
 std::string Show(const train::TokenizedSample& sample, const text::Tokenizer& tokenizer,
                  bool has_colours) {
   std::string text;
-  const auto& [ids, labels] = sample.sample;
+  const std::vector<int32_t>&ids = sample.sample.ids, &labels = sample.sample.labels;
   for (size_t first = 0; first < ids.size();) {
     const auto is_trained = [&](size_t i) { return i > 0 && labels[i] != train::kIgnored; };
     size_t last = first;
