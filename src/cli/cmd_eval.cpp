@@ -127,8 +127,16 @@ class Evaluation {
     options.k_type = ParseKvType(flags_.model.k_type);
     options.v_type = ParseKvType(flags_.model.v_type);
     options.loras = loaded_.loras();
+    int64_t longest = 0;
     for (const std::vector<int32_t>& prompt : prompts_)
-      options.context = std::max(options.context, static_cast<int64_t>(prompt.size()) + behind);
+      longest = std::max(longest, static_cast<int64_t>(prompt.size()) + behind);
+    options.context = flags_.model.context > 0 ? flags_.model.context : longest;
+    const int64_t most = loaded_.model()->hparams().context;
+    if (options.context > most)
+      std::fprintf(stderr,
+                   "slm: the context of %lld tokens is longer than the %lld that the model was "
+                   "made for\n",
+                   static_cast<long long>(options.context), static_cast<long long>(most));
     return options;
   }
 
@@ -182,7 +190,10 @@ void Run(const Flags& flags) {
   if (flags.shots > 0) {
     if (flags.shots_data.empty()) throw Error(Code::kUsage, "--shots: expected --shots-data");
     std::vector<Question> shots = ReadQuestions(flags.shots_data);
-    shots.resize(std::min(shots.size(), static_cast<size_t>(flags.shots)));
+    if (shots.size() < static_cast<size_t>(flags.shots))
+      throw Error(Code::kBadInput, "{}: {} examples, fewer than --shots {}", flags.shots_data,
+                  shots.size(), flags.shots);
+    shots.resize(static_cast<size_t>(flags.shots));
     for (Question& question : questions) AddShots(shots, &question.messages);
   }
   LoadedModel loaded(flags.model);
@@ -227,6 +238,7 @@ void Run(const Flags& flags) {
 Work DeclareEval(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   AddModelOptions(app, &flags->model);
+  app->get_option("--ctx-size")->description("Tokens of the context; 0: as many as it takes");
   AddChatTemplateFile(app, &flags->model.chat_template_file);
   app->add_option("-d,--data", flags->data,
                   "Conversations, in any form of slm finetune, that end with the expected answer")

@@ -1,6 +1,6 @@
 #include <unistd.h>
 
-#include <cmath>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -38,7 +38,7 @@ struct Flags {
   train::RunOptions run;
   std::string schedule = "cosine";
   double clip = 1, weight_decay = 0;
-  std::string precision = "int16", checkpointing = "auto";
+  std::string precision = "int16", checkpointing = "on";
   int64_t rows = 0;
   bool is_new = false;
   std::string log, gradients;
@@ -83,7 +83,7 @@ Data ReadData(const Flags& flags, LoadedModel* loaded) {
       MaskReport(prepared, dataset.format, loaded->tokenizer(), isatty(STDERR_FILENO) != 0).c_str(),
       stderr);
   CheckAllTrained(prepared.train, flags.data, flags.longest, flags.may_cut, flags.may_skip);
-  if (!prepared.eval.samples.empty())
+  if (eval || flags.eval_share > 0)
     CheckAllTrained(prepared.eval, eval ? flags.eval_data : flags.data, flags.longest,
                     flags.may_cut, flags.may_skip);
   return {Take(&prepared.train.samples), Take(&prepared.eval.samples)};
@@ -99,7 +99,7 @@ model::Lora FirstLora(const Flags& flags, const engine::Model& model) {
   return convert::ReadPeftLora(flags.init_adapter, {model.file(), model.hparams()});
 }
 
-train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data) {
+train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data, int64_t context) {
   train::TrainerOptions options;
   options.clip = flags.clip;
   options.adamw.weight_decay = flags.weight_decay;
@@ -107,14 +107,17 @@ train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data) {
     throw Error(Code::kUsage, "--precision: expected int16 or f32, got \"{}\"", flags.precision);
   options.backward.precision =
       flags.precision == "f32" ? ops::Precision::kFloats : ops::Precision::kWords;
-  if (flags.checkpointing != "on" && flags.checkpointing != "off" && flags.checkpointing != "auto")
-    throw Error(Code::kUsage, "--checkpointing: expected on, off or auto, got \"{}\"",
+  if (flags.checkpointing != "on" && flags.checkpointing != "off")
+    throw Error(Code::kUsage, "--checkpointing: expected on or off, got \"{}\"",
                 flags.checkpointing);
   options.backward.keeps_activations = flags.checkpointing == "off";
   options.backward.longest = 1;
   for (const std::vector<train::Sample>* part : {&data.train, &data.eval})
     for (const train::Sample& sample : *part)
       options.backward.longest = std::max(options.backward.longest, sample.rows());
+  if (options.backward.longest > context)
+    throw Error(Code::kBadInput, "a sample has {} tokens, the context of the model is {}",
+                options.backward.longest, context);
   options.backward.rows = std::max(flags.rows > 0 ? flags.rows : 512, options.backward.longest);
   return options;
 }
@@ -130,7 +133,7 @@ class Reporter {
  public:
   Reporter(const train::TrainingRun& run, const Data& data, train::TrainingLog* log)
       : steps_(run.steps()), log_(log), is_terminal_(isatty(STDERR_FILENO) != 0) {
-    std::fprintf(stderr, "slm: %zu samples, %lld steps of %lld a epoch\n", data.train.size(),
+    std::fprintf(stderr, "slm: %zu samples, %lld steps, %lld an epoch\n", data.train.size(),
                  static_cast<long long>(steps_), static_cast<long long>(run.steps_per_epoch()));
   }
 
@@ -178,7 +181,8 @@ class Reporter {
 void DumpGradients(const Flags& flags, const engine::Model& model, const model::Lora& gradient) {
   const std::filesystem::path path = flags.gradients;
   const std::filesystem::path folder = path.string() + ".folder";
-  std::filesystem::create_directory(folder);
+  if (!std::filesystem::create_directory(folder))
+    throw Error(Code::kUsage, "--dump-gradients: {} is there already", folder.string());
   WriteAdapter(flags, model, gradient, folder.string());
   std::filesystem::rename(folder / "adapter_model.safetensors", path);
   std::filesystem::remove_all(folder);
@@ -193,10 +197,15 @@ void Run(Flags flags) {
   const Data data = ReadData(flags, &loaded);
   train::CheckFinite(model);
   std::filesystem::create_directories(flags.output);
-  train::Trainer trainer(loaded.model(), FirstLora(flags, model), TrainerOptionsOf(flags, data));
+  train::Trainer trainer(loaded.model(), FirstLora(flags, model),
+                         TrainerOptionsOf(flags, data, model.hparams().context));
   train::TrainingRun run(&trainer, data.train, data.eval, flags.run);
   if (flags.is_new) run.RemoveCheckpoints();
-  if (run.Resume())
+  const bool goes_on = run.Resume();
+  if (goes_on && !flags.gradients.empty())
+    throw Error(Code::kUsage,
+                "--dump-gradients: the first step is done already; begin anew with --fresh");
+  if (goes_on)
     std::fprintf(stderr, "slm: going on after step %lld of %lld\n",
                  static_cast<long long>(run.done()), static_cast<long long>(run.steps()));
   train::TrainingLog log(flags.log.empty() ? flags.output + "/log.jsonl" : flags.log, run.done());
@@ -216,7 +225,9 @@ void Run(Flags flags) {
     throw Error(Code::kInterrupted, "stopped after step {}; the same command goes on from there",
                 run.done());
   WriteAdapter(flags, model, trainer.lora(), flags.output);
-  if (!flags.lora.is_dora)
+  const std::vector<model::LoraMatrix>& matrices = trainer.lora().matrices;
+  if (std::all_of(matrices.begin(), matrices.end(),
+                  [](const model::LoraMatrix& matrix) { return matrix.magnitude.empty(); }))
     model::WriteGgufLora(flags.output + "/adapter.gguf", trainer.lora(), model.file());
   run.RemoveCheckpoints();
   std::fprintf(stderr, "slm: wrote %s; try it: slm run -m %s --lora %s -p \"..\"\n",
@@ -236,9 +247,12 @@ Work DeclareFinetune(CLI::App* app) {
   app->add_option("-d,--data", f->data,
                   "Examples, JSON lines: messages, conversations (sharegpt), instruction (alpaca), "
                   "prompt and completion, or text");
-  app->add_option("--eval-data", f->eval_data, "Examples to evaluate on, in any of these forms");
-  app->add_option("--eval-share", f->eval_share, "Or a share of -d, taken out by chance")
-      ->check(CLI::Range(0.0, 0.9));
+  CLI::Option* eval_data = app->add_option("--eval-data", f->eval_data,
+                                           "Examples to evaluate on, in any of these forms");
+  CLI::Option* eval_share =
+      app->add_option("--eval-share", f->eval_share, "Or a share of -d, taken out by chance")
+          ->check(CLI::Range(0.0, 0.9))
+          ->excludes(eval_data);
   app->add_option("--seq", f->longest, "Tokens of a sample at most")
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();
@@ -250,12 +264,15 @@ Work DeclareFinetune(CLI::App* app) {
   const auto add = [&](const char* name, auto& value, const char* help) {
     return app->add_option(name, value, help)->capture_default_str();
   };
-  add("--rank", f->lora.rank, "Of the adapter")->check(CLI::Range(1, 256));
-  add("--alpha", f->lora.alpha, "The adapter counts alpha / rank");
-  app->add_flag("--rslora", f->lora.is_rank_stabilised, "alpha / sqrt(rank) instead");
-  app->add_flag("--dora", f->lora.is_dora, "Train magnitudes of rows too");
-  add("--target", f->targets, "Matrices, such as q_proj,v_proj, or all");
-  app->add_option("--init-adapter", f->init_adapter, "Begin with this one, a PEFT folder");
+  const std::vector<CLI::Option*> of_new_adapter = {
+      add("--rank", f->lora.rank, "Of the adapter")->check(CLI::Range(1, 256)),
+      add("--alpha", f->lora.alpha, "The adapter counts alpha / rank"),
+      app->add_flag("--rslora", f->lora.is_rank_stabilised, "alpha / sqrt(rank) instead"),
+      app->add_flag("--dora", f->lora.is_dora, "Train magnitudes of rows too"),
+      add("--target", f->targets, "Matrices, such as q_proj,v_proj, or all")};
+  CLI::Option* init =
+      app->add_option("--init-adapter", f->init_adapter, "Begin with this one, a PEFT folder");
+  for (CLI::Option* option : of_new_adapter) init->excludes(option);
 
   add("--lr", f->run.learning_rate, "Highest learning rate")->check(CLI::PositiveNumber);
   add("--schedule", f->schedule, "constant, linear or cosine");
@@ -282,7 +299,9 @@ Work DeclareFinetune(CLI::App* app) {
   app->add_flag("--fresh", f->is_new, "Begin anew where a checkpoint is there");
   app->add_option("--log", f->log, "Losses, JSON lines (default: log.jsonl in the folder)");
   app->add_option("--token-data", f->token_data,
-                  "Instead of -d, lines {\"ids\": .., \"labels\": ..}");
+                  "Instead of -d, lines {\"ids\": .., \"labels\": ..}, in their order")
+      ->excludes(eval_data)
+      ->excludes(eval_share);
   app->add_option("--dump-gradients", f->gradients,
                   "Write those of the first step, by PEFT's names");
   return [flags] { Run(*flags); };

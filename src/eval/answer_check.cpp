@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "text/json.h"
+
 namespace slm::eval {
 namespace {
 
@@ -15,11 +18,12 @@ class ExactCheck : public AnswerCheck {
 class JsonCheck : public AnswerCheck {
  public:
   bool IsRight(const std::string& answer, const std::string& expected) override {
-    const auto parse = [](const std::string& text) {
-      return nlohmann::json::parse(WithoutFence(text), nullptr, false);
-    };
-    const nlohmann::json got = parse(answer);
-    return !got.is_discarded() && got == parse(expected);
+    const nlohmann::json wanted = text::ParseSortedJson(WithoutFence(expected), "expected answer");
+    try {
+      return text::ParseSortedJson(WithoutFence(answer), "answer") == wanted;
+    } catch (const Error&) {
+      return false;  // not JSON
+    }
   }
 };
 

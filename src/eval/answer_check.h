@@ -17,6 +17,7 @@ class AnswerCheck {
 std::unique_ptr<AnswerCheck> MakeExactCheck();
 
 // The same JSON value, whatever the order of members; a fence ("```json") around it is taken off.
+// Throws kBadInput when what is expected is not JSON.
 std::unique_ptr<AnswerCheck> MakeJsonCheck();
 
 // Queries that give the same rows from an SQLite file, which is only read: in the same order where

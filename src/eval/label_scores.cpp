@@ -25,6 +25,9 @@ std::vector<double> ScoreAnswers(engine::Executor* executor, engine::Session* se
     const std::span<const float> logits = executor->Extend(session, prompt);
     for (const std::vector<int32_t>& answer : answers) {
       SLM_CHECK(!answer.empty());
+      if (static_cast<int64_t>(answer.size()) > engine::Executor::kMaxRows)
+        throw Error(Code::kUnsupported, "an answer of {} tokens: expected at most {}",
+                    answer.size(), engine::Executor::kMaxRows);
       scores.push_back(LogProbability(logits, answer[0]));
     }
   }
@@ -41,7 +44,6 @@ std::vector<double> ScoreAnswers(engine::Executor* executor, engine::Session* se
       forks.push_back(session->Fork());
       of_fork.push_back(next);
     }
-    SLM_CHECK(next > first);
     first = next;
     std::vector<engine::BatchItem> batch;
     for (size_t i = 0; i < forks.size(); ++i) {

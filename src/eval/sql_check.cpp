@@ -19,6 +19,7 @@ using Row = std::vector<std::string>;
 
 constexpr auto kLimit = std::chrono::seconds(2);
 constexpr size_t kMaxRows = 100'000;
+constexpr int kMaxBytes = 10'000'000;  // of a value: an answer may ask for any
 constexpr int kInstructions = 10'000;  // between looks at the clock
 
 struct Close {
@@ -55,6 +56,7 @@ class SqlCheck : public AnswerCheck {
         [](void* self) -> int { return steady_clock::now() > static_cast<SqlCheck*>(self)->end_; },
         this);
     sqlite3_limit(database, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_limit(database, SQLITE_LIMIT_LENGTH, kMaxBytes);
   }
 
   bool IsRight(const std::string& answer, const std::string& expected) override {

@@ -170,6 +170,8 @@ class Reader {
       if (has_content && !content->is_string())
         Fail("content: expected a string, got {}", content->type_name());
       if (!has_content && !has_calls) Fail("a message of role {} has no content", role);
+      if (message.contains("weight") && message.at("weight") != 0 && message.at("weight") != 1)
+        Fail("weight: expected 0 or 1, got {}", message.at("weight").dump());
       has_answer |= role == "assistant";
     }
     if (!has_answer) Fail("no message of role assistant: there is nothing to learn");

@@ -60,7 +60,7 @@ LayerGradient::LayerGradient(const engine::Model& model, int64_t rows, int64_t l
 bool LayerGradient::NeedsOutputs(const LoraGradient& loras) const {
   const model::LayerWeights& w = model_.weights().layers.front();
   return !w.post_attn_norm.empty() || !w.post_ffn_norm.empty() ||
-         loras.HasMagnitude(loras.first_layer(), {Slot::kAttnOutput, Slot::kFfnDown});
+         loras.HasMagnitude({Slot::kAttnOutput, Slot::kFfnDown});
 }
 
 float* LayerGradient::BehindNorm(const model::Vector& norm, const engine::RowBuffer& out,

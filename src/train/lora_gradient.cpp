@@ -53,6 +53,11 @@ bool LoraGradient::HasMagnitude(int64_t layer, std::initializer_list<Slot> slots
   });
 }
 
+bool LoraGradient::HasMagnitude(std::initializer_list<Slot> slots) const {
+  return std::any_of(values_.matrices.begin(), values_.matrices.end(),
+                     [&](const LoraMatrix& m) { return HasMagnitude(m.layer, slots); });
+}
+
 void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples,
                        ops::Precision precision, const GradientSink& sink) {
   for (const Tensor& tensor : group.tensors) RunMagnitudes(group, tensor, samples, sink);

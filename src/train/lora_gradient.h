@@ -58,7 +58,8 @@ class LoraGradient {
            const GradientSink& sink);
 
   bool HasMagnitude(int64_t layer, std::initializer_list<model::Slot> slots) const;
-  int64_t first_layer() const { return first_layer_; }  // that has an adapter
+  bool HasMagnitude(std::initializer_list<model::Slot> slots) const;  // in any layer
+  int64_t first_layer() const { return first_layer_; }                // that has an adapter
 
  private:
   static constexpr size_t kNone = ~size_t{0};

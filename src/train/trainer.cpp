@@ -1,14 +1,30 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "format/safetensors.h"
 #include "format/safetensors_writer.h"
 #include "text/json.h"
 
 namespace slm::train {
+
+namespace {
+
+// Of the tensors' names and sizes, and of how their data begin.
+uint64_t HashOf(const format::GgufFile& file) {
+  uint64_t hash = 0;
+  for (const format::GgufTensor& tensor : file.tensors()) {
+    hash = Hash64({reinterpret_cast<const uint8_t*>(tensor.name.data()), tensor.name.size()}, hash);
+    hash = Hash64(tensor.data.first(std::min<size_t>(tensor.bytes(), 4096)), hash ^ tensor.bytes());
+  }
+  return hash;
+}
+
+}  // namespace
 
 Trainer::Trainer(std::shared_ptr<const engine::Model> model, model::Lora lora,
                  const TrainerOptions& options)
@@ -94,6 +110,24 @@ model::Lora Trainer::gradient() const {
     copy(layout_.place(i).magnitude, &result.matrices[i].magnitude);
   }
   return result;
+}
+
+nlohmann::ordered_json Trainer::Identity() const {
+  uint64_t adapter = 0;
+  for (const model::LoraMatrix& matrix : lora_.matrices) {
+    const int64_t shape[] = {static_cast<int64_t>(matrix.slot), matrix.layer, matrix.rank,
+                             static_cast<int64_t>(matrix.magnitude.size())};
+    adapter = Hash64({reinterpret_cast<const uint8_t*>(shape), sizeof shape}, adapter);
+    adapter = Hash64({reinterpret_cast<const uint8_t*>(&matrix.scale), 4}, adapter);
+  }
+  return {{"base", HashOf(model_->file())},
+          {"adapter", adapter},
+          {"precision", static_cast<int>(options_.backward.precision)},
+          {"clip", options_.clip},
+          {"beta1", options_.adamw.beta1},
+          {"beta2", options_.adamw.beta2},
+          {"epsilon", options_.adamw.epsilon},
+          {"weight_decay", options_.adamw.weight_decay}};
 }
 
 void Trainer::Save(const std::string& folder, const std::string& stem, bool has_moments,

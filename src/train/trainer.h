@@ -47,6 +47,10 @@ class Trainer {
   // Goes on from there; returns `state`. Throws kBadInput for a file that is of another adapter.
   nlohmann::ordered_json Load(const std::string& folder, const std::string& stem, bool has_moments);
 
+  // What of base, adapter and options the bits of a step depend on, beside the adapter's numbers:
+  // what a checkpoint has to agree with.
+  nlohmann::ordered_json Identity() const;
+
   const model::Lora& lora() const { return lora_; }
   // Of the last step, as the optimizer had it, in the shape of the adapter.
   model::Lora gradient() const;

@@ -18,7 +18,8 @@ TrainingLog::TrainingLog(std::string path, int64_t done) : path_(std::move(path)
     for (std::string line; std::getline(old, line);) {
       const ordered_json json = ordered_json::parse(line, nullptr, false);
       // A kill may have cut the last one.
-      if (json.is_object() && json.value("step", done + 1) <= done) kept += line + "\n";
+      const bool has_step = json.is_object() && json.contains("step") && json["step"].is_number();
+      if (has_step && json["step"].get<int64_t>() <= done) kept += line + "\n";
     }
   }
   file_ = std::fopen(path_.c_str(), "w");

@@ -73,15 +73,19 @@ std::vector<size_t> TrainingRun::SamplesOf(int64_t step) const {
 
 // What a checkpoint belongs to: another order, or another number, would give other bits.
 ordered_json TrainingRun::Identity() const {
-  return {{"train", HashOf(train_)},
-          {"eval", HashOf(eval_)},
-          {"batch", options_.batch},
-          {"steps", steps_},
-          {"seed", options_.seed},
-          {"shuffle", options_.shuffles},
-          {"learning_rate", options_.learning_rate},
-          {"schedule", static_cast<int>(options_.schedule)},
-          {"warmup", schedule_.warmup}};
+  ordered_json identity = trainer_->Identity();
+  const ordered_json of_run = {{"train", HashOf(train_)},
+                               {"eval", HashOf(eval_)},
+                               {"batch", options_.batch},
+                               {"steps", steps_},
+                               {"seed", options_.seed},
+                               {"shuffle", options_.shuffles},
+                               {"learning_rate", options_.learning_rate},
+                               {"schedule", static_cast<int>(options_.schedule)},
+                               {"warmup", schedule_.warmup},
+                               {"eval_every", options_.evaluate_every}};
+  identity.update(of_run);
+  return identity;
 }
 
 void TrainingRun::Save() const {

@@ -136,6 +136,9 @@ TEST(Finetune, SaysWhatIsWrong) {
   has(message(Examples(3), {"--target", "q_proj,w_proj"}, 2), "\"w_proj\"");
   has(message(Examples(3), {"--schedule", "step"}, 2), "--schedule");
   has(message(Examples(3), {"--precision", "fp8"}, 2), "--precision");
+  has(message(Examples(3), {"--checkpointing", "auto"}, 2), "--checkpointing");
+  has(message(Examples(3), {"--init-adapter", "x", "--rank", "4"}, 2), "--init-adapter");
+  has(message(Examples(3), {"--eval-data", folder / "data.jsonl"}, 3), "nothing is trained");
   EXPECT_FALSE(std::filesystem::exists(folder / "adapter/adapter_config.json"));
 }
 

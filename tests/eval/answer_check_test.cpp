@@ -25,6 +25,8 @@ TEST(JsonCheck, ComparesValues) {
   EXPECT_FALSE(check->IsRight(R"({"a":1,"b":[2,1]})", R"({"a":1,"b":[1,2]})"));
   EXPECT_FALSE(check->IsRight("not json", "{}"));
   EXPECT_FALSE(check->IsRight("", "{}"));
+  EXPECT_FALSE(check->IsRight(std::string(1000, '['), "[]"));
+  EXPECT_THROW(check->IsRight("{}", "not json"), Error);
 }
 
 class SqlCheck : public ::testing::Test {

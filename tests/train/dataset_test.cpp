@@ -106,6 +106,8 @@ TEST(Dataset, SaysWhatIsWrongAndWhere) {
       {R"({"messages":[{"role":"assistant","content":7}]})", ":1: content: expected a string"},
       {R"({"messages":[{"role":"user","content":[{"type":"image"}]}]})",
        ":1: messages: only parts"},
+      {R"({"messages":[{"role":"assistant","content":"a","weight":2}]})",
+       ":1: weight: expected 0 or 1, got 2"},
       {R"({"conversations":[{"from":"alien","value":"a"}]})", ":1: conversations: unknown role"},
       {R"({"conversations":[{"from":"gpt"}]})", ":1: no value"},
       {R"({"instruction":"a"})", ":1: no output"},

@@ -189,6 +189,26 @@ TEST(Trainer, GradientIsThatOfFiniteDifferences) {
   }
 }
 
+// The output products of one layer alone: their trace is kept though the first layer has none.
+TEST(Trainer, MagnitudesMayBeOfLaterLayersOnly) {
+  std::mt19937 rng(147);
+  How how;
+  how.is_dora = true;
+  Training training(how);
+  model::Lora lora = training.trainer->lora();
+  std::erase_if(lora.matrices, [](const model::LoraMatrix& m) {
+    return m.slot == model::Slot::kAttnOutput ? m.layer == 0 : m.slot != model::Slot::kAttnQ;
+  });
+  for (model::LoraMatrix& m : lora.matrices)
+    if (m.slot == model::Slot::kAttnQ) m.magnitude.clear();
+  TrainerOptions options;
+  options.backward.rows = options.backward.longest = 64;
+  Trainer trainer(training.model, lora, options);
+  const std::vector<Sample> samples = RandomSamples(1, rng);
+  const Sample* batch = samples.data();
+  EXPECT_GT(trainer.Step({&batch, 1}, 1e-2).gradient_norm, 0);
+}
+
 TEST(Trainer, RoundedProductsPointTheSameWay) {
   std::mt19937 rng(143);
   const std::vector<Sample> samples = RandomSamples(6, rng);
@@ -271,15 +291,32 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
   hooks.is_cancelled = [] { return true; };
   EXPECT_EQ(TrainingRun(training.trainer.get(), train, {}, Options(folder)).Run(hooks),
             RunEnd::kCancelled);
+  const auto message = [&](const How& how, const RunOptions& options) -> std::string {
+    Training other(how);
+    TrainingRun run(other.trainer.get(), train, {}, options);
+    try {
+      run.Resume();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "resumed";
+  };
+  const auto has = [](const std::string& text, const char* part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  has(message({}, Options(folder)), "resumed");
   RunOptions other = Options(folder);
   other.seed = 6;
-  TrainingRun run(training.trainer.get(), train, {}, other);
-  try {
-    run.Resume();
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("another seed"), std::string::npos) << error.what();
-  }
+  has(message({}, other), "another seed");
+  How how;
+  how.is_exact = false;
+  has(message(how, Options(folder)), "another precision");
+  how = {};
+  how.type = quant::Type::kQ8_0;
+  has(message(how, Options(folder)), "another base");
+  how = {};
+  how.is_dora = true;
+  has(message(how, Options(folder)), "as of this adapter");
 }
 
 TEST(TrainingRun, EveryEpochHasEverySampleOnce) {
