@@ -1,21 +1,9 @@
 #include "eval/label_scores.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "base/error.h"
+#include "eval/cross_entropy.h"
 
 namespace slm::eval {
-namespace {
-
-double LogProbability(std::span<const float> logits, int32_t id) {
-  const double max = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - max);
-  return static_cast<double>(logits[static_cast<size_t>(id)]) - max - std::log(sum);
-}
-
-}  // namespace
 
 std::vector<double> ScoreAnswers(engine::Executor* executor, engine::Session* session,
                                  std::span<const int32_t> prompt,
@@ -28,7 +16,7 @@ std::vector<double> ScoreAnswers(engine::Executor* executor, engine::Session* se
       if (static_cast<int64_t>(answer.size()) > engine::Executor::kMaxRows)
         throw Error(Code::kUnsupported, "an answer of {} tokens: expected at most {}",
                     answer.size(), engine::Executor::kMaxRows);
-      scores.push_back(LogProbability(logits, answer[0]));
+      scores.push_back(-CrossEntropy(logits, answer[0]));
     }
   }
   // The tokens behind the first, but the last, whose own successor is not asked for.
@@ -54,7 +42,7 @@ std::vector<double> ScoreAnswers(engine::Executor* executor, engine::Session* se
     if (batch.empty()) continue;
     executor->Forward(batch, [&](size_t item, int64_t row, std::span<const float> logits) {
       const std::vector<int32_t>& answer = answers[of_fork[item]];
-      scores[of_fork[item]] += LogProbability(logits, answer[static_cast<size_t>(row) + 1]);
+      scores[of_fork[item]] -= CrossEntropy(logits, answer[static_cast<size_t>(row) + 1]);
     });
   }
   return scores;

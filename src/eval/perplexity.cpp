@@ -8,19 +8,9 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "eval/chunk_reader.h"
+#include "eval/cross_entropy.h"
 
 namespace slm::eval {
-namespace {
-
-// -ln of the softmax at `target`.
-double Loss(std::span<const float> logits, int32_t target) {
-  const double max = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - max);
-  return std::log(sum) + max - static_cast<double>(logits[static_cast<size_t>(target)]);
-}
-
-}  // namespace
 
 Perplexity MeasurePerplexity(const text::TextChunks& chunks, engine::Executor* executor,
                              engine::Session* session, Progress* progress) {
@@ -40,8 +30,8 @@ Perplexity MeasurePerplexity(const text::TextChunks& chunks, engine::Executor* e
       losses.resize(before + static_cast<size_t>(block.rows));
       pool->ParallelFor(block.rows, [&](int64_t row, int) {
         const auto r = static_cast<size_t>(row);
-        losses[before + r] = Loss(logits.subspan(r * vocab, vocab),
-                                  input[static_cast<size_t>(block.first + row + 1)]);
+        losses[before + r] = CrossEntropy(logits.subspan(r * vocab, vocab),
+                                          input[static_cast<size_t>(block.first + row + 1)]);
       });
     }
     if (progress) progress->Update(static_cast<uint64_t>(chunk + 1));

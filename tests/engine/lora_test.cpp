@@ -12,12 +12,7 @@
 namespace slm::engine {
 namespace {
 
-std::vector<int32_t> RandomIds(size_t n, std::mt19937& rng) {
-  std::vector<int32_t> ids(n);
-  for (int32_t& id : ids) id = static_cast<int32_t>(rng() % testing::kTinyVocab);
-  return ids;
-}
-
+using testing::RandomIds;
 struct Param {
   std::string arch;
   bool is_dora;

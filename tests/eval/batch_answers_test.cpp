@@ -13,12 +13,7 @@
 namespace slm::eval {
 namespace {
 
-std::vector<int32_t> RandomIds(size_t n, std::mt19937& rng) {
-  std::vector<int32_t> ids(n);
-  for (int32_t& id : ids) id = static_cast<int32_t>(rng() % testing::kTinyVocab);
-  return ids;
-}
-
+using testing::RandomIds;
 class Answers : public ::testing::TestWithParam<std::string> {
  protected:
   Answers()

@@ -121,4 +121,10 @@ std::string WriteTinyModel(const TinyModel& tiny) {
   return path;
 }
 
+std::vector<int32_t> RandomIds(size_t n, std::mt19937& rng) {
+  std::vector<int32_t> ids(n);
+  for (int32_t& id : ids) id = static_cast<int32_t>(rng() % kTinyVocab);
+  return ids;
+}
+
 }  // namespace slm::testing

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "quant/type.h"
 
@@ -21,5 +23,8 @@ struct TinyModel {
 // bytes and <s>, </s>, <|im_start|>, <|im_end|>; its chat template is ChatML. Gemmas get a window
 // of 100 positions.
 std::string WriteTinyModel(const TinyModel& tiny);
+
+// Of its vocabulary.
+std::vector<int32_t> RandomIds(size_t n, std::mt19937& rng);
 
 }  // namespace slm::testing

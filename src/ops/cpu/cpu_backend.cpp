@@ -8,6 +8,7 @@
 #include "ops/backend.h"
 #include "ops/cpu/cpu_attention.h"
 #include "ops/cpu/cpu_gradients.h"
+#include "ops/cpu/for_rows.h"
 
 namespace slm::ops {
 
@@ -33,9 +34,6 @@ void InputForms::Add(const Matrix& matrix) {
 }
 
 namespace {
-
-// Rows that a thread takes at a time when an operation is cheap per row.
-constexpr int64_t kRowsPerChunk = 8;
 
 class CpuBackend : public Backend {
  public:
@@ -145,11 +143,7 @@ class CpuBackend : public Backend {
  private:
   template <class Body>
   void ForRows(int64_t rows, const Body& body) {
-    const int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
-    pool_->ParallelFor(chunks, [&](int64_t chunk, int) {
-      const int64_t end = std::min(rows, (chunk + 1) * kRowsPerChunk);
-      for (int64_t t = chunk * kRowsPerChunk; t < end; ++t) body(t);
-    });
+    ops::ForRows(pool_, rows, [&](int64_t t, int) { body(t); });
   }
 
   void PrepareRow(const Input& input, int64_t t) {

@@ -8,14 +8,12 @@
 #include "ops/cpu/cpu_attention_gradient.h"
 #include "ops/cpu/cpu_matmul_gradient.h"
 #include "ops/cpu/float_panels.h"
+#include "ops/cpu/for_rows.h"
 
 namespace slm::ops {
 namespace {
 
 using quant::kPanelRows;
-
-// Rows that a thread takes at a time when an operation is cheap per row.
-constexpr int64_t kRowsPerChunk = 8;
 
 class CpuGradients : public Gradients {
  public:
@@ -65,7 +63,7 @@ class CpuGradients : public Gradients {
   void Norm(const float* x, int64_t x_stride, const float* w, float eps, const float* dout,
             int64_t dout_stride, int64_t rows, int64_t n, bool adds, float* dx,
             int64_t dx_stride) override {
-    ForRows(rows, [&](int64_t t, int) {
+    ForRows(pool_, rows, [&](int64_t t, int) {
       float* to = dx + t * dx_stride;
       if (!adds) std::fill_n(to, n, 0.0f);
       kernels_.gradients.rms_norm(x + t * x_stride, w, dout + t * dout_stride, n, eps, to);
@@ -76,7 +74,7 @@ class CpuGradients : public Gradients {
             float* gate, float* up, int64_t stride) override {
     const auto run =
         activation == Activation::kSilu ? kernels_.gradients.silu_mul : kernels_.gradients.gelu_mul;
-    ForRows(rows, [&](int64_t t, int) {
+    ForRows(pool_, rows, [&](int64_t t, int) {
       float* g = gate + t * stride;
       float* u = up + t * stride;
       run(g, u, dout + t * dout_stride, n, g, u);
@@ -85,7 +83,7 @@ class CpuGradients : public Gradients {
 
   void Store(const StoreArgs& args, const float* q, const float* k) override {
     const int64_t dim = args.layout.head_dim, half = args.rope.n / 2;
-    ForRows(args.rows, [&](int64_t t, int thread) {
+    ForRows(pool_, args.rows, [&](int64_t t, int thread) {
       std::vector<float>& values = scratch_[static_cast<size_t>(thread)].values;
       values.resize(static_cast<size_t>(half + dim));
       // The way back is the rotation by the opposite angle.
@@ -158,14 +156,6 @@ class CpuGradients : public Gradients {
     CpuAttentionGradient attention;
     std::vector<float> values;
   };
-
-  template <class Body>
-  void ForRows(int64_t rows, const Body& body) {
-    pool_->ParallelFor((rows + kRowsPerChunk - 1) / kRowsPerChunk, [&](int64_t chunk, int thread) {
-      const int64_t end = std::min(rows, (chunk + 1) * kRowsPerChunk);
-      for (int64_t t = chunk * kRowsPerChunk; t < end; ++t) body(t, thread);
-    });
-  }
 
   const kernels::KernelTable& kernels_;
   ThreadPool* pool_;

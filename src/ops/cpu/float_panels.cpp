@@ -14,24 +14,27 @@ void FloatPanels::Resize(int64_t k, int64_t n) {
   if (memory_.size() < bytes) memory_ = AlignedBuffer(bytes);
 }
 
-void FloatPanels::Fill(const float* b, int64_t stride, int64_t k, int64_t n) {
+template <class FillOne>
+void FloatPanels::FillEach(int64_t k, int64_t n, const FillOne& fill) {
   Resize(k, n);
   for (int64_t j = 0; j < n; j += kPanelRows) {
     float* to = panel(j / kPanelRows);
     const int64_t columns = std::min<int64_t>(kPanelRows, n - j);
     if (columns < kPanelRows) std::fill_n(to, k * kPanelRows, 0.0f);
-    for (int64_t i = 0; i < k; ++i) std::copy_n(b + i * stride + j, columns, to + i * kPanelRows);
+    fill(j, columns, to);
   }
 }
 
+void FloatPanels::Fill(const float* b, int64_t stride, int64_t k, int64_t n) {
+  FillEach(k, n, [&](int64_t j, int64_t columns, float* to) {
+    for (int64_t i = 0; i < k; ++i) std::copy_n(b + i * stride + j, columns, to + i * kPanelRows);
+  });
+}
+
 void FloatPanels::FillTransposed(const float* b, int64_t stride, int64_t k, int64_t n) {
-  Resize(k, n);
-  for (int64_t j = 0; j < n; j += kPanelRows) {
-    float* to = panel(j / kPanelRows);
-    const int64_t columns = std::min<int64_t>(kPanelRows, n - j);
-    if (columns < kPanelRows) std::fill_n(to, k * kPanelRows, 0.0f);
+  FillEach(k, n, [&](int64_t j, int64_t columns, float* to) {
     Transpose(b + j * stride, stride, columns, k, to, kPanelRows);
-  }
+  });
 }
 
 FloatMultiplier::FloatMultiplier(const kernels::KernelTable& kernels) {

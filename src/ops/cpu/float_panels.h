@@ -26,6 +26,9 @@ class FloatPanels {
   const float* panel(int64_t index) const { return Data() + index * k_ * quant::kPanelRows; }
 
  private:
+  // fill(j, columns, panel) for the panel that begins with column j.
+  template <class FillOne>
+  void FillEach(int64_t k, int64_t n, const FillOne& fill);
   float* Data() const { return reinterpret_cast<float*>(memory_.data()); }
 
   int64_t k_ = 0;
