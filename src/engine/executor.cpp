@@ -44,7 +44,7 @@ void Executor::Resize(int64_t rows) {
   rows_ = rows;
   if (rows <= rows_capacity_) return;
   const model::Hparams& h = model_->hparams();
-  const int64_t input = std::max({h.d_model, h.heads * h.head_dim, h.ffn});
+  input_size_ = std::max({h.d_model, h.heads * h.head_dim, h.ffn});
   wide_stride_ = std::max(AttentionRow(h).stride, GateRow(h).stride);
   out_stride_ = RowStride(h.d_model);
   const int64_t half_rope = h.rope_dim / 2;
@@ -63,11 +63,7 @@ void Executor::Resize(int64_t rows) {
     };
     const auto floats = [](int64_t n) { return static_cast<size_t>(n) * sizeof(float); };
     take(&x_, floats(h.d_model));
-    take(&input_, floats(input));
-    take(&bf16_, ActRowBytes(kernels::ActFormat::kBf16, input));
-    take(&act32_, ActRowBytes(kernels::ActFormat::kAct32, input));
-    take(&act256_, ActRowBytes(kernels::ActFormat::kAct256, input));
-    take(&words_, ActRowBytes(kernels::ActFormat::kWords, input));
+    take(&input_, floats(input_size_));
     take(&wide_, floats(wide_stride_));
     take(&out_, floats(out_stride_));
     for (int i = 0; i < 2; ++i) {
@@ -82,10 +78,23 @@ void Executor::Resize(int64_t rows) {
 
 ops::Input Executor::MakeInput(int64_t rows, int64_t k,
                                std::initializer_list<const ops::Matrix*> readers) {
-  ops::Input input = {rows, k, {}, input_, bf16_, act32_, act256_, words_, precision_};
+  ops::Input input;
+  input.rows = rows;
+  input.k = k;
+  input.f32 = input_;
+  input.precision = precision_;
   if (precision_ == ops::Precision::kWords) input.forms.words = k % 32 == 0;
   for (const ops::Matrix* reader : readers)
     if (precision_ == ops::Precision::kServed) input.forms.Add(*reader);
+  const auto memory = [&](bool is_wanted, kernels::ActFormat format, AlignedBuffer* buffer) {
+    const size_t bytes = static_cast<size_t>(rows_capacity_) * ActRowBytes(format, input_size_);
+    if (is_wanted && buffer->size() < bytes) *buffer = AlignedBuffer(bytes);
+    return buffer->data();
+  };
+  input.bf16 = memory(input.forms.bf16, kernels::ActFormat::kBf16, &bf16_);
+  input.act32 = memory(input.forms.act32, kernels::ActFormat::kAct32, &act32_);
+  input.act256 = memory(input.forms.act256, kernels::ActFormat::kAct256, &act256_);
+  input.words = memory(input.forms.words, kernels::ActFormat::kWords, &words_);
   return input;
 }
 
@@ -162,7 +171,7 @@ void Executor::RunAttention(std::span<const Rows> batch, int64_t layer,
   AddLoras(batch, layer, Slot::kAttnK, input, {products + 1, 1});
   AddLoras(batch, layer, Slot::kAttnV, input, {products + 2, 1});
   AddLoras(batch, layer, Slot::kAttnQkv, input, products);
-  if (tracing.trace) tracing.trace->qkv.Copy(wide_, wide_stride_, rows_, tracing.row);
+  if (tracing.attention) tracing.attention->qkv.Copy(wide_, wide_stride_, rows_, tracing.row);
 
   const bool has_window = h.IsWindowLayer(layer);
   int64_t row = 0;
@@ -209,11 +218,12 @@ void Executor::RunAttention(std::span<const Rows> batch, int64_t layer,
   const ops::Product output = {&w.output, nullptr, out_, out_stride_};
   backend_->MatMul(attended, {&output, 1});
   AddLoras(batch, layer, Slot::kAttnOutput, attended, {&output, 1});
-  if (tracing.trace) {
-    tracing.trace->attended.Copy(input_, q_dim, rows_, tracing.row);
-    tracing.trace->attn_out.Copy(out_, out_stride_, rows_, tracing.row);
-  }
   backend_->AddTo(out_, out_stride_, OrNull(w.post_attn_norm), h.eps, rows_, h.d_model, x_);
+  if (tracing.attention) {
+    tracing.attention->attended.Copy(input_, q_dim, rows_, tracing.row);
+    tracing.attention->out.Copy(out_, out_stride_, rows_, tracing.row);
+    tracing.attention->middle.Copy(x_, h.d_model, rows_, tracing.row);
+  }
 }
 
 void Executor::RunFeedForward(std::span<const Rows> batch, int64_t layer,
@@ -230,17 +240,17 @@ void Executor::RunFeedForward(std::span<const Rows> batch, int64_t layer,
   backend_->MatMul(input, products);
   AddLoras(batch, layer, Slot::kFfnGate, input, {products, 1});
   AddLoras(batch, layer, Slot::kFfnUp, input, products);
-  if (tracing.trace) {
-    tracing.trace->middle.Copy(x_, h.d_model, rows_, tracing.row);
-    tracing.trace->gate_up.Copy(wide_, wide_stride_, rows_, tracing.row);
-  }
+  FeedForwardTrace* trace = tracing.feed_forward;
+  if (trace) trace->gate_up.Copy(wide_, wide_stride_, rows_, tracing.row);
+  if (tracing.ends && trace->out.empty()) return;
   const ops::Input gated = MakeInput(rows_, h.ffn, {&w.down});
   backend_->Gate(model_->family().activation, gate, up, wide_stride_, gated);
   Observe(layer, {Slot::kFfnDown}, gated);
   const ops::Product down = {&w.down, nullptr, out_, out_stride_};
   backend_->MatMul(gated, {&down, 1});
   AddLoras(batch, layer, Slot::kFfnDown, gated, {&down, 1});
-  if (tracing.trace) tracing.trace->ffn_out.Copy(out_, out_stride_, rows_, tracing.row);
+  if (trace) trace->out.Copy(out_, out_stride_, rows_, tracing.row);
+  if (tracing.ends) return;
   backend_->AddTo(out_, out_stride_, OrNull(w.post_ffn_norm), h.eps, rows_, h.d_model, x_);
 }
 
@@ -324,8 +334,8 @@ void Executor::Embed(const ops::PlainRows& table, std::span<const int32_t> token
   backend_->Embed(table, tokens, scale, x);
 }
 
-void Executor::RunLayer(std::span<const BatchItem> batch, int64_t layer,
-                        const model::LayerWeights& weights, float* x, LayerTrace* trace) {
+template <class Run>
+void Executor::RunPieces(std::span<const BatchItem> batch, float* x, const Run& run_piece) {
   Check(batch);
   // As many rows at a time as the activations hold.
   std::vector<Rows> parts;
@@ -336,8 +346,7 @@ void Executor::RunLayer(std::span<const BatchItem> batch, int64_t layer,
     const int64_t n = rows * model_->hparams().d_model;
     std::copy_n(x, n, x_);
     FillPositions(parts);
-    RunAttention(parts, layer, weights, {trace, row});
-    RunFeedForward(parts, layer, weights, {trace, row});
+    run_piece(parts, row);
     std::copy_n(x_, n, x);
     x += n;
     row += rows;
@@ -349,14 +358,40 @@ void Executor::RunLayer(std::span<const BatchItem> batch, int64_t layer,
     const auto size = static_cast<int64_t>(item.tokens.size());
     item.session->cache_.Reserve(size);
     for (int64_t done = 0; done < size;) {
-      const int64_t count = std::min(size - done, kMaxRows - rows);
+      const int64_t count = std::min(size - done, rows_at_once_ - rows);
       parts.push_back({item.session, done, count});
       rows += count;
       done += count;
-      if (rows == kMaxRows) run();
+      if (rows == rows_at_once_) run();
     }
   }
   if (rows > 0) run();
+}
+
+void Executor::RunLayer(std::span<const BatchItem> batch, int64_t layer,
+                        const model::LayerWeights& weights, float* x, const LayerTraces& traces) {
+  RunPieces(batch, x, [&](std::span<const Rows> parts, int64_t row) {
+    RunAttention(parts, layer, weights, {traces.attention, nullptr, row});
+    RunFeedForward(parts, layer, weights, {nullptr, traces.feed_forward, row});
+  });
+}
+
+void Executor::RunAttention(std::span<const BatchItem> batch, int64_t layer,
+                            const model::LayerWeights& weights, float* x, AttentionTrace* trace) {
+  RunPieces(batch, x, [&](std::span<const Rows> parts, int64_t row) {
+    RunAttention(parts, layer, weights, {trace, nullptr, row});
+  });
+}
+
+void Executor::RunFeedForward(Session* session, int64_t rows, int64_t layer,
+                              const model::LayerWeights& weights, const float* x,
+                              FeedForwardTrace* trace) {
+  SLM_CHECK(rows > 0 && rows <= rows_at_once_);
+  Resize(rows);
+  model_->runtime()->PrepareFor(rows);
+  std::copy_n(x, rows * model_->hparams().d_model, x_);
+  const Rows part = {session, 0, rows};
+  RunFeedForward({&part, 1}, layer, weights, {nullptr, trace, 0, true});
 }
 
 void Executor::RunOutput(const BatchItem& item, const ops::Matrix& output, const float* x,

@@ -1,6 +1,7 @@
 // The forward pass. Owns the activations, sized by the largest batch so far; one call at a time.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -12,6 +13,12 @@
 #include "engine/session.h"
 
 namespace slm::engine {
+
+// Of a layer; those that are not wanted are nullptr.
+struct LayerTraces {
+  AttentionTrace* attention = nullptr;
+  FeedForwardTrace* feed_forward = nullptr;
+};
 
 // Tokens that follow what a session holds. Logits are wanted of the last `logit_rows` of them.
 struct BatchItem {
@@ -49,6 +56,10 @@ class Executor {
   // What products with the model's weights compute in from now on.
   void set_precision(ops::Precision precision) { precision_ = precision; }
 
+  // Rows that RunLayer computes at a time, which bounds its memory; changes no bit.
+  void set_rows_at_once(int64_t rows) { rows_at_once_ = std::min(rows, kMaxRows); }
+  int64_t rows_at_once() const { return rows_at_once_; }
+
   // Forward in pieces, for who computes layer by layer: all sequences through one layer before the
   // next. `x` is [T, D], the residual rows of all items' tokens, one behind the other, each item's
   // from position 0 on. The sessions are scratch: empty before and after. Tables and weights may
@@ -56,7 +67,14 @@ class Executor {
   void Embed(std::span<const int32_t> tokens, float* x);
   void Embed(const ops::PlainRows& table, std::span<const int32_t> tokens, float* x);
   void RunLayer(std::span<const BatchItem> batch, int64_t layer, const model::LayerWeights& weights,
-                float* x, LayerTrace* trace = nullptr);
+                float* x, const LayerTraces& traces = {});
+  // The first half alone.
+  void RunAttention(std::span<const BatchItem> batch, int64_t layer,
+                    const model::LayerWeights& weights, float* x, AttentionTrace* trace);
+  // The second half of any rows, at most rows_at_once(), of sessions that have the adapters of
+  // `session`: as far as the trace wants it.
+  void RunFeedForward(Session* session, int64_t rows, int64_t layer,
+                      const model::LayerWeights& weights, const float* x, FeedForwardTrace* trace);
   // Logits of the last item.logit_rows rows, of at most kMaxRows. Without a sink only the observer
   // sees their input.
   void RunOutput(const BatchItem& item, const ops::Matrix& output, const float* x,
@@ -72,14 +90,19 @@ class Executor {
     Session* session = nullptr;
     int64_t position = 0, count = 0;
   };
-  // Rows of a LayerTrace from one on, or none.
+  // Rows of traces from one on. `ends`: nobody asks for more than the trace.
   struct Tracing {
-    LayerTrace* trace = nullptr;
+    AttentionTrace* attention = nullptr;
+    FeedForwardTrace* feed_forward = nullptr;
     int64_t row = 0;
+    bool ends = false;
   };
 
   void Check(std::span<const BatchItem> batch) const;
   void Resize(int64_t rows);
+  // run(parts, first row, x): all items' rows, as many at a time as rows_at_once.
+  template <class Run>
+  void RunPieces(std::span<const BatchItem> batch, float* x, const Run& run);
   void RunAttention(std::span<const Rows> batch, int64_t layer, const model::LayerWeights& weights,
                     const Tracing& tracing);
   void RunFeedForward(std::span<const Rows> batch, int64_t layer,
@@ -97,16 +120,15 @@ class Executor {
   ops::Backend* backend_;
   InputObserver* observer_ = nullptr;
   ops::Precision precision_ = ops::Precision::kServed;
+  int64_t rows_at_once_ = kMaxRows;
   int64_t rows_ = 0;           // of the batch in progress
   int64_t rows_capacity_ = 0;  // of the arena
   AlignedBuffer arena_;
-  float* x_ = nullptr;      // [T, D]: the residual stream
-  float* input_ = nullptr;  // [T, max(D, H Dh, F)]
-  uint8_t* bf16_ = nullptr;
-  uint8_t* act32_ = nullptr;
-  uint8_t* act256_ = nullptr;
-  uint8_t* words_ = nullptr;
-  float* wide_ = nullptr;  // [T, wide_stride_]: an AttentionRow, or a GateRow
+  float* x_ = nullptr;                           // [T, D]: the residual stream
+  float* input_ = nullptr;                       // [T, input_size_]
+  int64_t input_size_ = 0;                       // max(D, H Dh, F)
+  AlignedBuffer bf16_, act32_, act256_, words_;  // its other forms, once they are asked for
+  float* wide_ = nullptr;                        // [T, wide_stride_]: an AttentionRow, or a GateRow
   int64_t wide_stride_ = 0;
   float* out_ = nullptr;  // [T, out_stride_]: what goes back into the residual stream
   int64_t out_stride_ = 0;

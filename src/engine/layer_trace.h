@@ -54,25 +54,31 @@ class RowBuffer {
   AlignedBuffer memory_;
 };
 
-struct LayerTrace {
-  LayerTrace() = default;
-  // `keeps_outputs`: of the last product of each half too, which norms behind it and DoRA read.
-  LayerTrace(const model::Hparams& h, int64_t rows, bool keeps_outputs)
+// Of the half with attention. `keeps_output`: of the last product too, which a norm behind it and
+// DoRA read.
+struct AttentionTrace {
+  AttentionTrace(const model::Hparams& h, int64_t rows, bool keeps_output)
       : qkv(rows, AttentionRow(h).stride),
         attended(rows, h.heads * h.head_dim),
-        middle(rows, h.d_model),
-        gate_up(rows, GateRow(h).stride) {
-    if (!keeps_outputs) return;
-    attn_out = RowBuffer(rows, RowStride(h.d_model));
-    ffn_out = RowBuffer(rows, RowStride(h.d_model));
+        middle(rows, h.d_model) {
+    if (keeps_output) out = RowBuffer(rows, RowStride(h.d_model));
   }
 
   RowBuffer qkv;       // AttentionRow: as the products and adapters gave them
   RowBuffer attended;  // [T, H Dh], without gaps, as inputs of products are
-  RowBuffer attn_out;  // [T, D]: of the output product, before its norm
+  RowBuffer out;       // [T, D]: of the output product, before its norm
   RowBuffer middle;    // [T, D], without gaps: the residual rows between the layer's halves
-  RowBuffer gate_up;   // GateRow
-  RowBuffer ffn_out;   // [T, D]: of the down product, before its norm
+};
+
+// Of the other half, which begins with `middle`.
+struct FeedForwardTrace {
+  FeedForwardTrace(const model::Hparams& h, int64_t rows, bool keeps_output)
+      : gate_up(rows, GateRow(h).stride) {
+    if (keeps_output) out = RowBuffer(rows, RowStride(h.d_model));
+  }
+
+  RowBuffer gate_up;  // GateRow
+  RowBuffer out;      // [T, D]: of the down product, before its norm
 };
 
 }  // namespace slm::engine

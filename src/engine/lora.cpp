@@ -46,10 +46,70 @@ std::vector<Product> ProductsOf(const model::Weights& weights, const LoraMatrix&
   }
 }
 
+// |row|^2 of all rows of the file's tensor that an adapter changes.
+model::Vector RowSquares(const Model& model, const LoraMatrix& lora) {
+  model::Vector squares;
+  for (const Product& product : ProductsOf(model.weights(), lora)) {
+    const int64_t rows = product.matrix->rows();
+    const auto first = static_cast<int64_t>(squares.size());
+    squares.resize(static_cast<size_t>(first + rows));
+    model.runtime()->pool()->ParallelFor(rows, [&](int64_t row, int) {
+      thread_local std::vector<float> w;
+      w.resize(static_cast<size_t>(lora.in));
+      product.matrix->DecodeRow(row, w.data());
+      double sum = 0;
+      for (const float value : w) sum += static_cast<double>(value) * static_cast<double>(value);
+      squares[static_cast<size_t>(first + row)] = static_cast<float>(sum);
+    });
+  }
+  return squares;
+}
+
+// |W + s B A| of every row: with b the row of s B it is |w|^2 + 2 b . (A w) + b (A A^T) b^T.
+model::Vector RowNorms(const Model& model, const LoraMatrix& lora, float scale,
+                       const model::Vector& squares) {
+  const auto rank = static_cast<size_t>(lora.rank), in = static_cast<size_t>(lora.in);
+  std::vector<double> aa(rank * rank);
+  for (size_t r = 0; r < rank; ++r)
+    for (size_t q = 0; q <= r; ++q) {
+      double sum = 0;
+      for (size_t i = 0; i < in; ++i)
+        sum += static_cast<double>(lora.a[r * in + i]) * static_cast<double>(lora.a[q * in + i]);
+      aa[r * rank + q] = aa[q * rank + r] = sum;
+    }
+  model::Vector norms(squares.size());
+  size_t first = 0;
+  for (const Product& product : ProductsOf(model.weights(), lora)) {
+    const size_t rows = static_cast<size_t>(product.matrix->rows()), stride = Pad(lora.out);
+    model::Vector aw(rank * stride);  // A W^T
+    ops::Input input;
+    input.rows = lora.rank;
+    input.k = lora.in;
+    input.f32 = const_cast<float*>(lora.a.data());
+    input.precision = ops::Precision::kFloats;
+    const ops::Product op = {product.matrix, nullptr, aw.data(), static_cast<int64_t>(stride)};
+    model.runtime()->backend()->MatMul(input, {&op, 1});
+    for (size_t row = 0; row < rows; ++row) {
+      const float* b = &lora.b[(first + row) * rank];
+      double sum = static_cast<double>(squares[first + row]);
+      for (size_t r = 0; r < rank; ++r) {
+        double of_r = 2 * static_cast<double>(aw[r * stride + row]);
+        for (size_t q = 0; q < rank; ++q)
+          of_r += static_cast<double>(scale * b[q]) * aa[r * rank + q];
+        sum += static_cast<double>(scale * b[r]) * of_r;
+      }
+      norms[first + row] = static_cast<float>(std::sqrt(std::max(sum, 0.0)));
+    }
+    first += rows;
+  }
+  return norms;
+}
+
 class Binder {
  public:
-  Binder(const Model& model, const LoraMatrix& lora, float scale)
-      : model_(model), lora_(lora), scale_(scale * lora.scale) {}
+  // `norms` of DoRA's rows, else empty.
+  Binder(const Model& model, const LoraMatrix& lora, float scale, const model::Vector& norms)
+      : model_(model), lora_(lora), scale_(scale * lora.scale), norms_(norms) {}
 
   std::unique_ptr<const LowRank> Bind() {
     auto result = std::make_unique<LowRank>();
@@ -66,7 +126,7 @@ class Binder {
         for (int64_t r = 0; r < lora_.rank; ++r)
           b[static_cast<size_t>(row) * rank + static_cast<size_t>(r)] =
               scale_ * lora_.b[static_cast<size_t>((first + row) * lora_.rank + r)];
-      if (!lora_.magnitude.empty()) FillFactors(product, first, b, rank, &part);
+      if (!lora_.magnitude.empty()) FillFactors(product, first, &part);
       part.b = Make(std::move(b), static_cast<int64_t>(rank), &result->rows);
       result->parts.push_back(std::move(part));
       first += rows;
@@ -85,38 +145,25 @@ class Binder {
     return matrix;
   }
 
-  // |W + scale B A| of every row, in double.
-  void FillFactors(const Product& product, int64_t first, const model::Vector& b, size_t rank,
-                   LowRank::Part* part) const {
+  void FillFactors(const Product& product, int64_t first, LowRank::Part* part) const {
     const int64_t rows = product.matrix->rows();
     part->factor.resize(Pad(rows));
     part->offset.resize(Pad(rows));
-    model_.runtime()->pool()->ParallelFor(rows, [&](int64_t row, int) {
-      thread_local std::vector<float> w;
-      w.resize(static_cast<size_t>(lora_.in));
-      product.matrix->DecodeRow(row, w.data());
-      const float* low = b.data() + static_cast<size_t>(row) * rank;
-      double sum = 0;
-      for (int64_t i = 0; i < lora_.in; ++i) {
-        auto value = static_cast<double>(w[static_cast<size_t>(i)]);
-        for (int64_t r = 0; r < lora_.rank; ++r)
-          value += static_cast<double>(low[r]) *
-                   static_cast<double>(lora_.a[static_cast<size_t>(r * lora_.in + i)]);
-        sum += value * value;
-      }
-      const auto at = static_cast<size_t>(row);
-      const auto magnitude = static_cast<double>(lora_.magnitude[static_cast<size_t>(first + row)]);
-      const double factor = magnitude / std::sqrt(sum);
+    for (int64_t row = 0; row < rows; ++row) {
+      const auto at = static_cast<size_t>(row), of_all = static_cast<size_t>(first + row);
+      const double factor =
+          static_cast<double>(lora_.magnitude[of_all]) / static_cast<double>(norms_[of_all]);
       part->factor[at] = static_cast<float>(factor);
       if (!product.bias->empty())
         part->offset[at] =
             static_cast<float>(static_cast<double>((*product.bias)[at]) * (1 - factor));
-    });
+    }
   }
 
   const Model& model_;
   const LoraMatrix& lora_;
   const float scale_;
+  const model::Vector& norms_;
 };
 
 size_t Index(int64_t layer, Slot slot) {
@@ -127,16 +174,43 @@ size_t Index(int64_t layer, Slot slot) {
 
 Lora::Lora(const Model& model, const model::Lora& lora, float scale)
     : by_slot_(Index(model.hparams().layers, {})) {
-  Bind(model, lora, scale);
-}
-
-void Lora::Bind(const Model& model, const model::Lora& lora, float scale) {
-  for (const LoraMatrix& matrix : lora.matrices)
-    by_slot_[Index(matrix.layer, matrix.slot)] = Binder(model, matrix, scale).Bind();
+  for (const LoraMatrix& matrix : lora.matrices) {
+    model::Vector norms;
+    if (!matrix.magnitude.empty())
+      norms = RowNorms(model, matrix, scale * matrix.scale, RowSquares(model, matrix));
+    by_slot_[Index(matrix.layer, matrix.slot)] = Binder(model, matrix, scale, norms).Bind();
+  }
 }
 
 const LowRank* Lora::Find(int64_t layer, Slot slot) const {
   return by_slot_[Index(layer, slot)].get();
+}
+
+ChangingLora::ChangingLora(const Model& model, const model::Lora& values)
+    : model_(model), values_(values), lora_(new Lora) {
+  lora_->by_slot_.resize(Index(model.hparams().layers, {}));
+  for (const LoraMatrix& matrix : values.matrices)
+    squares_.push_back(matrix.magnitude.empty() ? model::Vector() : RowSquares(model, matrix));
+  norms_.resize(squares_.size());
+  Update();
+}
+
+void ChangingLora::Update() {
+  layer_ = -1;
+  for (size_t i = 0; i < squares_.size(); ++i)
+    if (!squares_[i].empty())
+      norms_[i] = RowNorms(model_, values_.matrices[i], values_.matrices[i].scale, squares_[i]);
+}
+
+void ChangingLora::HoldLayer(int64_t layer) {
+  if (layer == layer_) return;
+  layer_ = layer;
+  for (std::unique_ptr<const LowRank>& low : lora_->by_slot_) low.reset();
+  for (size_t i = 0; i < norms_.size(); ++i) {
+    const LoraMatrix& matrix = values_.matrices[i];
+    if (matrix.layer == layer && matrix.slot != Slot::kOutput)
+      lora_->by_slot_[Index(layer, matrix.slot)] = Binder(model_, matrix, 1.0f, norms_[i]).Bind();
+  }
 }
 
 }  // namespace slm::engine

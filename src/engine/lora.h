@@ -26,17 +26,40 @@ struct LowRank {
 
 class Lora {
  public:
-  // `scale` multiplies the adapter's own. DoRA decodes its matrices once, for the norms of their
-  // rows. The model need not outlive the result.
+  // `scale` multiplies the adapter's own. Neither argument need outlive the result.
   Lora(const Model& model, const model::Lora& lora, float scale);
-  // Takes other numbers for the same matrices.
-  void Bind(const Model& model, const model::Lora& lora, float scale);
 
   // nullptr where it changes nothing.
   const LowRank* Find(int64_t layer, model::Slot slot) const;
 
  private:
+  friend class ChangingLora;
+  Lora() = default;
   std::vector<std::unique_ptr<const LowRank>> by_slot_;  // [layers][slots]
+};
+
+// An adapter that is trained: its numbers change, and of one layer at a time they are here a second
+// time, in the form that products read.
+class ChangingLora {
+ public:
+  // Both must outlive the result.
+  ChangingLora(const Model& model, const model::Lora& values);
+
+  // The values have changed.
+  void Update();
+  // Binds those of `layer` in the place of another's.
+  void HoldLayer(int64_t layer);
+
+  // That of the layer which is held.
+  std::shared_ptr<const Lora> lora() const { return lora_; }
+
+ private:
+  const Model& model_;
+  const model::Lora& values_;
+  std::vector<model::Vector> squares_;  // by matrix, of DoRA: |W|^2 of its rows
+  std::vector<model::Vector> norms_;    // and |W + scale B A|
+  int64_t layer_ = -1;
+  std::shared_ptr<Lora> lora_;
 };
 
 }  // namespace slm::engine

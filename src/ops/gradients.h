@@ -22,8 +22,8 @@ struct ProductGradient {
   int64_t stride = 0;
 };
 
-// c [m, n] = factor * transpose(a) b, a [T, m], b [T, n]: what a weight of m x n gets from T rows.
-// Rows are strides apart.
+// c [m, n] (+)= factor * transpose(a) b, a [T, m], b [T, n]: what a weight of m x n gets from T
+// rows. Rows are strides apart.
 struct OuterProduct {
   int64_t rows = 0, m = 0, n = 0;
   float factor = 1;
@@ -33,6 +33,7 @@ struct OuterProduct {
   int64_t b_stride = 0;
   float* c = nullptr;
   int64_t c_stride = 0;
+  bool adds = false;
 };
 
 // Attention of one whole sequence over itself, from position 0 on. q, k, v and what belongs to them
@@ -73,9 +74,10 @@ class Gradients {
                       Precision precision, bool adds, int64_t dx_stride, float* dx) = 0;
   // No rounding up of the rows of c.
   virtual void Outer(const OuterProduct& op) = 0;
-  // sums[i] = sum over the rows of a[i] (b[i] - offset[i]); offset may be nullptr.
+  // sums[i] (+)= sum over the rows of a[i] (b[i] - offset[i]); offset may be nullptr.
   virtual void SumProducts(int64_t rows, int64_t n, const float* a, int64_t a_stride,
-                           const float* b, int64_t b_stride, const float* offset, float* sums) = 0;
+                           const float* b, int64_t b_stride, const float* offset, bool adds,
+                           float* sums) = 0;
   // Of norm(x) * w: dx (+)= what dout makes of it. Rows of each are strides apart.
   virtual void Norm(const float* x, int64_t x_stride, const float* w, float eps, const float* dout,
                     int64_t dout_stride, int64_t rows, int64_t n, bool adds, float* dx,

@@ -7,28 +7,57 @@
 namespace slm::train {
 namespace {
 
-// Logits that are there at once.
-constexpr int64_t kLogitBytes = int64_t{64} << 20;
+// Logits that are there at once, and rows of gate and up.
+constexpr int64_t kLogitBytes = int64_t{32} << 20;
+constexpr int64_t kGateBytes = int64_t{20} << 20;
+
+// Each time the weights are decoded: not too few.
+int64_t RowsAtOnce(const model::Hparams& h, const BackwardOptions& options) {
+  const int64_t row_bytes = engine::GateRow(h).stride * static_cast<int64_t>(sizeof(float));
+  const int64_t wanted = options.rows_at_once > 0
+                             ? options.rows_at_once
+                             : std::max<int64_t>(192, kGateBytes / row_bytes / 16 * 16);
+  return std::min({options.rows, engine::Executor::kMaxRows, wanted});
+}
+
+// Those of rows [first, first + count), which count from `first`.
+std::vector<SampleRows> PartOf(std::span<const SampleRows> samples, int64_t first, int64_t count) {
+  std::vector<SampleRows> parts;
+  for (const SampleRows& sample : samples) {
+    const int64_t begin = std::max(first, sample.first);
+    const int64_t end = std::min(first + count, sample.first + sample.count);
+    if (begin < end)
+      parts.push_back({sample.sample, begin - first, end - begin, begin == sample.first,
+                       end == sample.first + sample.count});
+  }
+  return parts;
+}
 
 }  // namespace
 
 Backward::Backward(std::shared_ptr<const engine::Model> model, const model::Lora& values,
-                   std::shared_ptr<const engine::Lora> bound, const ParameterLayout& layout,
+                   engine::ChangingLora* lora, const ParameterLayout& layout,
                    const BackwardOptions& options)
     : model_(std::move(model)),
       backend_(model_->runtime()->backend()),
       options_(options),
-      bound_(std::move(bound)),
-      loras_(backend_, values, *bound_, layout),
+      lora_(lora),
+      loras_(backend_, values, *lora->lora(), layout),
       executor_(model_),
-      layer_gradient_(*model_, options.rows, options.longest) {
+      layer_gradient_(*model_, options.rows, RowsAtOnce(model_->hparams(), options),
+                      options.longest) {
   const model::Hparams& h = model_->hparams();
   executor_.set_precision(options.precision);
+  executor_.set_rows_at_once(RowsAtOnce(h, options));
   x_ = {options.rows, h.d_model};
   dx_ = {options.rows, layer_gradient_.stride()};
+  const bool keeps_outputs = layer_gradient_.NeedsOutputs(loras_);
   const auto kept = static_cast<size_t>(options.keeps_activations ? h.layers : 1);
-  for (size_t i = 0; i < kept; ++i)
-    traces_.emplace_back(h, options.rows, layer_gradient_.NeedsOutputs(loras_));
+  for (size_t i = 0; i < kept; ++i) {
+    attention_.emplace_back(h, options.rows, keeps_outputs);
+    feed_forward_.emplace_back(
+        h, options.keeps_activations ? options.rows : executor_.rows_at_once(), keeps_outputs);
+  }
   for (int64_t layer = 0; layer < h.layers; ++layer) inputs_.emplace_back(options.rows, h.d_model);
   const int64_t stride = engine::RowStride(h.vocab);
   const int64_t rows = std::clamp<int64_t>(kLogitBytes / 4 / stride, 16,
@@ -49,7 +78,7 @@ void Backward::Forward(std::span<const Sample* const> samples, bool keeps) {
     sessions_.emplace_back(model_, engine::SessionOptions{.context = options_.longest,
                                                           .k_type = kernels::KvType::kF32,
                                                           .v_type = kernels::KvType::kF32,
-                                                          .loras = {bound_},
+                                                          .loras = {lora_->lora()},
                                                           .is_by_layer = true});
   for (size_t s = 0; s < samples.size(); ++s) {
     const int64_t count = samples[s]->rows();
@@ -57,14 +86,19 @@ void Backward::Forward(std::span<const Sample* const> samples, bool keeps) {
     const std::span<const int32_t> ids = samples[s]->ids;
     items_.push_back({&sessions_[s], ids.first(static_cast<size_t>(count)), 0});
     executor_.Embed(items_.back().tokens, x_.data() + row * h.d_model);
-    rows_.push_back({row, count});
+    rows_.push_back({static_cast<int64_t>(s), row, count});
     row += count;
   }
+  // A row is a page or less, and the system maps its neighbours with it.
+  const format::GgufTensor* embedding = model_->file().Find("token_embd.weight");
+  model_->file().Release(*embedding, embedding->data);
   for (int64_t layer = 0; layer < h.layers; ++layer) {
     const auto i = static_cast<size_t>(layer);
     if (keeps) inputs_[i].Copy(x_.data(), h.d_model, row, 0);
-    executor_.RunLayer(items_, layer, model_->weights().layers[i], x_.data(),
-                       keeps && options_.keeps_activations ? &traces_[i] : nullptr);
+    lora_->HoldLayer(layer);
+    engine::LayerTraces traces;
+    if (keeps && options_.keeps_activations) traces = {&attention_[i], &feed_forward_[i]};
+    executor_.RunLayer(items_, layer, model_->weights().layers[i], x_.data(), traces);
   }
 }
 
@@ -120,21 +154,39 @@ std::vector<double> Backward::Evaluate(std::span<const Sample* const> samples) {
   return RunHead(samples, 1, false);
 }
 
+void Backward::RunLayer(int64_t layer, const GradientSink& sink) {
+  const model::Hparams& h = model_->hparams();
+  const model::LayerWeights& weights = model_->weights().layers[static_cast<size_t>(layer)];
+  const bool is_kept = options_.keeps_activations;
+  const int64_t rows = rows_.back().first + rows_.back().count;
+  const float* x = inputs_[static_cast<size_t>(layer)].data();
+  engine::AttentionTrace* attention = &attention_[is_kept ? static_cast<size_t>(layer) : 0];
+  engine::FeedForwardTrace* feed_forward = &feed_forward_[is_kept ? static_cast<size_t>(layer) : 0];
+  lora_->HoldLayer(layer);
+  if (!is_kept) {
+    x_.Copy(x, h.d_model, rows, 0);
+    executor_.RunAttention(items_, layer, weights, x_.data(), attention);
+  }
+  for (int64_t first = 0; first < rows; first += executor_.rows_at_once()) {
+    const int64_t count = std::min(executor_.rows_at_once(), rows - first);
+    const float* middle = attention->middle.data() + first * h.d_model;
+    if (!is_kept)
+      executor_.RunFeedForward(&sessions_.front(), count, layer, weights, middle, feed_forward);
+    const std::vector<SampleRows> parts = PartOf(rows_, first, count);
+    layer_gradient_.RunFeedForward(
+        {layer, parts, options_.precision, &loras_, sink, dx_.data() + first * dx_.stride()},
+        middle, feed_forward, is_kept ? first : 0);
+  }
+  layer_gradient_.RunAttention({layer, rows_, options_.precision, &loras_, sink, dx_.data()}, x,
+                               *attention);
+}
+
 std::vector<double> Backward::Run(std::span<const Sample* const> samples, float scale,
                                   const GradientSink& sink) {
-  const model::Hparams& h = model_->hparams();
   Forward(samples, true);
-  const std::vector<double> losses = RunHead(samples, scale, true);
-  for (int64_t layer = h.layers; layer-- > loras_.first_layer();) {
-    const auto i = static_cast<size_t>(layer);
-    engine::LayerTrace* trace = &traces_[options_.keeps_activations ? i : 0];
-    if (!options_.keeps_activations) {
-      x_.Copy(inputs_[i].data(), h.d_model, rows_.back().first + rows_.back().count, 0);
-      executor_.RunLayer(items_, layer, model_->weights().layers[i], x_.data(), trace);
-    }
-    layer_gradient_.Run(layer, rows_, inputs_[i].data(), trace, options_.precision, &loras_, sink,
-                        dx_.data());
-  }
+  std::vector<double> losses = RunHead(samples, scale, true);
+  for (int64_t layer = model_->hparams().layers; layer-- > loras_.first_layer();)
+    RunLayer(layer, sink);
   return losses;
 }
 

@@ -18,13 +18,14 @@ struct BackwardOptions {
   bool keeps_activations = false;                      // else layers are computed twice
   int64_t rows = 512;                                  // of a batch, at most
   int64_t longest = 512;                               // rows of a sample, at most
+  int64_t rows_at_once = 0;  // of what a batch computes row by row; 0: as memory likes it
 };
 
 class Backward {
  public:
-  // All must outlive the result. `values` is what `bound` is bound from whenever it changes.
+  // All must outlive the result. `lora` is made of `values`.
   Backward(std::shared_ptr<const engine::Model> model, const model::Lora& values,
-           std::shared_ptr<const engine::Lora> bound, const ParameterLayout& layout,
+           engine::ChangingLora* lora, const ParameterLayout& layout,
            const BackwardOptions& options);
 
   // Sums of the losses of each sample's trained tokens, -log p. The gradient is that of all of
@@ -43,22 +44,25 @@ class Backward {
   };
 
   void Forward(std::span<const Sample* const> samples, bool keeps);
+  void RunLayer(int64_t layer, const GradientSink& sink);
   std::vector<double> RunHead(std::span<const Sample* const> samples, float scale,
                               bool wants_gradient);
 
   std::shared_ptr<const engine::Model> model_;
   ops::Backend* backend_;
   const BackwardOptions options_;
-  std::shared_ptr<const engine::Lora> bound_;
+  engine::ChangingLora* lora_;
   LoraGradient loras_;
   engine::Executor executor_;
   LayerGradient layer_gradient_;
   std::vector<engine::Session> sessions_;
   std::vector<engine::BatchItem> items_;
   std::vector<SampleRows> rows_;
-  engine::RowBuffer x_;                     // [T, D]
-  std::vector<engine::RowBuffer> inputs_;   // of layers, [T, D]
-  std::vector<engine::LayerTrace> traces_;  // of all layers, or one
+  engine::RowBuffer x_;                    // [T, D]
+  std::vector<engine::RowBuffer> inputs_;  // of layers, [T, D]
+  // Of all layers; or of one, and of as many of its feed-forward rows as are computed at once.
+  std::vector<engine::AttentionTrace> attention_;
+  std::vector<engine::FeedForwardTrace> feed_forward_;
   engine::RowBuffer dx_;
   // Of some rows that are trained: [rows, D] of x_, its derivative and that by its norm; [rows, V].
   engine::RowBuffer chosen_, dchosen_, dnormed_, logits_;

@@ -13,28 +13,22 @@ const float* OrNull(const model::Vector& v) { return v.empty() ? nullptr : v.dat
 
 const model::Vector kNoBias;
 
+int64_t RowsOf(std::span<const SampleRows> samples) {
+  return samples.back().first + samples.back().count;
+}
+
+// Of products that share an input; the result is in `to`, which may be nullptr.
+void RunProducts(const LayerGradient::Pass& pass, const float* input, int64_t k,
+                 std::span<const Product> products, std::span<const Tensor> tensors, float* to,
+                 int64_t to_stride) {
+  pass.loras->Run({pass.layer, input, k, products, tensors, to, to_stride}, pass.samples,
+                  pass.precision, pass.sink);
+}
+
 }  // namespace
 
-struct LayerGradient::Pass {
-  int64_t layer;
-  const model::LayerWeights& w;
-  std::span<const SampleRows> samples;
-  int64_t rows;
-  const float* x;
-  engine::LayerTrace* trace;
-  ops::Precision precision;
-  LoraGradient* loras;
-  const GradientSink& sink;
-  float* dx;
-
-  // Of products that share an input; the result is in `to`, which may be nullptr.
-  void Run(const float* input, int64_t k, std::span<const Product> products,
-           std::span<const Tensor> tensors, float* to, int64_t to_stride) const {
-    loras->Run({layer, input, k, products, tensors, to, to_stride}, samples, precision, sink);
-  }
-};
-
-LayerGradient::LayerGradient(const engine::Model& model, int64_t rows, int64_t longest)
+LayerGradient::LayerGradient(const engine::Model& model, int64_t rows, int64_t feed_forward_rows,
+                             int64_t longest)
     : model_(model),
       backend_(model.runtime()->backend()),
       gradients_(backend_->gradients()),
@@ -42,8 +36,10 @@ LayerGradient::LayerGradient(const engine::Model& model, int64_t rows, int64_t l
       gate_(model.hparams()),
       out_stride_(engine::RowStride(model.hparams().d_model)) {
   const model::Hparams& h = model.hparams();
-  input_ = {rows, std::max(h.d_model, h.ffn)};
-  dinput_ = {rows, engine::RowStride(std::max({h.d_model, h.heads * h.head_dim, h.ffn}))};
+  input_ = {rows, h.d_model};
+  dinput_ = {rows, engine::RowStride(std::max(h.d_model, h.heads * h.head_dim))};
+  gated_ = {feed_forward_rows, h.ffn};
+  dgated_ = {feed_forward_rows, engine::RowStride(h.ffn)};
   dout_ = {rows, out_stride_};
   qkv_ = {rows, attention_.stride};
   dqkv_ = {rows, attention_.stride};
@@ -63,12 +59,12 @@ bool LayerGradient::NeedsOutputs(const LoraGradient& loras) const {
          loras.HasMagnitude({Slot::kAttnOutput, Slot::kFfnDown});
 }
 
-float* LayerGradient::BehindNorm(const model::Vector& norm, const engine::RowBuffer& out,
-                                 int64_t rows, bool changes, float* dx) {
+float* LayerGradient::BehindNorm(const model::Vector& norm, const float* out, int64_t rows,
+                                 bool changes, float* dx) {
   const model::Hparams& h = model_.hparams();
   if (!norm.empty()) {
-    gradients_->Norm(out.data(), out.stride(), norm.data(), h.eps, dx, out_stride_, rows, h.d_model,
-                     false, dout_.data(), out_stride_);
+    gradients_->Norm(out, out_stride_, norm.data(), h.eps, dx, out_stride_, rows, h.d_model, false,
+                     dout_.data(), out_stride_);
     return dout_.data();
   }
   if (!changes) return dx;
@@ -81,66 +77,56 @@ void LayerGradient::Renew(const float* x, const model::Vector& w, int64_t rows) 
   backend_->Norm(x, w.data(), h.eps, {rows, h.d_model, {}, input_.data()});
 }
 
-void LayerGradient::Run(int64_t layer, std::span<const SampleRows> samples, const float* x,
-                        engine::LayerTrace* trace, ops::Precision precision, LoraGradient* loras,
-                        const GradientSink& sink, float* dx) {
-  const model::LayerWeights& w = model_.weights().layers[static_cast<size_t>(layer)];
-  const int64_t rows = samples.back().first + samples.back().count;
-  const Pass pass = {layer, w, samples, rows, x, trace, precision, loras, sink, dx};
-  RunFeedForward(pass);
-  RunAttention(pass);
-}
-
-void LayerGradient::RunFeedForward(const Pass& pass) {
+void LayerGradient::RunFeedForward(const Pass& pass, const float* middle,
+                                   engine::FeedForwardTrace* trace, int64_t row) {
   const model::Hparams& h = model_.hparams();
-  const model::LayerWeights& w = pass.w;
-  float* gate = pass.trace->gate_up.data() + gate_.gate;
-  float* up = pass.trace->gate_up.data() + gate_.up;
-  const engine::RowBuffer& out = pass.trace->ffn_out;
+  const model::LayerWeights& w = model_.weights().layers[static_cast<size_t>(pass.layer)];
+  const int64_t rows = RowsOf(pass.samples);
+  float* gate_up = trace->gate_up.data() + row * gate_.stride;
+  float* gate = gate_up + gate_.gate;
+  float* up = gate_up + gate_.up;
+  const float* out = trace->out.empty() ? nullptr : trace->out.data() + row * out_stride_;
   const bool is_down_dora = pass.loras->HasMagnitude(pass.layer, {Slot::kFfnDown});
-  const Product down = {
-      &w.down,    &kNoBias,    BehindNorm(w.post_ffn_norm, out, pass.rows, is_down_dora, pass.dx),
-      out.data(), out_stride_, out.stride()};
+  float* dout = BehindNorm(w.post_ffn_norm, out, rows, is_down_dora, pass.dx);
+  const Product down = {&w.down, &kNoBias, dout, out, out_stride_, out_stride_};
   const Tensor down_tensor = {Slot::kFfnDown, 1};
   backend_->Gate(model_.family().activation, gate, up, gate_.stride,
-                 {pass.rows, h.ffn, {}, input_.data()});
-  pass.Run(input_.data(), h.ffn, {&down, 1}, {&down_tensor, 1}, dinput_.data(), dinput_.stride());
+                 {rows, h.ffn, {}, gated_.data()});
+  RunProducts(pass, gated_.data(), h.ffn, {&down, 1}, {&down_tensor, 1}, dgated_.data(),
+              dgated_.stride());
 
   if (pass.loras->HasMagnitude(pass.layer, {Slot::kFfnGate, Slot::kFfnUp})) {
-    if (gate_up_.empty()) gate_up_ = {input_.rows(), gate_.stride};
-    gate_up_.Copy(pass.trace->gate_up.data(), gate_.stride, pass.rows, 0);
+    if (gate_up_.empty()) gate_up_ = {gated_.rows(), gate_.stride};
+    gate_up_.Copy(gate_up, gate_.stride, rows, 0);
   }
-  gradients_->Gate(model_.family().activation, dinput_.data(), dinput_.stride(), pass.rows, h.ffn,
-                   gate, up, gate_.stride);
-  Renew(pass.trace->middle.data(), w.ffn_norm, pass.rows);
+  gradients_->Gate(model_.family().activation, dgated_.data(), dgated_.stride(), rows, h.ffn, gate,
+                   up, gate_.stride);
+  Renew(middle, w.ffn_norm, rows);
   const auto before = [&](int64_t at) { return gate_up_.empty() ? nullptr : gate_up_.data() + at; };
   const Product products[] = {
       {&w.gate, &kNoBias, gate, before(gate_.gate), gate_.stride, gate_.stride},
       {&w.up, &kNoBias, up, before(gate_.up), gate_.stride, gate_.stride}};
   const Tensor tensors[] = {{Slot::kFfnGate, 1}, {Slot::kFfnUp, 2}};
-  pass.Run(input_.data(), h.d_model, products, tensors, dinput_.data(), dinput_.stride());
-  gradients_->Norm(pass.trace->middle.data(), h.d_model, w.ffn_norm.data(), h.eps, dinput_.data(),
-                   dinput_.stride(), pass.rows, h.d_model, true, pass.dx, out_stride_);
+  RunProducts(pass, input_.data(), h.d_model, products, tensors, dinput_.data(), dinput_.stride());
+  gradients_->Norm(middle, h.d_model, w.ffn_norm.data(), h.eps, dinput_.data(), dinput_.stride(),
+                   rows, h.d_model, true, pass.dx, out_stride_);
 }
 
-void LayerGradient::RunAttention(const Pass& pass) {
+void LayerGradient::RunAttention(const Pass& pass, const float* x,
+                                 const engine::AttentionTrace& trace) {
   const model::Hparams& h = model_.hparams();
-  const model::LayerWeights& w = pass.w;
-  const engine::LayerTrace& trace = *pass.trace;
+  const model::LayerWeights& w = model_.weights().layers[static_cast<size_t>(pass.layer)];
+  const int64_t rows = RowsOf(pass.samples);
   const int64_t q_dim = h.heads * h.head_dim;
   const bool is_dora = pass.loras->HasMagnitude(pass.layer, {Slot::kAttnOutput});
-  const Product output = {&w.output,
-                          &kNoBias,
-                          BehindNorm(w.post_attn_norm, trace.attn_out, pass.rows, is_dora, pass.dx),
-                          trace.attn_out.data(),
-                          out_stride_,
-                          trace.attn_out.stride()};
+  float* dout = BehindNorm(w.post_attn_norm, trace.out.data(), rows, is_dora, pass.dx);
+  const Product output = {&w.output, &kNoBias, dout, trace.out.data(), out_stride_, out_stride_};
   const Tensor output_tensor = {Slot::kAttnOutput, 1};
-  pass.Run(trace.attended.data(), q_dim, {&output, 1}, {&output_tensor, 1}, dinput_.data(),
-           dinput_.stride());
+  RunProducts(pass, trace.attended.data(), q_dim, {&output, 1}, {&output_tensor, 1}, dinput_.data(),
+              dinput_.stride());
 
   const bool has_window = h.IsWindowLayer(pass.layer);
-  qkv_.Copy(trace.qkv.data(), attention_.stride, pass.rows, 0);
+  qkv_.Copy(trace.qkv.data(), attention_.stride, rows, 0);
   std::vector<ops::AttentionGradient> sequences;
   std::vector<ops::StoreArgs> stores;
   for (const SampleRows& sample : pass.samples) {
@@ -188,7 +174,7 @@ void LayerGradient::RunAttention(const Pass& pass) {
     gradients_->Store(stores[s], raw + attention_.q, raw + attention_.k);
   }
 
-  Renew(pass.x, w.attn_norm, pass.rows);
+  Renew(x, w.attn_norm, rows);
   const auto product = [&](const ops::Matrix& matrix, const model::Vector& bias, int64_t at) {
     return Product{&matrix,           &bias,
                    dqkv_.data() + at, trace.qkv.data() + at,
@@ -200,11 +186,11 @@ void LayerGradient::RunAttention(const Pass& pass) {
   const Tensor tensors[] = {
       {Slot::kAttnQ, 1}, {Slot::kAttnK, 2}, {Slot::kAttnV, 3}, {Slot::kAttnQkv, 3}};
   const bool is_last = pass.layer == pass.loras->first_layer();
-  pass.Run(input_.data(), h.d_model, products, tensors, is_last ? nullptr : dinput_.data(),
-           dinput_.stride());
+  RunProducts(pass, input_.data(), h.d_model, products, tensors, is_last ? nullptr : dinput_.data(),
+              dinput_.stride());
   if (is_last) return;
-  gradients_->Norm(pass.x, h.d_model, w.attn_norm.data(), h.eps, dinput_.data(), dinput_.stride(),
-                   pass.rows, h.d_model, true, pass.dx, out_stride_);
+  gradients_->Norm(x, h.d_model, w.attn_norm.data(), h.eps, dinput_.data(), dinput_.stride(), rows,
+                   h.d_model, true, pass.dx, out_stride_);
 }
 
 }  // namespace slm::train

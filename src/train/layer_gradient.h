@@ -14,28 +14,39 @@ namespace slm::train {
 
 class LayerGradient {
  public:
-  // Batches of at most `rows` rows, samples of at most `longest`.
-  LayerGradient(const engine::Model& model, int64_t rows, int64_t longest);
+  struct Pass {
+    int64_t layer;
+    std::span<const SampleRows> samples;
+    ops::Precision precision;
+    LoraGradient* loras;
+    const GradientSink& sink;
+    // [T, D], rows stride() apart: the derivative by the half's output, which becomes that by its
+    // input.
+    float* dx;
+  };
 
-  // `x` is the layer's input, [T, D] without gaps, `trace` what it computed, which is changed.
-  // `dx`, [T, D] with rows stride() apart, is the derivative by its output and becomes that by its
-  // input, unless this is the first layer that has an adapter: nothing before it asks.
-  void Run(int64_t layer, std::span<const SampleRows> samples, const float* x,
-           engine::LayerTrace* trace, ops::Precision precision, LoraGradient* loras,
-           const GradientSink& sink, float* dx);
+  // Batches of at most `rows` rows, `feed_forward_rows` of them at once; samples of at most
+  // `longest`.
+  LayerGradient(const engine::Model& model, int64_t rows, int64_t feed_forward_rows,
+                int64_t longest);
+
+  // The half that the forward pass has last, of any rows. `middle` is its input, [T, D] without
+  // gaps. Of the trace rows from `row` on are read, and changed.
+  void RunFeedForward(const Pass& pass, const float* middle, engine::FeedForwardTrace* trace,
+                      int64_t row);
+  // The other half, of whole samples. `x` is the layer's input, [T, D] without gaps. In the first
+  // layer that has an adapter dx is left: nothing before it asks.
+  void RunAttention(const Pass& pass, const float* x, const engine::AttentionTrace& trace);
 
   int64_t stride() const { return out_stride_; }
-  // Whether the trace needs the outputs of both halves.
+  // Whether traces need the outputs of both halves.
   bool NeedsOutputs(const LoraGradient& loras) const;
 
  private:
-  struct Pass;
-  void RunFeedForward(const Pass& pass);
-  void RunAttention(const Pass& pass);
-  // dx by the normed output of a half, or `dx` itself where there is no norm behind it; and a copy
-  // of its own where `changes`.
-  float* BehindNorm(const model::Vector& norm, const engine::RowBuffer& out, int64_t rows,
-                    bool changes, float* dx);
+  // dx by the normed output `out` of a half, or `dx` itself where there is no norm behind it; and a
+  // copy of its own where `changes`.
+  float* BehindNorm(const model::Vector& norm, const float* out, int64_t rows, bool changes,
+                    float* dx);
   // input_ = norm(x) * w.
   void Renew(const float* x, const model::Vector& w, int64_t rows);
 
@@ -45,10 +56,12 @@ class LayerGradient {
   const engine::AttentionRow attention_;
   const engine::GateRow gate_;
   const int64_t out_stride_;
-  engine::RowBuffer input_;   // [T, max(D, F)], without gaps: the input of a group of products
-  engine::RowBuffer dinput_;  // [T, max(D, H Dh, F)]: its derivative
-  engine::RowBuffer dout_;    // [T, D]: by the output of a half
-  engine::RowBuffer qkv_;     // AttentionRow: as attention read them
+  engine::RowBuffer input_;   // [T, D], without gaps: the input of a group of products
+  engine::RowBuffer dinput_;  // [T, max(D, H Dh)]: its derivative
+  engine::RowBuffer gated_;   // [rows, F]: of feed-forward rows at once
+  engine::RowBuffer dgated_;
+  engine::RowBuffer dout_;  // [T, D]: by the output of a half
+  engine::RowBuffer qkv_;   // AttentionRow: as attention read them
   engine::RowBuffer dqkv_;
   engine::RowBuffer gate_up_;  // of DoRA: as they were
   // Of positions [0, longest): [longest, rope_dim / 2]; second: of window layers.

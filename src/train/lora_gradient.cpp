@@ -31,7 +31,8 @@ LoraGradient::LoraGradient(ops::Backend* backend, const model::Lora& values,
       gradients_(backend->gradients()),
       values_(values),
       bound_(bound),
-      layout_(layout) {
+      layout_(layout),
+      sums_(static_cast<size_t>(Slot::kCount)) {
   for (size_t i = 0; i < values.matrices.size(); ++i) {
     const LoraMatrix& matrix = values.matrices[i];
     const size_t at = Index(matrix.layer, matrix.slot);
@@ -78,22 +79,23 @@ void LoraGradient::RunMagnitudes(const Group& group, const Tensor& tensor,
   const LoraMatrix& matrix = values_.matrices[index];
   const LowRank& low = *bound_.Find(group.layer, tensor.slot);
   const auto products = group.products.first(tensor.end).last(low.parts.size());
-  Grow(&whole_, engine::PadRow(matrix.out));
   Grow(&zeros_, engine::PadRow(matrix.out));
-  for (size_t s = 0; s < samples.size(); ++s) {
+  std::vector<float>& sum = sums_[static_cast<size_t>(tensor.slot)].magnitude;
+  sum.resize(matrix.magnitude.size());
+  for (const SampleRows& sample : samples) {
     int64_t first = 0;
     for (const Product& product : products) {
-      const int64_t row = samples[s].first, n = product.matrix->rows();
-      gradients_->SumProducts(samples[s].count, n, product.dout + row * product.stride,
-                              product.stride, product.out + row * product.out_stride,
+      const int64_t n = product.matrix->rows();
+      gradients_->SumProducts(sample.count, n, product.dout + sample.first * product.stride,
+                              product.stride, product.out + sample.first * product.out_stride,
                               product.out_stride,
                               product.bias->empty() ? nullptr : product.bias->data(),
-                              &whole_[static_cast<size_t>(first)]);
+                              !sample.begins, sum.data() + first);
       first += n;
     }
-    for (size_t i = 0; i < matrix.magnitude.size(); ++i) whole_[i] /= matrix.magnitude[i];
-    sink(static_cast<int64_t>(s), layout_.place(index).magnitude,
-         {whole_.data(), matrix.magnitude.size()});
+    if (!sample.ends) continue;
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] /= matrix.magnitude[i];
+    sink(sample.sample, layout_.place(index).magnitude, sum);
   }
   for (size_t i = 0; i < products.size(); ++i)
     backend_->MultiplyAdd(low.parts[i].factor.data(), zeros_.data(), RowsOf(samples),
@@ -123,36 +125,39 @@ void LoraGradient::RunTensor(const Group& group, const Tensor& tensor,
                        group.dx);
   }
 
-  Grow(&whole_, std::max(matrix.in, matrix.out) * matrix.rank);
-  Grow(&part_, matrix.out * matrix.rank);
-  for (size_t s = 0; s < samples.size(); ++s) {
-    const int64_t row = samples[s].first;
-    ops::OuterProduct op = {samples[s].count, matrix.rank, group.k};
-    op.a = dlow_.data() + row * stride;
+  Sum& sum = sums_[static_cast<size_t>(tensor.slot)];
+  sum.a.resize(matrix.a.size());
+  sum.b.resize(matrix.b.size());
+  for (const SampleRows& sample : samples) {
+    ops::OuterProduct op = {sample.count, matrix.rank, group.k};
+    op.a = dlow_.data() + sample.first * stride;
     op.a_stride = stride;
-    op.b = group.input + row * group.k;
+    op.b = group.input + sample.first * group.k;
     op.b_stride = group.k;
-    op.c = whole_.data();
+    op.c = sum.a.data();
     op.c_stride = group.k;
+    op.adds = !sample.begins;
     gradients_->Outer(op);
-    sink(static_cast<int64_t>(s), layout_.place(index).a, {whole_.data(), matrix.a.size()});
-    // Of B the transpose, [rank, out], then turned.
+    // Of B the transpose.
     op.factor = matrix.scale;
-    op.a = low_.data() + row * stride;
+    op.a = low_.data() + sample.first * stride;
     op.c_stride = matrix.out;
-    op.c = part_.data();
+    op.c = sum.b.data();
     for (const Product& product : products) {
       op.n = product.matrix->rows();
-      op.b = product.dout + row * product.stride;
+      op.b = product.dout + sample.first * product.stride;
       op.b_stride = product.stride;
       gradients_->Outer(op);
       op.c += op.n;
     }
+    if (!sample.ends) continue;
+    sink(sample.sample, layout_.place(index).a, sum.a);
+    turned_.resize(sum.b.size());
     for (int64_t i = 0; i < matrix.out; ++i)
       for (int64_t r = 0; r < matrix.rank; ++r)
-        whole_[static_cast<size_t>(i * matrix.rank + r)] =
-            part_[static_cast<size_t>(r * matrix.out + i)];
-    sink(static_cast<int64_t>(s), layout_.place(index).b, {whole_.data(), matrix.b.size()});
+        turned_[static_cast<size_t>(i * matrix.rank + r)] =
+            sum.b[static_cast<size_t>(r * matrix.out + i)];
+    sink(sample.sample, layout_.place(index).b, turned_);
   }
 }
 

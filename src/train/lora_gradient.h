@@ -16,9 +16,11 @@
 
 namespace slm::train {
 
-// Rows of the activations that belong to one sample.
+// Rows of the activations that belong to one sample, or to a part of it.
 struct SampleRows {
+  int64_t sample = 0;  // of the batch
   int64_t first = 0, count = 0;
+  bool begins = true, ends = true;  // the first part, the last
 };
 
 // Takes numbers [at, at + n) of the gradient of sample `index` of the batch; they may be changed.
@@ -53,7 +55,8 @@ class LoraGradient {
   LoraGradient(ops::Backend* backend, const model::Lora& values, const engine::Lora& bound,
                const ParameterLayout& layout);
 
-  // The precision is that of the base's products; the adapters' own are in floats.
+  // The precision is that of the base's products; the adapters' own are in floats. Parts of a
+  // sample come one after the other, from its first to its last row.
   void Run(const Group& group, std::span<const SampleRows> samples, ops::Precision precision,
            const GradientSink& sink);
 
@@ -76,8 +79,14 @@ class LoraGradient {
   const ParameterLayout& layout_;
   std::vector<size_t> by_slot_;  // [layers][slots]: index of the matrix
   int64_t first_layer_ = 0;
+  // Of a sample so far.
+  struct Sum {
+    std::vector<float> a, b;  // [rank, in], [rank, out]
+    std::vector<float> magnitude;
+  };
+  std::vector<Sum> sums_;          // by slot
   std::vector<float> low_, dlow_;  // [T, rank]
-  std::vector<float> part_, whole_, zeros_;
+  std::vector<float> turned_, zeros_;
 };
 
 }  // namespace slm::train

@@ -32,8 +32,8 @@ Trainer::Trainer(std::shared_ptr<const engine::Model> model, model::Lora lora,
       options_(options),
       lora_(std::move(lora)),
       layout_(lora_),
-      bound_(std::make_shared<engine::Lora>(*model_, lora_, 1.0f)),
-      backward_(model_, lora_, bound_, layout_, options.backward),
+      changing_(*model_, lora_),
+      backward_(model_, lora_, &changing_, layout_, options.backward),
       sum_(layout_.size()),
       adamw_(layout_, options.adamw) {
   for (const model::LoraMatrix& matrix : lora_.matrices)
@@ -84,7 +84,7 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
     for (float& g : gradient_) g *= factor;
   }
   adamw_.Step(gradients, gradient_, learning_rate, &lora_);
-  bound_->Bind(*model_, lora_, 1.0f);
+  changing_.Update();
   return result;
 }
 
@@ -187,7 +187,7 @@ nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::strin
   }
   if (has_moments)
     adamw_.Restore(json.at("adamw_steps").get<int64_t>(), read("first"), read("second"));
-  bound_->Bind(*model_, lora_, 1.0f);
+  changing_.Update();
   return json.at("state");
 }
 

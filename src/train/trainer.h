@@ -64,7 +64,7 @@ class Trainer {
   const TrainerOptions options_;
   model::Lora lora_;
   ParameterLayout layout_;
-  std::shared_ptr<engine::Lora> bound_;
+  engine::ChangingLora changing_;
   Backward backward_;
   GradientSum sum_;
   std::span<float> gradient_;

@@ -145,7 +145,8 @@ TEST_P(GradientOps, SumsOfProducts) {
   const int64_t rows = 21, n = 300;
   const Floats a = Random(rows * n, rng), b = Random(rows * n, rng), offset = Random(n, rng);
   Floats got(static_cast<size_t>(n));
-  c.backend->gradients()->SumProducts(rows, n, a.data(), n, b.data(), n, offset.data(), got.data());
+  c.backend->gradients()->SumProducts(rows, n, a.data(), n, b.data(), n, offset.data(), false,
+                                      got.data());
   Doubles expected(static_cast<size_t>(n));
   for (int64_t t = 0; t < rows; ++t)
     for (size_t i = 0; i < expected.size(); ++i) {

@@ -37,6 +37,7 @@ struct How {
   quant::Type type = quant::Type::kQ4_0;
   bool is_exact = true, keeps_activations = false, is_dora = false;
   int64_t rows = 64;
+  int64_t rows_at_once = 0;
   int threads = 2;
 };
 
@@ -54,6 +55,7 @@ struct Training {
     options.backward.keeps_activations = how.keeps_activations;
     options.backward.rows = how.rows;
     options.backward.longest = 64;
+    options.backward.rows_at_once = how.rows_at_once;
     options.adamw.weight_decay = 0.01;
     options.clip = 1;
     NewLoraOptions lora;
@@ -105,6 +107,8 @@ TEST_P(TrainerBits, DoNotDependOnHowItIsComputed) {
   };
   check("all samples in one batch", [](How* s) { s->rows = 600; });
   check("activations are kept", [](How* s) { s->keeps_activations = true; });
+  check("a few rows at once", [](How* s) { s->rows = 600, s->rows_at_once = 7; });
+  check("a few of what is kept", [](How* s) { s->keeps_activations = true, s->rows_at_once = 5; });
   check("one thread", [](How* s) { s->threads = 1; });
   check("three threads, all at once", [](How* s) { s->threads = 3, s->rows = 600; });
 }

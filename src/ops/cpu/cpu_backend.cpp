@@ -170,8 +170,8 @@ class CpuBackend : public Backend {
   void RunPanels(const Input& input, const Product& product, int64_t begin, int64_t end) {
     const Matrix& matrix = *product.matrix;
     // Matrices of floats are exact whatever the precision.
-    const Precision precision =
-        matrix.format() == ActFormat::kF32 ? Precision::kServed : input.precision;
+    Precision precision = matrix.is_float() ? Precision::kServed : input.precision;
+    if (precision == Precision::kServed && !matrix.has_kernel()) precision = Precision::kFloats;
     const bool is_words = precision == Precision::kWords && input.forms.words;
     const bool is_floats = precision != Precision::kServed && !is_words;
     const ActFormat format = is_words    ? ActFormat::kWords

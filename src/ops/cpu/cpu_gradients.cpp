@@ -41,6 +41,7 @@ class CpuGradients : public Gradients {
       scratch.panels.Fill(op.b + first, op.b_stride, op.rows, n);
       FloatProduct product = {.a = turned_.data(), .a_stride = op.rows, .m = op.m, .n = n};
       product.k = op.rows;
+      product.adds = op.adds;
       product.c = op.c + first;
       product.c_stride = op.c_stride;
       scratch.multiplier.Run(scratch.panels, product);
@@ -48,11 +49,11 @@ class CpuGradients : public Gradients {
   }
 
   void SumProducts(int64_t rows, int64_t n, const float* a, int64_t a_stride, const float* b,
-                   int64_t b_stride, const float* offset, float* sums) override {
+                   int64_t b_stride, const float* offset, bool adds, float* sums) override {
     constexpr int64_t kColumns = 256;
     pool_->ParallelFor((n + kColumns - 1) / kColumns, [&](int64_t chunk, int) {
       const int64_t begin = chunk * kColumns, end = std::min(n, begin + kColumns);
-      std::fill(sums + begin, sums + end, 0.0f);
+      if (!adds) std::fill(sums + begin, sums + end, 0.0f);
       for (int64_t t = 0; t < rows; ++t)
         for (int64_t i = begin; i < end; ++i)
           sums[i] +=

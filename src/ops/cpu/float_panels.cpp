@@ -70,15 +70,55 @@ void FloatMultiplier::Run(const FloatPanels& b, const FloatProduct& p) {
   }
 }
 
+namespace {
+
+using Four __attribute__((vector_size(16))) = float;
+
+Four Load(const float* from) {
+  Four x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+
+void TransposeFour(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
+  const Four a = Load(from), b = Load(from + from_stride);
+  const Four c = Load(from + 2 * from_stride), d = Load(from + 3 * from_stride);
+  const Four ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  const Four ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Four cd0 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Four cd1 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const Four columns[] = {
+      __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5), __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7),
+      __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5), __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7)};
+  for (const Four& column : columns) {
+    std::memcpy(to, &column, sizeof column);
+    to += to_stride;
+  }
+}
+
+}  // namespace
+
 void Transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
                int64_t to_stride) {
   // In squares that stay in the first cache.
   constexpr int64_t kBlock = 16;
   for (int64_t r0 = 0; r0 < rows; r0 += kBlock)
-    for (int64_t c0 = 0; c0 < columns; c0 += kBlock)
-      for (int64_t r = r0; r < std::min(rows, r0 + kBlock); ++r)
-        for (int64_t c = c0; c < std::min(columns, c0 + kBlock); ++c)
-          to[c * to_stride + r] = from[r * from_stride + c];
+    for (int64_t c0 = 0; c0 < columns; c0 += kBlock) {
+      const int64_t row_end = std::min(rows, r0 + kBlock);
+      const int64_t column_end = std::min(columns, c0 + kBlock);
+      for (int64_t r = r0; r < row_end; r += 4)
+        for (int64_t c = c0; c < column_end; c += 4) {
+          const float* corner = from + r * from_stride + c;
+          float* turned = to + c * to_stride + r;
+          if (r + 4 <= row_end && c + 4 <= column_end) {
+            TransposeFour(corner, from_stride, turned, to_stride);
+            continue;
+          }
+          for (int64_t i = 0; i < std::min<int64_t>(4, row_end - r); ++i)
+            for (int64_t j = 0; j < std::min<int64_t>(4, column_end - c); ++j)
+              turned[j * to_stride + i] = corner[i * from_stride + j];
+        }
+    }
 }
 
 }  // namespace slm::ops
