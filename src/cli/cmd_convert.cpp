@@ -10,9 +10,7 @@
 #include "cli/commands.h"
 #include "cli/convert_to_hf.h"
 #include "cli/options.h"
-#include "compress/quantizer.h"
-#include "convert/convert.h"
-#include "kernels/table.h"
+#include "cli/recipe_target.h"
 
 namespace slm::cli {
 namespace {
@@ -23,14 +21,6 @@ struct Flags {
   bool no_vocab = false, force = false, is_json = false;
   int threads = 0;
 };
-
-convert::GgufTarget FindTarget(const std::string& name,
-                               std::vector<compress::Fallback>* fallbacks) {
-  const compress::Recipe& recipe = compress::FindRecipe(name);
-  return {recipe.file_type, [&recipe, fallbacks](std::span<const format::TensorSource> sources) {
-            return compress::RecipeTargets(recipe, sources, kernels::Kernels(), fallbacks);
-          }};
-}
 
 void Run(const Flags& flags) {
   if (flags.to == "hf") {
@@ -66,7 +56,8 @@ Work DeclareConvert(CLI::App* app) {
       ->check(CLI::IsMember({"gguf", "hf"}))
       ->capture_default_str();
   const CLI::Option* type =
-      app->add_option("--type", flags->type, "f32, f16, bf16, q8_0 or any other of slm quantize")
+      app->add_option("--type", flags->type,
+                      "f32, f16, bf16, q8_0 or any other of slm quantize; or nf4, for training")
           ->capture_default_str();
   app->add_flag("--no-vocab", flags->no_vocab, "Convert a folder without a tokenizer");
   app->add_flag("--force", flags->force, "Convert weights that are NaN or infinite, too");

@@ -5,13 +5,16 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/thread_pool.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/loras.h"
 #include "cli/mask_report.h"
 #include "cli/options.h"
+#include "cli/training_base.h"
 #include "convert/peft_adapter.h"
 #include "convert/peft_adapter_writer.h"
 #include "model/lora_writer.h"
@@ -42,6 +45,7 @@ struct Flags {
   int64_t rows = 0;
   bool is_new = false;
   std::string log, gradients;
+  std::string base_type = "nf4";
 };
 
 std::vector<std::string> Split(const std::string& list) {
@@ -192,6 +196,11 @@ void Run(Flags flags) {
   flags.run.schedule = train::ParseSchedule(flags.schedule);
   flags.run.shuffles = !flags.is_in_order && flags.token_data.empty();
   flags.run.folder = flags.output;
+  if (IsCheckpoint(flags.model.model)) {
+    ThreadPool pool(flags.model.threads > 0 ? flags.model.threads : DefaultThreads());
+    ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
+    flags.model.model = TrainingBase(flags.model.model, flags.base_type, &pool, &progress);
+  }
   LoadedModel loaded(flags.model);
   const engine::Model& model = *loaded.model();
   const Data data = ReadData(flags, &loaded);
@@ -244,6 +253,10 @@ Work DeclareFinetune(CLI::App* app) {
   AddPack(app, &f->model.pack);
   AddChatTemplateFile(app, &f->model.chat_template_file);
   app->add_option("-o,--output", f->output, "Folder of the adapter")->required();
+  app->add_option("--base-type", f->base_type,
+                  "Where -m is a folder of Hugging Face, its weights become: nf4, bf16, f32, q8_0 "
+                  "or any other of slm quantize")
+      ->capture_default_str();
   app->add_option("-d,--data", f->data,
                   "Examples, JSON lines: messages, conversations (sharegpt), instruction (alpaca), "
                   "prompt and completion, or text");

@@ -184,6 +184,8 @@ class Job {
   explicit Job(const Flags& flags)
       : flags_(flags), progress_(STDERR_FILENO, ProgressBar::Rest::kNothing) {
     if (!IsAuto(flags)) options_.recipe = &compress::FindRecipe(flags.type);
+    if (options_.recipe && options_.recipe->base == quant::Type::kNF4)
+      throw Error(Code::kUsage, "NF4 is for training: slm convert and slm finetune make it");
     if (flags_.method.empty()) flags_.method = IsAuto(flags) ? kErrorFeedback : kRounding;
     if (IsAuto(flags) != (!flags.target_size.empty() || flags.max_kld > 0) ||
         (!flags.target_size.empty() && flags.max_kld > 0))

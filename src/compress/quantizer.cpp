@@ -175,7 +175,13 @@ std::vector<format::TensorTarget> RecipeTargets(const Recipe& recipe,
       choice = ChooseType(recipe, facts, {}, source.name, k);
     if (choice.type != choice.wanted)
       fallbacks->push_back({source.name, k, choice.wanted, choice.type});
-    targets.push_back(TargetOf(choice.type, k, {}, kernels));
+    if (choice.type == quant::Type::kNF4 && source.read_nf4)
+      targets.push_back(
+          {choice.type, [&source](const float*, int64_t first, int64_t count, uint8_t* blocks) {
+             source.read_nf4(first, count, blocks);
+           }});
+    else
+      targets.push_back(TargetOf(choice.type, k, {}, kernels));
   }
   return targets;
 }

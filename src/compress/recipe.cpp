@@ -19,6 +19,9 @@ const Recipe kRecipes[] = {
     {"F16", kF16, 1},        {"BF16", kBF16, 32},   {"F32", kF32, 0},
 };
 
+// For training alone: what it makes, llama.cpp does not read. Its file type is "guessed".
+const Recipe kNf4Recipe = {"NF4", kNF4, 1024};
+
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; };
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -82,6 +85,8 @@ Type RecipeType(const Recipe& recipe, const ModelFacts& facts, std::string_view 
   if (quant::Traits(base).block_size == 1) return base;
   std::string_view role;
   const int64_t layer = LayerOf(name, &role);
+  // bitsandbytes leaves these in 16 bits, of which 8 are enough.
+  if (base == kNF4 && layer < 0) return kQ8_0;
   if (role == "output.weight" || (role == "token_embd.weight" && !facts.has_output)) {
     if (row_elements % quant::Traits(base).block_size != 0) return kQ8_0;
     return base == kQ8_0 ? kQ8_0 : kQ6_K;
@@ -103,6 +108,7 @@ const Recipe& FindRecipe(std::string_view name) {
     if (EqualsIgnoringCase(recipe.name, name)) return recipe;
     names += (names.empty() ? "" : ", ") + std::string(recipe.name);
   }
+  if (EqualsIgnoringCase(kNf4Recipe.name, name)) return kNf4Recipe;
   throw Error(Code::kUsage, "unknown type \"{}\"; known are {}", name, names);
 }
 
@@ -144,7 +150,8 @@ TypeOverride TypeOverride::Parse(const std::string& text) {
     throw Error(Code::kUsage, "expected PATTERN=TYPE, as in ffn_down=q6_k, got \"{}\"", text);
   const std::string type_name = text.substr(equals + 1);
   const quant::TypeTraits* traits = quant::FindTypeByName(type_name);
-  if (!traits) throw Error(Code::kUsage, "\"{}\": unknown tensor type \"{}\"", text, type_name);
+  if (!traits || traits->type == kNF4)
+    throw Error(Code::kUsage, "\"{}\": unknown tensor type \"{}\"", text, type_name);
   try {
     return {text, std::regex(text.substr(0, equals)), traits->type};
   } catch (const std::regex_error& error) {
@@ -201,6 +208,7 @@ Type FallbackType(Type wanted, int64_t row_elements) {
       case kQ5_K:
         return kQ5_1;
       case kQ6_K:
+      case kNF4:
         return kQ8_0;
       case kIQ4_XS:
         return kIQ4_NL;

@@ -25,7 +25,7 @@ struct Recipe {
 // In the order of size, smallest first; the float types last.
 std::span<const Recipe> AllRecipes();
 
-// In any case. Throws kUsage, listing the known ones.
+// In any case; NF4, too, which is not among those. Throws kUsage, listing the known ones.
 const Recipe& FindRecipe(std::string_view name);
 
 // What a recipe needs to know of a model beside the tensor.

@@ -28,7 +28,8 @@ bool HasWeights(const fs::path& folder, const std::string& stem) {
   return false;
 }
 
-// Published FP8 checkpoints, whose scales CheckpointTensors applies, and nothing else.
+// Published FP8 checkpoints and those of 4 bits of bitsandbytes, which CheckpointTensors reads, and
+// nothing else.
 void CheckQuantization(const Config& config) {
   const auto quantization = config.FindObject("quantization_config");
   if (!quantization) return;
@@ -36,6 +37,7 @@ void CheckQuantization(const Config& config) {
   const std::string format = quantization->FindString("format").value_or("");
   if (method == "fp8") return;
   if (method == "compressed-tensors" && format == "float-quantized") return;
+  if (method == "bitsandbytes" && quantization->FindBool("load_in_4bit").value_or(false)) return;
   throw Error(
       Code::kUnsupported,
       "{}: a checkpoint quantized with {}{} is not converted; take the one it was made from",

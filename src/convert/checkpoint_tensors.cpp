@@ -5,12 +5,15 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
+#include "convert/bnb_weight.h"
 #include "convert/rope_from_config.h"
 #include "convert/tensor_rows.h"
 #include "format/byte_reader.h"
 #include "model/family.h"
+#include "quant/nf4_panel.h"
 
 namespace slm::convert {
 namespace {
@@ -44,8 +47,8 @@ constexpr std::pair<std::string_view, const char*> kQuantizedEndings[] = {
     {".qweight", "GPTQ or AWQ"},
     {".qzeros", "GPTQ or AWQ"},
     {".weight_packed", "compressed-tensors (pack-quantized)"},
-    {".absmax", "bitsandbytes"},
-    {".SCB", "bitsandbytes"}};
+    {".quant_state.bitsandbytes__fp4", "bitsandbytes (FP4)"},
+    {".SCB", "bitsandbytes (LLM.int8)"}};
 
 bool EndsWithOneOf(std::string_view name, std::span<const std::string_view> endings) {
   return std::any_of(endings.begin(), endings.end(),
@@ -173,10 +176,12 @@ class Lister {
     int64_t out = SizeOf(row.out, hparams_);
     if (row.out == model::Dim::kUp && checkpoint_.family->fuses) out *= 2;
     const std::vector<int64_t> shape = is_vector ? std::vector{in} : std::vector{out, in};
-    if (tensor.shape != shape)
+    const std::shared_ptr<const BnbWeight> bnb = FindBnb(tensor);
+    const std::vector<int64_t>& got = bnb ? bnb->shape : tensor.shape;
+    if (got != shape)
       Fail(tensor.name, fmt::format("expected shape {} as config.json has it, got {}",
-                                    ShapeText(shape), ShapeText(tensor.shape)));
-    if (!tensor.type->decode)
+                                    ShapeText(shape), ShapeText(got)));
+    if (!bnb && !tensor.type->decode)
       Fail(tensor.name,
            fmt::format("expected elements of type F32, F16, BF16 or F8_E4M3, got {}",
                        tensor.type->name),
@@ -191,6 +196,7 @@ class Lister {
         is_qk && checkpoint_.family->permutes_qk && checkpoint_.form == Form::kTransformers;
     // A bias is one row in GGUF; what permutes are its elements.
     if (permutes) transform.permuted_head_dim = hparams_.head_dim;
+    if (bnb) return AddBnb(TensorName(row, layer), bnb, transform.permuted_head_dim);
     AddSource(TensorName(row, layer), is_vector ? std::vector{in} : std::vector{in, out}, tensor,
               std::move(transform));
   }
@@ -228,6 +234,43 @@ class Lister {
                     "{}: tensor {}: expected finite weights, got {}; --force converts it anyway",
                     folder, Quoted(name), values[i]);
     }
+  }
+
+  // nullptr for a tensor that is not of bitsandbytes.
+  std::shared_ptr<const BnbWeight> FindBnb(const SafetensorsTensor& tensor) {
+    const std::string name = TextModelName(tensor.name);
+    const auto find = [&](std::string_view part) -> const SafetensorsTensor* {
+      const auto at = by_name_.find(name + std::string(part));
+      if (at == by_name_.end()) return nullptr;
+      used_.insert(at->second);
+      return at->second;
+    };
+    if (!find(kBnbState)) return nullptr;
+    auto weight = std::make_shared<BnbWeight>(ReadBnbWeight(checkpoint_.folder, tensor, find));
+    if (weight->is_rounded && std::exchange(says_rounded_, true) == false)
+      result_.notices.push_back(
+          "the absmaxes of the NF4 weights are rounded to 8 bits, as with double quantization");
+    return weight;
+  }
+
+  void AddBnb(std::string name, const std::shared_ptr<const BnbWeight>& weight, int64_t head_dim) {
+    const int64_t k = weight->shape[1];
+    format::TensorSource source = {.name = std::move(name), .dims = {k, weight->shape[0]}};
+    const auto row_of = [=](int64_t row) {
+      return head_dim == 0 ? row : HfRowOfGgufRow(row, head_dim);
+    };
+    source.read = [=, checks = !allows_non_finite_, folder = &checkpoint_.folder](
+                      int64_t first, int64_t count, float* out) {
+      for (int64_t i = 0; i < count; ++i) weight->ReadRow(row_of(first + i), out + i * k);
+      if (checks) CheckFinite(*folder, weight->codes->name, out, count * k);
+    };
+    if (weight->has_row_blocks())
+      source.read_nf4 = [=](int64_t first, int64_t count, uint8_t* blocks) {
+        const auto row_bytes = static_cast<size_t>(k / quant::kNf4Block) * quant::kBlockNf4Bytes;
+        for (int64_t i = 0; i < count; ++i, blocks += row_bytes)
+          weight->ReadRowBlocks(row_of(first + i), blocks);
+      };
+    result_.sources.push_back(std::move(source));
   }
 
   ScaleGrid FindScales(const SafetensorsTensor& tensor) {
@@ -297,6 +340,7 @@ class Lister {
   std::map<std::string, const SafetensorsTensor*> by_name_;  // as the text model names them
   std::set<const SafetensorsTensor*> used_;
   std::set<Slot> optional_, absent_;  // of the layers before
+  bool says_rounded_ = false;
   CheckpointTensors result_;
 };
 

@@ -73,7 +73,7 @@ int64_t TensorSource::elements() const {
 
 void CheckHeld(const TensorSource& source, quant::Type type, const float* rows, int64_t n,
                const uint8_t* blocks) {
-  if (type == quant::Type::kF32 || type == quant::Type::kBF16) return;
+  if (type == quant::Type::kF32 || type == quant::Type::kBF16 || type == quant::Type::kNF4) return;
   float greatest = 0;
   for (int64_t i = 0; i < n; ++i)
     if (std::isfinite(rows[i])) greatest = std::max(greatest, std::abs(rows[i]));
@@ -118,6 +118,7 @@ void StreamTensors(std::span<const TensorSource> sources, std::span<const Tensor
     const int64_t row = source.dims[0], rows = source.rows();
     const int64_t chunk_rows = std::max<int64_t>(1, kChunkElements / row);
     const int64_t batch_rows = chunk_rows * kChunksPerThread * pool->threads();
+    if (targets[i].prepare) targets[i].prepare(source, pool);
     for (int64_t first = 0; first < rows; first += batch_rows) {
       const int64_t count = std::min(batch_rows, rows - first);
       batches.Run(source, targets[i], first, count, chunk_rows);

@@ -29,6 +29,9 @@ struct TensorSource {
   // The rows below `end` will not be read again. May be empty.
   std::function<void(int64_t end)> release = {};
 
+  // Of a tensor that is NF4 already: the same rows as blocks. Else empty.
+  std::function<void(int64_t first, int64_t count, uint8_t* blocks)> read_nf4 = {};
+
   int64_t elements() const;
   int64_t rows() const { return elements() / dims[0]; }
 };
@@ -39,6 +42,9 @@ struct TensorTarget {
   // Rows [first, first + count) to blocks of `type`. Called by several threads at a time. Empty:
   // the rounding of the type's traits.
   std::function<void(const float* rows, int64_t first, int64_t count, uint8_t* blocks)> encode = {};
+
+  // Called before the rows of the tensor are encoded, by one thread. May be empty.
+  std::function<void(const TensorSource& source, ThreadPool* pool)> prepare = {};
 };
 
 // Throws kBadInput naming the tensor when a finite value of `rows`, [n], is beyond what `type` can

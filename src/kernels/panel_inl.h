@@ -52,6 +52,26 @@ static void DecodeBlock(const uint8_t* block, float* out) {
   }
 }
 
+// Elements of NF4, from block first / 64 on.
+static void DecodeNf4(const uint8_t* panel, int64_t first, int64_t count, float* out) {
+  const auto* values = reinterpret_cast<const float*>(&quant::kNf4Values);
+  const auto* map = reinterpret_cast<const float*>(&quant::DynamicMap());
+  quant::Nf4PanelHead head;
+  __builtin_memcpy(&head, panel, sizeof head);
+  const V16 offset = Load(reinterpret_cast<const float*>(panel + quant::Nf4Panel::kOffsets));
+  for (int64_t b = first / 64; b < (first + count) / 64; ++b) {
+    float absmax[16];
+    for (int r = 0; r < 16; ++r) absmax[r] = map[panel[head.absmax + 16 * b + r]];
+    const V16 scale = Load(reinterpret_cast<const float*>(panel + quant::Nf4Panel::kScales) +
+                           16 * (b / head.stretch));
+    const V16 largest = Add(Mul(Load(absmax), scale), offset);
+    for (int i = 0; i < 64; ++i, out += 16) {
+      const uint8_t* unit = panel + head.codes + 512 * b + 256 * (i / 32);
+      Store(Mul(Lookup(values, LoadCodes<4>(unit, i % 32 / 4, i % 4)), largest), out);
+    }
+  }
+}
+
 static void DecodePanel(quant::Type type, const uint8_t* panel, int64_t first, int64_t count,
                         float* out) {
   using quant::Type;
@@ -69,6 +89,8 @@ static void DecodePanel(quant::Type type, const uint8_t* panel, int64_t first, i
         Store(pair[k % 2], out + 16 * (k - first));
       }
       return;
+    case Type::kNF4:
+      return DecodeNf4(panel, first, count, out);
     default:
       break;
   }

@@ -89,7 +89,7 @@ struct WordKernels {
 struct KernelTable {
   std::string_view isa;
   std::string_view layout;  // of the panels that its products read: quant::kPanelLayout
-  MatMulKernel matmul[32];  // by quant::Type
+  MatMulKernel matmul[32];  // by quant::Type; NF4 has none
 
   // out[i] = x[i] / sqrt(mean(x^2) + eps) * w[i]
   void (*rms_norm)(const float* x, const float* w, int64_t n, float eps, float* out);
@@ -115,8 +115,8 @@ struct KernelTable {
   void (*attention_merge)(const AttentionParts& parts, int64_t head_dim, float* all_out,
                           float* all_max, float* all_sum);
 
-  // By quant::Type: TypeTraits::encode_weighted, in the same bits. 16 sub-blocks are encoded at
-  // once (16 blocks of Q4_0, two of Q4_K, one of Q6_K); fewer cost the same.
+  // By quant::Type but NF4: TypeTraits::encode_weighted, in the same bits. 16 sub-blocks are
+  // encoded at once (16 blocks of Q4_0, two of Q4_K, one of Q6_K); fewer cost the same.
   void (*encode[32])(const float* src, const float* importance, uint8_t* dst, int64_t n);
 
   // Elements [first, first + count) of the 16 rows of a packed panel as floats, [count][16]: what

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/table.h"
+#include "quant/nf4_panel.h"
 #include "quant/packed.h"
 
 namespace slm::kernels {

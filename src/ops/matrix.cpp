@@ -11,6 +11,17 @@ namespace slm::ops {
 
 using quant::kPanelRows;
 
+namespace {
+
+// Of NF4, whose products are with its panels decoded.
+constexpr kernels::MatMulKernel kDecoded = {nullptr, kernels::ActFormat::kF32, true};
+
+const kernels::MatMulKernel& KernelOf(quant::Type type, const kernels::KernelTable& kernels) {
+  return type == quant::Type::kNF4 ? kDecoded : kernels.matmul[static_cast<int>(type)];
+}
+
+}  // namespace
+
 size_t PlainRows::row_bytes() const {
   const quant::TypeTraits& traits = quant::Traits(type);
   return static_cast<size_t>(k / traits.block_size) * traits.block_bytes;
@@ -20,9 +31,13 @@ Matrix::Matrix(const PlainRows& plain, const kernels::KernelTable& kernels)
     : plain_(plain),
       panel_bytes_((quant::PanelBytes(plain.type, plain.k) + 63) / 64 * 64),
       kernels_(&kernels),
-      kernel_(&kernels.matmul[static_cast<int>(plain.type)]) {}
+      kernel_(&KernelOf(plain.type, kernels)) {}
 
 kernels::ActFormat Matrix::format() const { return kernel_->format; }
+
+bool Matrix::is_float() const { return kernel_->run && format() == kernels::ActFormat::kF32; }
+
+bool Matrix::has_kernel() const { return kernel_->run != nullptr; }
 
 bool Matrix::wants_panels() const { return kernel_ && kernel_->is_packed; }
 
@@ -84,9 +99,13 @@ void Matrix::SetFloatPanels(int64_t first, int64_t end, kernels::MatMulArgs* arg
   if (scratch.size() < bytes * static_cast<size_t>(args->panels))
     scratch = AlignedBuffer(bytes * static_cast<size_t>(args->panels));
   args->panel = scratch.data();
-  for (int64_t panel = 0; panel < args->panels; ++panel)
-    DecodePanel(first + panel, 0, k(),
-                reinterpret_cast<float*>(scratch.data() + static_cast<size_t>(panel) * bytes));
+  auto* floats = reinterpret_cast<float*>(scratch.data());
+  if (!kernel.is_packed)
+    for (int64_t row = 0; row < args->rows; ++row)
+      DecodeRow(first * kPanelRows + row, floats + row * k());
+  else
+    for (int64_t panel = 0; panel < args->panels; ++panel)
+      DecodePanel(first + panel, 0, k(), floats + panel * k() * kPanelRows);
 }
 
 void Matrix::SetWordPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const {

@@ -49,6 +49,9 @@ class Matrix {
   int64_t panels() const { return (rows() + quant::kPanelRows - 1) / quant::kPanelRows; }
   quant::Type type() const { return plain_.type; }
   kernels::ActFormat format() const;
+  // Whether the kernel of the type multiplies floats, exactly; and whether there is one.
+  bool is_float() const;
+  bool has_kernel() const;
 
   bool wants_panels() const;
   bool is_packed() const { return panels_ != nullptr; }

@@ -161,6 +161,7 @@ void FromIntegers(Type type, const IntegerBlock& in, uint8_t* block) {
     case Type::kF32:
     case Type::kF16:
     case Type::kBF16:
+    case Type::kNF4:
       break;
   }
   SLM_CHECK(false);

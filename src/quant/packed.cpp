@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/target.h"
+#include "quant/nf4_panel.h"
 
 namespace slm::quant {
 namespace {
@@ -285,12 +286,14 @@ void ToIntegers(Type type, const uint8_t* block, IntegerBlock* out) {
     case Type::kF32:
     case Type::kF16:
     case Type::kBF16:
+    case Type::kNF4:
       break;
   }
   SLM_CHECK(false);
 }
 
 size_t PanelBytes(Type type, int64_t k) {
+  if (type == Type::kNF4) return Nf4Panel(k / kNf4Block).bytes;
   const TypeTraits& traits = Traits(type);
   const Grid grid = GridOf(type);
   const size_t blocks = static_cast<size_t>(k / traits.block_size);
@@ -300,6 +303,7 @@ size_t PanelBytes(Type type, int64_t k) {
 
 void PackPanel(Type type, const uint8_t* src, size_t row_bytes, int rows, int64_t k,
                uint8_t* panel) {
+  if (type == Type::kNF4) return PackNf4Panel(src, row_bytes, rows, k, panel);
   switch (GridOf(type).bits) {
     case 0:
       return type == Type::kF16
@@ -346,6 +350,7 @@ void UnpackBlock(Type type, const uint8_t* panel, int64_t block_index, int row, 
 }
 
 void UnpackRow(Type type, const uint8_t* panel, int64_t k, int row, uint8_t* out) {
+  if (type == Type::kNF4) return UnpackNf4Row(panel, k, row, out);
   const TypeTraits& traits = Traits(type);
   const Grid grid = GridOf(type);
   const size_t bytes = traits.block_bytes;

@@ -93,6 +93,7 @@ constexpr Grid GridOf(Type type) {
     case Type::kF32:
     case Type::kF16:
     case Type::kBF16:
+    case Type::kNF4:
       break;
   }
   return {};
@@ -131,7 +132,8 @@ void ToIntegers(Type type, const uint8_t* block, IntegerBlock* out);
 void FromIntegers(Type type, const IntegerBlock& in, uint8_t* block);
 
 // Bytes of one panel with k elements a row (k a multiple of the type's block). The float types keep
-// their elements, interleaved as [k][16], those of BF16 as [k / 2][16][2], filled up by a zero.
+// their elements, interleaved as [k][16], those of BF16 as [k / 2][16][2], filled up by a zero; NF4
+// has a panel of its own (quant/nf4_panel.h).
 size_t PanelBytes(Type type, int64_t k);
 
 // Makes one panel from `rows` (1..16) rows of the file, `row_bytes` apart.

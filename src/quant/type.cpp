@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "quant/blocks.h"
 #include "quant/codec.h"
+#include "quant/nf4_panel.h"
 
 namespace slm::quant {
 namespace {
@@ -37,6 +38,8 @@ constexpr TypeTraits kTypes[] = {
     {Type::kIQ4_XS, "IQ4_XS", kSuperBlockSize, sizeof(BlockIQ4_XS), DecodeIQ4_XS, nullptr,
      EncodeWeighted<Type::kIQ4_XS>},
     {Type::kBF16, "BF16", 1, 2, DecodeBF16, EncodeBF16, EncodeWeighted<Type::kBF16>},
+    {Type::kNF4, "NF4", kNf4Block, kBlockNf4Bytes, DecodeNf4Blocks, EncodeNf4Blocks,
+     EncodeNf4BlocksWeighted},
 };
 
 // By id, as in GGML's enum ggml_type, those that it has withdrawn included.
@@ -83,7 +86,7 @@ const TypeTraits& Traits(Type type) {
   return *traits;
 }
 
-std::span<const TypeTraits> AllTypes() { return kTypes; }
+std::span<const TypeTraits> AllTypes() { return std::span(kTypes).first(std::size(kTypes) - 1); }
 
 const char* GgmlTypeName(uint32_t ggml_id) {
   return ggml_id < std::size(kGgmlNames) ? kGgmlNames[ggml_id] : nullptr;

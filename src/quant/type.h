@@ -26,6 +26,9 @@ enum class Type : uint32_t {
   kIQ4_NL = 20,
   kIQ4_XS = 23,
   kBF16 = 30,
+  // Not GGML's: the type of weights that are trained beside, as bitsandbytes rounds them
+  // (quant/nf4_panel.h). Products are computed with it decoded.
+  kNF4 = 1004,
 };
 
 struct TypeTraits {
@@ -59,7 +62,7 @@ const TypeTraits* FindTypeByName(std::string_view name);
 
 const TypeTraits& Traits(Type type);
 
-// Every supported type, by ascending id.
+// Every supported type of GGML, by ascending id: all but NF4.
 std::span<const TypeTraits> AllTypes();
 
 // The name of any id that GGML has given out, supported here or not; nullptr for others.

@@ -11,6 +11,7 @@
 #include "base/target.h"
 #include "kernels/flush_to_zero.h"
 #include "kernels/tiles.h"
+#include "quant/nf4_panel.h"
 #include "support/tables.h"
 
 namespace slm::kernels {

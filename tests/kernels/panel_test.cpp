@@ -42,9 +42,10 @@ TEST_P(Panel, DecodesToWhatTheRowsMean) {
   }
 }
 
-constexpr Type kTypes[] = {Type::kF32,  Type::kF16,  Type::kBF16, Type::kQ8_0,   Type::kQ4_0,
-                           Type::kQ4_1, Type::kQ5_0, Type::kQ5_1, Type::kIQ4_NL, Type::kQ2_K,
-                           Type::kQ3_K, Type::kQ4_K, Type::kQ5_K, Type::kQ6_K,   Type::kIQ4_XS};
+constexpr Type kTypes[] = {Type::kF32,    Type::kF16,  Type::kBF16,   Type::kQ8_0,
+                           Type::kQ4_0,   Type::kQ4_1, Type::kQ5_0,   Type::kQ5_1,
+                           Type::kIQ4_NL, Type::kQ2_K, Type::kQ3_K,   Type::kQ4_K,
+                           Type::kQ5_K,   Type::kQ6_K, Type::kIQ4_XS, Type::kNF4};
 
 INSTANTIATE_TEST_SUITE_P(Types, Panel, ::testing::ValuesIn(kTypes),
                          [](const auto& test) { return quant::Traits(test.param).name; });

@@ -106,10 +106,16 @@ TEST_P(MatMul, PanelsPackedOnUseGiveTheSameBits) {
   }
 }
 
+std::vector<quant::TypeTraits> EveryType() {
+  std::vector<quant::TypeTraits> types(quant::AllTypes().begin(), quant::AllTypes().end());
+  types.push_back(quant::Traits(Type::kNF4));
+  return types;
+}
+
 TEST_P(MatMul, RowsAreDecodedFromEveryLayout) {
   std::mt19937 rng(65);
   BackendCase c(*GetParam(), 2);
-  for (const quant::TypeTraits& type : quant::AllTypes()) {
+  for (const quant::TypeTraits& type : EveryType()) {
     const Weight weight(type.type, 19, 512, rng);
     const Matrix view = c.backend->ViewMatrix(weight.plain);
     EXPECT_FALSE(view.is_packed());
@@ -160,7 +166,7 @@ TEST_P(MatMul, IsNearTheDecodedWeights) {
 TEST_P(MatMul, EveryTypeOfWeight) {
   std::mt19937 rng(63);
   BackendCase c(*GetParam(), 2);
-  for (const quant::TypeTraits& type : quant::AllTypes()) {
+  for (const quant::TypeTraits& type : EveryType()) {
     const Weight weight(type.type, 19, 512, rng);
     const Matrix matrix = c.backend->MakeMatrix(weight.plain);
     EXPECT_EQ(matrix.rows(), 19);

@@ -45,6 +45,7 @@ Halves HalvesOf(Type type) {
     case Type::kF32:
     case Type::kF16:
     case Type::kBF16:
+    case Type::kNF4:
       break;
   }
   return {};
@@ -63,7 +64,7 @@ std::vector<uint8_t> RandomRows(Type type, int64_t rows, int64_t k, std::mt19937
   const quant::TypeTraits& traits = quant::Traits(type);
   const size_t blocks = static_cast<size_t>(rows * k / traits.block_size);
   std::vector<uint8_t> bytes(blocks * traits.block_bytes);
-  if (traits.block_size == 1) {
+  if (traits.block_size == 1 || type == Type::kNF4) {
     const std::vector<float> x = RandomFloats(static_cast<size_t>(rows * k), rng, size);
     traits.encode(x.data(), bytes.data(), rows * k);
     return bytes;

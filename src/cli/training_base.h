@@ -1,0 +1,23 @@
+// A checkpoint folder as the base of a training: a GGUF file that is made once.
+#pragma once
+
+#include <string>
+
+namespace slm {
+class Progress;
+class ThreadPool;
+}  // namespace slm
+
+namespace slm::cli {
+
+// Whether `path` is a folder of Hugging Face.
+bool IsCheckpoint(const std::string& path);
+
+// Its weights as `type` says, a name of slm quantize or nf4, in a file of the cache: the one that
+// was made before, where the folder is as it was then, else a new one in its place. Says on stderr
+// what is done. Throws as convert::ConvertToGguf and compress::FindRecipe do, kUsage without a
+// home.
+std::string TrainingBase(const std::string& folder, const std::string& type, ThreadPool* pool,
+                         Progress* progress);
+
+}  // namespace slm::cli
