@@ -34,6 +34,13 @@ std::string StateOf(const fs::path& folder) {
   return state;
 }
 
+// Token ids can be trained on without one.
+bool HasTokenizer(const fs::path& folder) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "tekken.json"})
+    if (fs::exists(folder / name)) return true;
+  return false;
+}
+
 }  // namespace
 
 bool IsCheckpoint(const std::string& path) {
@@ -55,7 +62,9 @@ std::string TrainingBase(const std::string& folder, const std::string& type, Thr
   for (const auto& entry : fs::directory_iterator(cache))
     if (entry.path().filename().string().starts_with(mine)) fs::remove(entry.path());
   std::fprintf(stderr, "slm: %s to %s, once: %s\n", folder.c_str(), type.c_str(), path.c_str());
-  auto notices = convert::ConvertToGguf({.folder = folder, .output = path}, target, pool, progress);
+  auto notices =
+      convert::ConvertToGguf({.folder = folder, .output = path, .has_vocab = HasTokenizer(folder)},
+                             target, pool, progress);
   for (std::string& line : compress::Describe(fallbacks)) notices.push_back(std::move(line));
   for (const std::string& notice : notices) std::fprintf(stderr, "slm: %s\n", notice.c_str());
   return path;

@@ -8,6 +8,7 @@
 #include "cli/program.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
+#include "tiny/tiny_model.h"
 
 namespace slm::testing {
 namespace {
@@ -112,6 +113,42 @@ TEST(Finetune, TakesTokensAndGivesGradients) {
   ASSERT_EQ(two.size(), 3u);
   // It goes on where the first one ended.
   EXPECT_LT(two[0]["loss"].get<double>(), one[2]["loss"].get<double>());
+}
+
+TEST(Finetune, TrainsOnAFolder) {
+  const TempFolder folder;
+  WriteFile(folder / "data.jsonl", R"({"ids": [5, 6, 7, 8], "labels": [5, 6, 7, 8]})"
+                                   "\n");
+  const ProgramResult base =
+      RunProgram({"convert", "--to", "hf", WriteTinyModel({}), "-o", folder / "base"});
+  ASSERT_EQ(base.code, 0) << base.err;
+  // Of bytes alone, which is in no other program.
+  std::filesystem::remove(folder / "base/tokenizer.json");
+  const auto train = [&](const std::string& type) {
+    const ProgramResult result =
+        RunProgram({"finetune", "-m", folder / "base", "--base-type", type, "--token-data",
+                    folder / "data.jsonl", "-o", folder / type, "--steps", "4"},
+                   "", {"SLM_CACHE=" + (folder / "cache")});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.err;
+  };
+  EXPECT_NE(train("nf4").find("to nf4, once: " + (folder / "cache/bases/base-")),
+            std::string::npos);
+  EXPECT_NE(train("bf16").find("to bf16, once"), std::string::npos);
+  EXPECT_EQ(train("nf4").find("once"), std::string::npos);
+  // It is made anew when the folder has changed.
+  std::filesystem::last_write_time(folder / "base/config.json",
+                                   std::filesystem::file_time_type::clock::now());
+  EXPECT_NE(train("nf4").find("to nf4, once"), std::string::npos);
+  size_t bases = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "cache/bases"))
+    bases += entry.path().extension() == ".gguf";
+  EXPECT_EQ(bases, 2u);
+  const auto loss = [&](const std::string& type) {
+    return Lines(ReadFile(folder / (type + "/log.jsonl"))).front()["loss"].get<double>();
+  };
+  EXPECT_NE(loss("nf4"), loss("bf16"));
+  EXPECT_NEAR(loss("nf4"), loss("bf16"), 0.1 * loss("bf16"));
 }
 
 TEST(Finetune, SaysWhatIsWrong) {
