@@ -15,7 +15,8 @@ bool StartsWith(const std::vector<int32_t>& ids, const std::vector<int32_t>& sta
   return ids.size() >= start.size() && std::equal(start.begin(), start.end(), ids.begin());
 }
 
-// Bytes of an empty block of thoughts that the answer begins with, and of the space behind it.
+// Bytes of an empty block of thoughts that the answer begins with, and of the ends of lines behind
+// it.
 size_t EmptyThoughts(std::string_view answer) {
   constexpr std::string_view kOpen = "<think>", kClose = "</think>", kSpace = " \t\r\n";
   const auto skip = [&](size_t at) {
@@ -25,7 +26,7 @@ size_t EmptyThoughts(std::string_view answer) {
   if (!answer.substr(open).starts_with(kOpen)) return 0;
   const size_t close = skip(open + kOpen.size());
   if (!answer.substr(close).starts_with(kClose)) return 0;
-  return skip(close + kClose.size());
+  return std::min(answer.find_first_not_of("\r\n", close + kClose.size()), answer.size());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "engine/model.h"
 #include "model/vocab.h"
 #include "support/temp_folder.h"
+#include "text/published_templates.h"
 #include "tiny/tiny_model.h"
 #include "train/duplicates.h"
 #include "train/prepare_data.h"
@@ -194,6 +195,55 @@ TEST_F(Tokenize, AnswersAreTrainedWithTheirEnd) {
     EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), samples[0].sample.ids.begin()));
     EXPECT_EQ(samples[0].sample.labels[prompt.size() - 1], kIgnored);
     EXPECT_NE(samples[0].sample.labels[prompt.size()], kIgnored);
+  }
+}
+
+// Every published template: before each answer stand the ids that the server makes of the messages
+// before it, and the answer ends what is trained.
+TEST_F(Tokenize, PromptsAreThoseOfTheServerInAllTemplates) {
+  const ordered_json user_first = Messages({{"user", "one?"},
+                                            {"assistant", "Yes, 1."},
+                                            {"user", "two?"},
+                                            {"assistant", " 2\n\nand <b>more</b>"}});
+  ordered_json system_first = Messages({{"system", "Be brief."}});
+  for (const ordered_json& message : user_first) system_first.push_back(message);
+  ASSERT_FALSE(text::PublishedTemplates().empty());
+  for (const text::PublishedTemplate& published : text::PublishedTemplates()) {
+    const text::ChatTemplate chat_template(std::string(published.name),
+                                           std::string(published.source), "<s>", "</s>");
+    for (const ordered_json& messages : {user_first, system_first}) {
+      if (published.name == "gemma-2-2b-it" && messages == system_first) continue;  // it refuses
+      const auto prompt_of = [&](size_t count) {
+        const ordered_json before(messages.begin(), messages.begin() + static_cast<long>(count));
+        return tokenizer_.Encode(
+            chat_template.Render(before, nullptr, true, ordered_json::object()),
+            {.add_special = true, .parse_special = true});
+      };
+      size_t answers = 0;
+      for (const TokenizedSample& sample : Run(messages, 100000, &chat_template)) {
+        const std::vector<int32_t>& ids = sample.sample.ids;
+        const std::vector<int32_t>& labels = sample.sample.labels;
+        // Where what is trained begins, there ends a prompt.
+        for (size_t at = 1; at < ids.size(); ++at) {
+          if (labels[at] == kIgnored || labels[at - 1] != kIgnored) continue;
+          const std::vector<int32_t> before(ids.begin(), ids.begin() + static_cast<long>(at));
+          bool is_served = false;
+          for (size_t i = 0; i < messages.size(); ++i) {
+            if (messages[i]["role"] != "assistant") continue;
+            std::vector<int32_t> prompt = prompt_of(i);
+            is_served |= prompt == before;
+            // Qwen3 shows an answer without thoughts behind an empty block of them.
+            for (const int32_t id : tokenizer_.Encode("<think>\n\n</think>\n\n", {}))
+              prompt.push_back(id);
+            is_served |= prompt == before;
+          }
+          EXPECT_TRUE(is_served) << published.name << ": " << tokenizer_.Decode(before, true);
+          ++answers;
+        }
+        EXPECT_NE(labels.back(), kIgnored) << published.name;
+      }
+      EXPECT_EQ(answers, 2u) << published.name;
+    }
   }
 }
 
