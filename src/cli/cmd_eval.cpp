@@ -15,6 +15,7 @@
 #include "eval/batch_answers.h"
 #include "eval/interval.h"
 #include "eval/label_scores.h"
+#include "eval/nearest_example.h"
 #include "format/dataset.h"
 #include "train/tokenize_example.h"
 
@@ -25,7 +26,7 @@ using nlohmann::ordered_json;
 
 struct Flags {
   ModelOptions model;
-  std::string data, metric = "exact", database, shots_data, output = "answers.jsonl";
+  std::string data, metric = "exact", database, shots_data, nearest, output = "answers.jsonl";
   int64_t shots = 0, limit = 0, max_tokens = 256, batch = 16;
   bool is_json = false;
 };
@@ -170,6 +171,25 @@ class Evaluation {
   std::vector<std::string> answers_;
 };
 
+// Without a model: what the nearest example says.
+std::vector<std::string> NearestAnswers(const std::string& path,
+                                        const std::vector<Question>& questions) {
+  const auto text_of = [](const Question& question) {
+    std::string text;
+    for (const ordered_json& message : question.messages)
+      if (message.at("role") == "user" && message.value("content", ordered_json()).is_string())
+        text += message.at("content").get<std::string>() + "\n";
+    return text;
+  };
+  const std::vector<Question> examples = ReadQuestions(path);
+  std::vector<std::string> texts, answers;
+  for (const Question& example : examples) texts.push_back(text_of(example));
+  const eval::NearestExample nearest(texts);
+  for (const Question& question : questions)
+    answers.push_back(examples[nearest.Find(text_of(question))].expected);
+  return answers;
+}
+
 std::unique_ptr<eval::AnswerCheck> MakeCheck(const Flags& flags) {
   if (flags.metric == "sql") {
     if (flags.database.empty()) throw Error(Code::kUsage, "--metric sql: expected --db");
@@ -181,9 +201,16 @@ std::unique_ptr<eval::AnswerCheck> MakeCheck(const Flags& flags) {
               flags.metric);
 }
 
+std::vector<std::string> ModelAnswers(const Flags& flags, const std::vector<Question>& questions) {
+  LoadedModel loaded(flags.model);
+  ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
+  Evaluation evaluation(flags, &loaded, questions);
+  return flags.metric == "label" ? evaluation.Choose(&progress) : evaluation.Generate(&progress);
+}
+
 void Run(const Flags& flags) {
   const std::unique_ptr<eval::AnswerCheck> check = MakeCheck(flags);
-  CheckOutput(flags.output, {flags.data, flags.shots_data});
+  CheckOutput(flags.output, {flags.data, flags.shots_data, flags.nearest});
   std::vector<Question> questions = ReadQuestions(flags.data);
   if (flags.limit > 0 && static_cast<size_t>(flags.limit) < questions.size())
     questions.resize(static_cast<size_t>(flags.limit));
@@ -196,11 +223,9 @@ void Run(const Flags& flags) {
     shots.resize(static_cast<size_t>(flags.shots));
     for (Question& question : questions) AddShots(shots, &question.messages);
   }
-  LoadedModel loaded(flags.model);
-  ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
-  Evaluation evaluation(flags, &loaded, questions);
-  const std::vector<std::string>& answers =
-      flags.metric == "label" ? evaluation.Choose(&progress) : evaluation.Generate(&progress);
+  const std::vector<std::string> answers = flags.nearest.empty()
+                                               ? ModelAnswers(flags, questions)
+                                               : NearestAnswers(flags.nearest, questions);
   eval::Score score;
   ResultFile file(flags.output);
   for (size_t i = 0; i < questions.size(); ++i) {
@@ -252,6 +277,10 @@ Work DeclareEval(CLI::App* app) {
   app->add_option("--shots", flags->shots, "Examples that each prompt begins with")
       ->check(CLI::NonNegativeNumber);
   app->add_option("--shots-data", flags->shots_data, "Where they are from: its first ones");
+  app->add_option("--nearest", flags->nearest,
+                  "Instead of a model: the answer of that example of this file whose question is "
+                  "nearest")
+      ->excludes("--shots");
   app->add_option("--limit", flags->limit, "Questions, from the first")->check(CLI::PositiveNumber);
   app->add_option("-n,--max-tokens", flags->max_tokens, "Of an answer")
       ->check(CLI::PositiveNumber)

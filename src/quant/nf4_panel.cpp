@@ -8,8 +8,6 @@
 namespace slm::quant {
 namespace {
 
-constexpr int kRows = 16;
-
 BlockNf4 ReadBlock(const uint8_t* bytes) {
   BlockNf4 block;
   std::memcpy(&block, bytes, kBlockNf4Bytes);
