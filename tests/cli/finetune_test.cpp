@@ -1,8 +1,10 @@
 // finetune and eval by their exact form.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "cli/model_command.h"
 #include "cli/program.h"
@@ -113,6 +115,32 @@ TEST(Finetune, TakesTokensAndGivesGradients) {
   ASSERT_EQ(two.size(), 3u);
   // It goes on where the first one ended.
   EXPECT_LT(two[0]["loss"].get<double>(), one[2]["loss"].get<double>());
+}
+
+TEST(Finetune, KilledAtAnyMomentEndsAtTheSameBits) {
+  const TempFolder folder;
+  WriteFile(folder / "data.jsonl", Examples(30));
+  const auto command = [&](const std::string& name) {
+    return "SLM_CACHE=" + (folder / "cache") + " " SLM_PROGRAM " finetune -m " + Model() + " -d " +
+           (folder / "data.jsonl") + " -o " + (folder / name) +
+           " --steps 200 --batch 2 --save-every 1 >/dev/null 2>>" + (folder / "log");
+  };
+  const auto adapter = [&](const std::string& name) {
+    return ReadFile(folder / (name + "/adapter_model.safetensors"));
+  };
+  ASSERT_EQ(std::system(command("whole").c_str()), 0) << ReadFile(folder / "log");
+  std::mt19937 rng(11);
+  int kills = 0;
+  while (kills < 10 && !std::filesystem::exists(folder / "killed/adapter_model.safetensors")) {
+    const double seconds = 0.02 + 0.001 * static_cast<double>(rng() % 130);
+    std::system(
+        ("timeout -s KILL " + std::to_string(seconds) + " env " + command("killed")).c_str());
+    ++kills;
+  }
+  EXPECT_GE(kills, 3);
+  ASSERT_EQ(std::system(command("killed").c_str()), 0) << ReadFile(folder / "log");
+  EXPECT_NE(ReadFile(folder / "log").find("going on after step"), std::string::npos);
+  EXPECT_EQ(adapter("killed"), adapter("whole"));
 }
 
 TEST(Finetune, TrainsOnAFolder) {
