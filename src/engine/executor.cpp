@@ -230,21 +230,20 @@ void Executor::RunFeedForward(std::span<const Rows> batch, int64_t layer,
                               const model::LayerWeights& w, const Tracing& tracing) {
   const model::Hparams& h = model_->hparams();
   const GateRow places(h);
-  float* gate = wide_ + places.gate;
-  float* up = wide_ + places.up;
+  FeedForwardTrace* trace = tracing.feed_forward;
+  const int64_t stride = trace ? trace->gate_up.stride() : wide_stride_;
+  float* gate = (trace ? trace->gate_up.data() + tracing.row * stride : wide_) + places.gate;
+  float* up = gate - places.gate + places.up;
   const ops::Input input = MakeInput(rows_, h.d_model, {&w.gate, &w.up});
   backend_->Norm(x_, w.ffn_norm.data(), h.eps, input);
   Observe(layer, {Slot::kFfnGate, Slot::kFfnUp}, input);
-  const ops::Product products[] = {{&w.gate, nullptr, gate, wide_stride_},
-                                   {&w.up, nullptr, up, wide_stride_}};
+  const ops::Product products[] = {{&w.gate, nullptr, gate, stride}, {&w.up, nullptr, up, stride}};
   backend_->MatMul(input, products);
   AddLoras(batch, layer, Slot::kFfnGate, input, {products, 1});
   AddLoras(batch, layer, Slot::kFfnUp, input, products);
-  FeedForwardTrace* trace = tracing.feed_forward;
-  if (trace) trace->gate_up.Copy(wide_, wide_stride_, rows_, tracing.row);
   if (tracing.ends && trace->out.empty()) return;
   const ops::Input gated = MakeInput(rows_, h.ffn, {&w.down});
-  backend_->Gate(model_->family().activation, gate, up, wide_stride_, gated);
+  backend_->Gate(model_->family().activation, gate, up, stride, gated);
   Observe(layer, {Slot::kFfnDown}, gated);
   const ops::Product down = {&w.down, nullptr, out_, out_stride_};
   backend_->MatMul(gated, {&down, 1});
