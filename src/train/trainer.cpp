@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -24,18 +25,34 @@ uint64_t HashOf(const format::GgufFile& file) {
   return hash;
 }
 
+// The rank that computes each sample: neighbours, so that all have about as many rows. The first
+// one's is 0.
+std::vector<int> ShareOut(std::span<const Sample* const> samples, int ranks) {
+  int64_t all = 0, before = 0;
+  for (const Sample* sample : samples) all += sample->rows();
+  std::vector<int> owners;
+  for (const Sample* sample : samples) {
+    // Where the middle of the sample lies.
+    owners.push_back(static_cast<int>((2 * before + sample->rows()) * ranks / (2 * all)));
+    before += sample->rows();
+  }
+  for (size_t i = owners.size(); i-- > 0;) owners[i] -= owners[0];
+  return owners;
+}
+
 }  // namespace
 
 Trainer::Trainer(std::shared_ptr<const engine::Model> model, model::Lora lora,
-                 const TrainerOptions& options)
+                 const TrainerOptions& options, std::shared_ptr<Ranks> ranks)
     : model_(std::move(model)),
+      ranks_(std::move(ranks)),
       options_(options),
       lora_(std::move(lora)),
       layout_(lora_),
       changing_(*model_, lora_),
       backward_(model_, lora_, &changing_, layout_, options.backward),
-      sum_(layout_.size()),
-      adamw_(layout_, options.adamw) {
+      sum_(layout_.size(), ranks_) {
+  if (ranks_->is_first()) adamw_.emplace(layout_, options.adamw);
   for (const model::LoraMatrix& matrix : lora_.matrices)
     if (matrix.slot == model::Slot::kOutput)
       throw Error(Code::kUnsupported, "{}: adapters of the output matrix are not trained",
@@ -43,16 +60,39 @@ Trainer::Trainer(std::shared_ptr<const engine::Model> model, model::Lora lora,
 }
 
 template <class F>
-void Trainer::ForBatches(std::span<const Sample* const> samples, const F& f) const {
-  for (size_t first = 0; first < samples.size();) {
+std::vector<double> Trainer::Losses(std::span<const Sample* const> samples,
+                                    const std::vector<int>& owners, const F& run) {
+  std::vector<double> losses(samples.size());
+  const auto end = [&](int rank) {
+    return static_cast<size_t>(std::upper_bound(owners.begin(), owners.end(), rank) -
+                               owners.begin());
+  };
+  const size_t own_end = end(ranks_->rank());
+  for (size_t first = end(ranks_->rank() - 1); first < own_end;) {
     size_t count = 0;
-    for (int64_t rows = 0; first + count < samples.size(); ++count) {
+    for (int64_t rows = 0; first + count < own_end; ++count) {
       rows += samples[first + count]->rows();
       if (count > 0 && rows > options_.backward.rows) break;
     }
-    f(first, samples.subspan(first, count));
+    const std::vector<double> of_batch = run(first, samples.subspan(first, count));
+    std::copy(of_batch.begin(), of_batch.end(),
+              losses.begin() + static_cast<std::ptrdiff_t>(first));
     first += count;
   }
+  for (int rank = 1; rank < ranks_->size(); ++rank) {
+    const size_t first = end(rank - 1);
+    const auto bytes = BytesOf(std::span(losses).subspan(first, end(rank) - first));
+    if (ranks_->rank() == rank) ranks_->Send(0, bytes);
+    if (ranks_->is_first()) ranks_->Receive(rank, bytes);
+  }
+  return losses;
+}
+
+void Trainer::TakeNumbers() {
+  for (model::LoraMatrix& matrix : lora_.matrices)
+    for (std::vector<float>* values : {&matrix.a, &matrix.b, &matrix.magnitude})
+      ranks_->Broadcast(BytesOf(std::span(*values)));
+  if (!ranks_->is_first()) changing_.Update();
 }
 
 StepResult Trainer::Step(std::span<const Sample* const> samples, double learning_rate) {
@@ -62,16 +102,19 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
     result.rows += sample->rows();
   }
   const auto trained = static_cast<double>(result.trained);
-  double loss = 0;
-  ForBatches(samples, [&](size_t first, std::span<const Sample* const> batch) {
-    const auto sink = [&](int64_t index, int64_t at, std::span<float> values) {
-      sum_.Add(static_cast<int64_t>(first) + index, at, values);
-    };
-    for (const double of_sample : backward_.Run(batch, static_cast<float>(1 / trained), sink))
-      loss += of_sample;
-  });
-  result.loss = loss / trained;
-  gradient_ = sum_.Finish(static_cast<int64_t>(samples.size()));
+  const std::vector<int> owners = ShareOut(samples, ranks_->size());
+  TakeNumbers();
+  sum_.Begin(owners);
+  const std::vector<double> losses =
+      Losses(samples, owners, [&](size_t first, std::span<const Sample* const> batch) {
+        const auto sink = [&](int64_t index, int64_t at, std::span<float> values) {
+          sum_.Add(static_cast<int64_t>(first) + index, at, values);
+        };
+        return backward_.Run(batch, static_cast<float>(1 / trained), sink);
+      });
+  gradient_ = sum_.Finish();
+  if (!ranks_->is_first()) return result;
+  result.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / trained;
   double squares = 0;
   for (const float g : gradient_) squares += static_cast<double>(g) * static_cast<double>(g);
   result.gradient_norm = std::sqrt(squares);
@@ -83,19 +126,19 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
     const auto factor = static_cast<float>(options_.clip / result.gradient_norm);
     for (float& g : gradient_) g *= factor;
   }
-  adamw_.Step(gradients, gradient_, learning_rate, &lora_);
+  adamw_->Step(gradients, gradient_, learning_rate, &lora_);
   changing_.Update();
   return result;
 }
 
 double Trainer::Evaluate(std::span<const Sample* const> samples) {
-  double loss = 0;
+  TakeNumbers();
+  const std::vector<double> losses = Losses(
+      samples, ShareOut(samples, ranks_->size()),
+      [&](size_t, std::span<const Sample* const> batch) { return backward_.Evaluate(batch); });
   int64_t trained = 0;
-  ForBatches(samples, [&](size_t, std::span<const Sample* const> batch) {
-    for (const double of_sample : backward_.Evaluate(batch)) loss += of_sample;
-    for (const Sample* sample : batch) trained += sample->trained();
-  });
-  return loss / static_cast<double>(trained);
+  for (const Sample* sample : samples) trained += sample->trained();
+  return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(trained);
 }
 
 model::Lora Trainer::gradient() const {
@@ -136,7 +179,7 @@ void Trainer::Save(const std::string& folder, const std::string& stem, bool has_
   const auto append = [&](std::span<const float> values) {
     writer.Append({reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes()});
   };
-  nlohmann::ordered_json json = {{"state", state}, {"adamw_steps", adamw_.steps()}};
+  nlohmann::ordered_json json = {{"state", state}, {"adamw_steps", adamw_->steps()}};
   const std::string text = json.dump();
   const auto declare = [&](const char* name, const char* type, int64_t size) {
     writer.Declare(name, type, {&size, 1});
@@ -150,8 +193,8 @@ void Trainer::Save(const std::string& folder, const std::string& stem, bool has_
     append(matrix.b);
     append(matrix.magnitude);
   }
-  if (has_moments) append(adamw_.first());
-  if (has_moments) append(adamw_.second());
+  if (has_moments) append(adamw_->first());
+  if (has_moments) append(adamw_->second());
   writer.Append({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   writer.Finish();
 }
@@ -186,7 +229,7 @@ nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::strin
     take(layout_.place(i).magnitude, &lora_.matrices[i].magnitude);
   }
   if (has_moments)
-    adamw_.Restore(json.at("adamw_steps").get<int64_t>(), read("first"), read("second"));
+    adamw_->Restore(json.at("adamw_steps").get<int64_t>(), read("first"), read("second"));
   changing_.Update();
   return json.at("state");
 }

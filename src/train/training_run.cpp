@@ -35,6 +35,13 @@ std::vector<const Sample*> PointersTo(const std::vector<Sample>& samples) {
   return pointers;
 }
 
+// The first member in which `other` differs, or nothing.
+std::string Difference(const ordered_json& own, const ordered_json& other) {
+  for (const auto& [name, value] : own.items())
+    if (!other.contains(name) || other.at(name) != value) return name;
+  return "";
+}
+
 double SecondsSince(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
 }
@@ -88,7 +95,25 @@ ordered_json TrainingRun::Identity() const {
   return identity;
 }
 
+// What a rank would compute with something else comes to nothing before it begins.
+void TrainingRun::Join() {
+  Ranks* ranks = trainer_->ranks();
+  const ordered_json own = Identity();
+  std::string text = own.dump();
+  uint64_t size = text.size();
+  ranks->Broadcast(BytesOf(std::span(&size, 1)));
+  text.resize(size);
+  ranks->Broadcast(BytesOf(std::span(text)));
+  const std::string name = Difference(own, ordered_json::parse(text));
+  if (!name.empty())
+    throw Error(Code::kBadInput,
+                "\"{}\" is not rank 0's: model, data and options have to be the same on all ranks",
+                name);
+  ranks->Broadcast(BytesOf(std::span(&state_, 1)));
+}
+
 void TrainingRun::Save() const {
+  if (!trainer_->ranks()->is_first()) return;
   trainer_->Save(options_.folder, kCheckpoint, true,
                  {{"run", Identity()},
                   {"step", state_.step},
@@ -102,13 +127,12 @@ bool TrainingRun::Resume() {
   if (!std::filesystem::exists(path)) return false;
   const ordered_json json = trainer_->Load(options_.folder, kCheckpoint, true);
   try {
-    const ordered_json identity = Identity();
-    for (const auto& [name, value] : identity.items())
-      if (json.at("run").at(name) != value)
-        throw Error(Code::kBadInput,
-                    "{}: is of a run with another {}: resume with what it began with, or begin in "
-                    "another folder",
-                    path, name);
+    const std::string name = Difference(Identity(), json.at("run"));
+    if (!name.empty())
+      throw Error(Code::kBadInput,
+                  "{}: is of a run with another {}: resume with what it began with, or begin in "
+                  "another folder",
+                  path, name);
     state_ = {json.at("step"), json.at("best_loss"), json.at("best_step"), json.at("waited")};
   } catch (const ordered_json::exception&) {
     throw Error(Code::kBadInput, "{}: state: a number is missing", path);
@@ -139,11 +163,13 @@ void TrainingRun::Step(const RunHooks& hooks) {
   report.step = state_.step;
   report.epoch = static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_);
   report.seconds = SecondsSince(begin);
-  if (hooks.on_step) hooks.on_step(report);
+  if (hooks.on_step && trainer_->ranks()->is_first()) hooks.on_step(report);
 }
 
 bool TrainingRun::Evaluate(const RunHooks& hooks) {
   const double loss = trainer_->Evaluate(PointersTo(eval_));
+  Ranks* ranks = trainer_->ranks();
+  if (!ranks->is_first()) return ranks->Agree(true);
   const bool is_best = state_.best_step < 0 || loss < state_.best_loss;
   if (is_best) {
     state_.best_loss = loss;
@@ -152,15 +178,17 @@ bool TrainingRun::Evaluate(const RunHooks& hooks) {
   }
   state_.waited = is_best ? 0 : state_.waited + 1;
   if (hooks.on_evaluation) hooks.on_evaluation({state_.step, loss, is_best});
-  return options_.patience == 0 || state_.waited < options_.patience;
+  return ranks->Agree(options_.patience == 0 || state_.waited < options_.patience);
 }
 
 RunEnd TrainingRun::Run(const RunHooks& hooks) {
   const int64_t every = options_.evaluate_every > 0 ? options_.evaluate_every : steps_per_epoch_;
   auto saved = steady_clock::now();
   RunEnd end = RunEnd::kDone;
+  Ranks* ranks = trainer_->ranks();
+  Join();
   while (state_.step < steps_) {
-    if (hooks.is_cancelled && hooks.is_cancelled()) {
+    if (ranks->Agree(hooks.is_cancelled && hooks.is_cancelled())) {
       Save();
       return RunEnd::kCancelled;
     }
@@ -177,7 +205,7 @@ RunEnd TrainingRun::Run(const RunHooks& hooks) {
       saved = steady_clock::now();
     }
   }
-  if (!eval_.empty() && state_.best_step != state_.step)
+  if (ranks->is_first() && !eval_.empty() && state_.best_step != state_.step)
     trainer_->Load(options_.folder, kBest, false);
   return end;
 }

@@ -42,6 +42,7 @@ struct EvaluationReport {
   bool is_best = false;
 };
 
+// Called on rank 0.
 struct RunHooks {
   std::function<void(const StepReport&)> on_step;
   std::function<void(const EvaluationReport&)> on_evaluation;
@@ -50,6 +51,7 @@ struct RunHooks {
 
 enum class RunEnd { kDone, kEarly, kCancelled };
 
+// Of all ranks together, with the same arguments; rank 0 has the folder, decides, and knows losses.
 class TrainingRun {
  public:
   // `train` is not empty; without `eval` nothing is evaluated. The trainer must outlive the result.
@@ -60,12 +62,13 @@ class TrainingRun {
   int64_t steps_per_epoch() const { return steps_per_epoch_; }
 
   // Goes on from the last checkpoint in the folder; false: there is none. Throws kBadInput, saying
-  // what differs, when it is of another run.
+  // what differs, when it is of another run. Of rank 0: the others are told by Run.
   bool Resume();
   int64_t done() const { return state_.step; }
 
   // To the end. With evaluation the trainer then has the best adapter, else the last. What was
-  // cancelled has written a checkpoint. Throws as Trainer::Step does, naming the step and samples.
+  // cancelled has written a checkpoint. Throws as Trainer::Step does, naming the step and samples,
+  // and kBadInput, saying what differs, on a rank whose model, data or options are not rank 0's.
   RunEnd Run(const RunHooks& hooks);
 
   // The indexes into `train` of step 0 and up.
@@ -81,6 +84,7 @@ class TrainingRun {
     int64_t waited = 0;  // evaluations since then
   };
   nlohmann::ordered_json Identity() const;
+  void Join();  // rank 0
   void Save() const;
   bool Evaluate(const RunHooks& hooks);  // false: patience is at its end
   void Step(const RunHooks& hooks);

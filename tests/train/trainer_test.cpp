@@ -1,5 +1,5 @@
 // What may not change a bit of a training: how samples are grouped in memory, whether layers are
-// computed twice, the number of threads, and being interrupted.
+// computed twice, the number of threads and of ranks, and being interrupted.
 #include "train/trainer.h"
 
 #include <gtest/gtest.h>
@@ -14,6 +14,7 @@
 #include "tiny/tiny_model.h"
 #include "train/check_base.h"
 #include "train/new_lora.h"
+#include "train/thread_ranks.h"
 #include "train/training_run.h"
 
 namespace slm::train {
@@ -39,6 +40,7 @@ struct How {
   int64_t rows = 64;
   int64_t rows_at_once = 0;
   int threads = 2;
+  int ranks = 1;
 };
 
 struct Training {
@@ -46,7 +48,7 @@ struct Training {
   std::shared_ptr<const engine::Model> model;
   std::unique_ptr<Trainer> trainer;
 
-  explicit Training(const How& how)
+  explicit Training(const How& how, std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>())
       : runtime(how.threads),
         model(engine::Model::Load(testing::WriteTinyModel({.arch = how.arch, .type = how.type}),
                                   &runtime)) {
@@ -61,7 +63,8 @@ struct Training {
     NewLoraOptions lora;
     lora.rank = 3;
     lora.is_dora = how.is_dora;
-    trainer = std::make_unique<Trainer>(model, NewLora(*model, lora), options);
+    lora.seed = static_cast<uint64_t>(ranks->rank());  // rank 0's is trained
+    trainer = std::make_unique<Trainer>(model, NewLora(*model, lora), options, ranks);
   }
 };
 
@@ -73,18 +76,24 @@ std::vector<float> Values(const model::Lora& lora) {
   return values;
 }
 
-// The adapter after some steps of all samples; and it has learnt.
+// The adapter after some steps of all samples, and the losses; and it has learnt.
 std::vector<float> Train(const How& how, const std::vector<Sample>& samples) {
-  Training training(how);
   std::vector<const Sample*> batch;
   for (const Sample& sample : samples) batch.push_back(&sample);
-  double first = 0, last = 0;
-  for (int step = 0; step < 4; ++step) {
-    last = training.trainer->Step(batch, 1e-2).loss;
-    if (step == 0) first = last;
-  }
-  EXPECT_LT(last, first);
-  return Values(training.trainer->lora());
+  std::vector<float> result;
+  testing::WriteTinyModel({.arch = how.arch, .type = how.type});
+  testing::OnRanks(how.ranks, [&](std::shared_ptr<Ranks> ranks) {
+    Training training(how, ranks);
+    std::vector<float> losses;
+    for (int step = 0; step < 4; ++step)
+      losses.push_back(static_cast<float>(training.trainer->Step(batch, 1e-2).loss));
+    losses.push_back(static_cast<float>(training.trainer->Evaluate(batch)));
+    if (!ranks->is_first()) return;
+    EXPECT_LT(losses[4], losses[0]);
+    result = Values(training.trainer->lora());
+    result.insert(result.end(), losses.begin(), losses.end());
+  });
+  return result;
 }
 
 class TrainerBits : public ::testing::TestWithParam<std::tuple<std::string, bool, bool>> {
@@ -111,6 +120,9 @@ TEST_P(TrainerBits, DoNotDependOnHowItIsComputed) {
   check("a few of what is kept", [](How* s) { s->keeps_activations = true, s->rows_at_once = 5; });
   check("one thread", [](How* s) { s->threads = 1; });
   check("three threads, all at once", [](How* s) { s->threads = 3, s->rows = 600; });
+  check("two ranks", [](How* s) { s->ranks = 2; });
+  check("three ranks", [](How* s) { s->ranks = 3, s->threads = 1; });
+  check("more ranks than samples", [](How* s) { s->ranks = 8, s->threads = 1; });
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TrainerBits,
@@ -248,41 +260,96 @@ RunOptions Options(const testing::TempFolder& folder) {
   return options;
 }
 
-TEST(TrainingRun, GoesOnToTheSameBits) {
+// What a run on some ranks leaves on rank 0, which is killed after so many steps; of the others
+// none has a folder.
+std::vector<float> TrainOnRanks(int ranks, int steps, const RunOptions& options,
+                                const std::vector<Sample>& train, const std::vector<Sample>& eval,
+                                bool goes_on) {
+  std::vector<float> result;
+  testing::WriteTinyModel({.arch = How().arch, .type = How().type});
+  testing::OnRanks(ranks, [&](std::shared_ptr<Ranks> own) {
+    Training training({.threads = 1}, own);
+    RunOptions here = options;
+    if (!own->is_first()) here.folder = "/nowhere";
+    TrainingRun run(training.trainer.get(), train, eval, here);
+    RunHooks hooks;
+    int left = steps;
+    hooks.on_step = [&](const StepReport&) {
+      EXPECT_TRUE(own->is_first());
+      // As a kill between the step and its checkpoint.
+      if (--left == 0) throw Error(Code::kFailed, "killed");
+    };
+    if (own->is_first()) {
+      EXPECT_EQ(run.Resume(), goes_on);
+    }
+    EXPECT_EQ(run.Run(hooks), RunEnd::kDone);
+    EXPECT_EQ(run.done(), run.steps());
+    if (own->is_first()) result = Values(training.trainer->lora());
+  });
+  return result;
+}
+
+TEST(TrainingRun, GoesOnToTheSameBitsOnAnyRanks) {
   std::mt19937 rng(144);
   const std::vector<Sample> train = RandomSamples(8, rng), eval = RandomSamples(3, rng);
   for (const bool evaluates : {false, true}) {
     const std::vector<Sample> held_out = evaluates ? eval : std::vector<Sample>();
-    std::vector<float> expected;
-    {
-      const testing::TempFolder folder;
-      Training training({});
-      TrainingRun run(training.trainer.get(), train, held_out, Options(folder));
-      EXPECT_FALSE(run.Resume());
-      EXPECT_EQ(run.Run({}), RunEnd::kDone);
-      expected = Values(training.trainer->lora());
-    }
-    const testing::TempFolder folder;
+    const testing::TempFolder undisturbed, folder;
+    const std::vector<float> expected =
+        TrainOnRanks(1, 1000, Options(undisturbed), train, held_out, false);
     int starts = 0;
     for (bool is_done = false; !is_done; ++starts) {
-      Training training({});
-      TrainingRun run(training.trainer.get(), train, held_out, Options(folder));
-      EXPECT_EQ(run.Resume(), starts > 0);
-      int left = 2 + starts;
-      RunHooks hooks;
-      hooks.on_step = [&](const StepReport&) {
-        // As a kill between the step and its checkpoint.
-        if (--left == 0) throw Error(Code::kFailed, "killed");
-      };
       try {
-        run.Run(hooks);
+        const std::vector<float> got =
+            TrainOnRanks(1 + starts % 4, 2 + starts, Options(folder), train, held_out, starts > 0);
         is_done = true;
-        EXPECT_TRUE(testing::SameBits(Values(training.trainer->lora()), expected));
+        EXPECT_TRUE(testing::SameBits(got, expected));
       } catch (const Error& error) {
         EXPECT_STREQ(error.what(), "killed");
       }
     }
     EXPECT_GT(starts, 2);
+  }
+}
+
+TEST(TrainingRun, RankZeroDecides) {
+  std::mt19937 rng(148);
+  const std::vector<Sample> train = RandomSamples(8, rng), eval = RandomSamples(3, rng);
+  testing::WriteTinyModel({.arch = How().arch, .type = How().type});
+  for (const bool cancels : {false, true}) {
+    const testing::TempFolder folder;
+    RunOptions options = Options(folder);
+    options.evaluate_every = 1;
+    options.learning_rate = 1;  // nothing gets better
+    testing::OnRanks(3, [&](std::shared_ptr<Ranks> ranks) {
+      Training training({.threads = 1}, ranks);
+      RunOptions own = options;
+      own.patience = ranks->is_first() ? 2 : 0;
+      TrainingRun run(training.trainer.get(), train, eval, own);
+      RunHooks hooks;
+      hooks.is_cancelled = [&] { return ranks->is_first() && cancels && run.done() == 1; };
+      EXPECT_EQ(run.Run(hooks), cancels ? RunEnd::kCancelled : RunEnd::kEarly);
+      EXPECT_EQ(run.done(), cancels ? 1 : 3);
+    });
+  }
+}
+
+TEST(TrainingRun, RefusesRanksOfAnother) {
+  std::mt19937 rng(149);
+  const std::vector<Sample> train = RandomSamples(8, rng);
+  testing::WriteTinyModel({.arch = How().arch, .type = How().type});
+  const testing::TempFolder folder;
+  try {
+    testing::OnRanks(2, [&](std::shared_ptr<Ranks> ranks) {
+      Training training({}, ranks);
+      RunOptions options = Options(folder);
+      if (!ranks->is_first()) options.batch = 4;
+      TrainingRun(training.trainer.get(), train, {}, options).Run({});
+    });
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("\"batch\" is not rank 0's"), std::string::npos)
+        << error.what();
   }
 }
 
