@@ -28,9 +28,13 @@ InterruptGuard::InterruptGuard(bool ends_on_second) {
   struct sigaction action = {};
   action.sa_handler = OnSignal;  // without SA_RESTART: a read that waits for the user ends too
   sigaction(SIGINT, &action, nullptr);
+  if (ends_on_second) sigaction(SIGTERM, &action, nullptr);
 }
 
-InterruptGuard::~InterruptGuard() { std::signal(SIGINT, SIG_DFL); }
+InterruptGuard::~InterruptGuard() {
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
 
 bool InterruptGuard::IsInterrupted() { return is_interrupted; }
 

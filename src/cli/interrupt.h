@@ -6,7 +6,8 @@
 namespace slm::cli {
 
 // While one lives, SIGINT sets the flag instead of ending the program. A second press before Clear
-// ends it, unless the program is one to come back to.
+// ends it, unless the program is one to come back to; else SIGTERM, by which mpirun and service
+// managers pass a Ctrl-C on, is a press, too.
 class InterruptGuard {
  public:
   explicit InterruptGuard(bool second_ends_program = true);
