@@ -19,6 +19,7 @@
 #include "convert/peft_adapter_writer.h"
 #include "model/lora_writer.h"
 #include "train/check_base.h"
+#include "train/mpi_ranks.h"
 #include "train/new_lora.h"
 #include "train/prepare_data.h"
 #include "train/token_data.h"
@@ -68,7 +69,7 @@ std::vector<train::Sample> Take(std::vector<train::TokenizedSample>* from) {
   return samples;
 }
 
-Data ReadData(const Flags& flags, LoadedModel* loaded) {
+Data ReadData(const Flags& flags, LoadedModel* loaded, bool reports) {
   if (flags.data.empty() == flags.token_data.empty())
     throw Error(Code::kUsage, "expected -d, or --token-data");
   if (!flags.token_data.empty())
@@ -83,9 +84,10 @@ Data ReadData(const Flags& flags, LoadedModel* loaded) {
   train::PreparedData prepared =
       train::Prepare(dataset, eval ? &*eval : nullptr, tokenizer,
                      {flags.eval_share, flags.run.seed, flags.removes_duplicates});
-  std::fputs(
-      MaskReport(prepared, dataset.format, loaded->tokenizer(), isatty(STDERR_FILENO) != 0).c_str(),
-      stderr);
+  if (reports)
+    std::fputs(MaskReport(prepared, dataset.format, loaded->tokenizer(), isatty(STDERR_FILENO) != 0)
+                   .c_str(),
+               stderr);
   CheckAllTrained(prepared.train, flags.data, flags.longest, flags.may_cut, flags.may_skip);
   if (eval || flags.eval_share > 0)
     CheckAllTrained(prepared.eval, eval ? flags.eval_data : flags.data, flags.longest,
@@ -192,7 +194,7 @@ void DumpGradients(const Flags& flags, const engine::Model& model, const model::
   std::filesystem::remove_all(folder);
 }
 
-void Run(Flags flags) {
+void Run(Flags flags, const std::shared_ptr<train::Ranks>& ranks) {
   flags.run.schedule = train::ParseSchedule(flags.schedule);
   flags.run.shuffles = !flags.is_in_order && flags.token_data.empty();
   flags.run.folder = flags.output;
@@ -203,12 +205,20 @@ void Run(Flags flags) {
   }
   LoadedModel loaded(flags.model);
   const engine::Model& model = *loaded.model();
-  const Data data = ReadData(flags, &loaded);
+  const Data data = ReadData(flags, &loaded, ranks->is_first());
   train::CheckFinite(model);
-  std::filesystem::create_directories(flags.output);
   train::Trainer trainer(loaded.model(), FirstLora(flags, model),
-                         TrainerOptionsOf(flags, data, model.hparams().context));
+                         TrainerOptionsOf(flags, data, model.hparams().context), ranks);
   train::TrainingRun run(&trainer, data.train, data.eval, flags.run);
+  if (!ranks->is_first()) {
+    const InterruptGuard guard;  // rank 0 says when
+    run.Run({});
+    return ranks->Finish();
+  }
+  if (ranks->size() > 1)
+    std::fprintf(stderr, "slm: %d ranks; threads of rank 0: %d\n", ranks->size(),
+                 loaded.runtime().threads());
+  std::filesystem::create_directories(flags.output);
   if (flags.is_new) run.RemoveCheckpoints();
   const bool goes_on = run.Resume();
   if (goes_on && !flags.gradients.empty())
@@ -229,6 +239,7 @@ void Run(Flags flags) {
         on_step(report);
       };
     end = run.Run(hooks);
+    ranks->Finish();
   }
   if (end == train::RunEnd::kCancelled)
     throw Error(Code::kInterrupted, "stopped after step {}; the same command goes on from there",
@@ -241,6 +252,19 @@ void Run(Flags flags) {
   run.RemoveCheckpoints();
   std::fprintf(stderr, "slm: wrote %s; try it: slm run -m %s --lora %s -p \"..\"\n",
                flags.output.c_str(), model.file().path().c_str(), flags.output.c_str());
+}
+
+// What goes wrong on one rank ends all of them, which would wait for it.
+void RunOnRanks(const Flags& flags) {
+  const std::shared_ptr<train::Ranks> ranks = train::StartRanks();
+  try {
+    Run(flags, ranks);
+  } catch (const std::exception& error) {
+    if (ranks->size() == 1) throw;
+    std::fprintf(stderr, "slm: rank %d: %s\n", ranks->rank(), error.what());
+    const auto* known = dynamic_cast<const Error*>(&error);
+    ranks->Abort(static_cast<int>(known ? known->code() : Code::kFailed));
+  }
 }
 
 }  // namespace
@@ -317,7 +341,7 @@ Work DeclareFinetune(CLI::App* app) {
       ->excludes(eval_share);
   app->add_option("--dump-gradients", f->gradients,
                   "Write those of the first step, by PEFT's names");
-  return [flags] { Run(*flags); };
+  return [flags] { RunOnRanks(*flags); };
 }
 
 }  // namespace slm::cli

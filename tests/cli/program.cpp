@@ -24,11 +24,16 @@ const std::string& Cache() {
   return folder.path();
 }
 
-[[noreturn]] void Execute(const std::vector<std::string>& args) {
-  std::vector<char*> argv = {const_cast<char*>(SLM_PROGRAM)};
-  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+std::vector<std::string> CommandOf(std::vector<std::string> args) {
+  args.insert(args.begin(), SLM_PROGRAM);
+  return args;
+}
+
+[[noreturn]] void Execute(const std::vector<std::string>& command) {
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  execv(SLM_PROGRAM, argv.data());
+  execv(argv[0], argv.data());
   _exit(127);
 }
 
@@ -37,6 +42,11 @@ int CodeOf(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + 
 }  // namespace
 
 ProgramResult RunProgram(const std::vector<std::string>& args, const std::string& input,
+                         const std::vector<std::string>& environment) {
+  return RunCommand(CommandOf(args), input, environment);
+}
+
+ProgramResult RunCommand(const std::vector<std::string>& command, const std::string& input,
                          const std::vector<std::string>& environment) {
   const TempFolder folder;  // files, not pipes: nothing can fill up
   WriteFile(folder / "in", input);
@@ -49,7 +59,7 @@ ProgramResult RunProgram(const std::vector<std::string>& args, const std::string
     if (!freopen(in.c_str(), "rb", stdin) || !freopen(out.c_str(), "wb", stdout) ||
         !freopen(err.c_str(), "wb", stderr))
       _exit(127);
-    Execute(args);
+    Execute(command);
   }
   int status = 0;
   waitpid(pid, &status, 0);
@@ -66,7 +76,7 @@ TerminalProgram::TerminalProgram(const std::vector<std::string>& args, const std
     setenv("SLM_CACHE", cache.c_str(), 1);
     setenv("TERM", "dumb", 1);
     setenv("XDG_STATE_HOME", state.c_str(), 1);
-    Execute(args);
+    Execute(CommandOf(args));
   }
 }
 

@@ -17,6 +17,10 @@ struct ProgramResult {
 ProgramResult RunProgram(const std::vector<std::string>& args, const std::string& input = "",
                          const std::vector<std::string>& environment = {});
 
+// The same for a command that runs the program, SLM_PROGRAM: its first word is a path, too.
+ProgramResult RunCommand(const std::vector<std::string>& command, const std::string& input = "",
+                         const std::vector<std::string>& environment = {});
+
 // The program on a terminal of its own.
 class TerminalProgram {
  public:
