@@ -22,6 +22,9 @@ void HasText(const std::string& text, const char* part) {
   EXPECT_NE(text.find(part), std::string::npos) << text;
 }
 
+// What Open MPI keeps to the end is not the program's leak.
+constexpr const char* kOpenMpiLeaks = "ASAN_OPTIONS=detect_leaks=0";
+
 class FinetuneRanks : public ::testing::Test {
  protected:
   FinetuneRanks() {
@@ -59,8 +62,7 @@ class FinetuneRanks : public ::testing::Test {
                                "mpirun='" + std::string(kMpirun) +
                                    " --allow-run-as-root --oversubscribe --timeout 300'\n" + script,
                                SLM_PROGRAM});
-    // What Open MPI keeps to the end is not the program's leak.
-    return RunCommand(args, "", {"ASAN_OPTIONS=detect_leaks=0"});
+    return RunCommand(args, "", {kOpenMpiLeaks});
   }
   void RunOn(int ranks, const std::vector<std::string>& args) const {
     const ProgramResult result =
@@ -147,7 +149,8 @@ TEST_F(FinetuneRanks, AreNotSoManyProcessesByThemselves) {
     HasText(result.err, "Install libopenmpi-dev");
   }
   if (!kMpirun) GTEST_SKIP() << "skipped: no MPI";
-  const ProgramResult result = RunProgram(Finetune("adapter", 9), "", {"PMI_SIZE=2"});
+  const ProgramResult result =
+      RunProgram(Finetune("adapter", 9), "", {"PMI_SIZE=2", kOpenMpiLeaks});
   EXPECT_EQ(result.code, 4) << result.err;
   HasText(result.err, "the launcher says 2 processes and MPI 1");
 }
