@@ -2,7 +2,7 @@
 
     pip install --no-binary llama-cpp-python llama-cpp-python   (see README.md)
 
-Used by compare.py, perplexity_llama.py and check_goldens_llama.py. Run as a program it is the worker of
+Used by compare.py, perplexity_llama.py, check_goldens_llama.py and check_adapters_llama.py. Run as a program it is the worker of
 compare.py: it loads a model, then answers one JSON command per line of standard input. If it cannot load it, its only
 line is {"refused": why}.
 """
@@ -56,6 +56,13 @@ class LlamaPeer:
         self.vocab = ll.llama_model_get_vocab(self.model)
         self.vocab_size = ll.llama_vocab_n_tokens(self.vocab)
         self.batch = ll.llama_batch_init(batch, 0, 1)
+
+    def use_adapter(self, path):
+        adapter = ll.llama_adapter_lora_init(self.model, str(path).encode())
+        if not adapter:
+            raise SystemExit(f"{path}: llama.cpp cannot load this adapter")
+        if ll.llama_set_adapters_lora(self.context, (ll.llama_adapter_lora_p_ctypes * 1)(adapter), 1, (ctypes.c_float * 1)(1)):
+            raise SystemExit(f"{path}: llama.cpp cannot use this adapter")
 
     def system_info(self):
         return ll.llama_print_system_info().decode()

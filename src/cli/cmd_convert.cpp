@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "base/thread_pool.h"
 #include "cli/commands.h"
+#include "cli/convert_adapter.h"
 #include "cli/convert_to_hf.h"
 #include "cli/options.h"
 #include "cli/recipe_target.h"
@@ -16,7 +17,7 @@ namespace slm::cli {
 namespace {
 
 struct Flags {
-  std::string input, output, type = "f16", to = "gguf";
+  std::string input, output, base, type = "f16", to = "gguf";
   ToHfFlags to_hf;
   bool no_vocab = false, force = false, is_json = false;
   int threads = 0;
@@ -48,10 +49,13 @@ void Run(const Flags& flags) {
 Work DeclareConvert(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
   app->add_option("input", flags->input,
-                  "Folder with a checkpoint of Hugging Face or Mistral; with --to hf, a GGUF file")
+                  "Folder with a checkpoint of Hugging Face or Mistral; with --to hf, a GGUF file; "
+                  "or an adapter, a PEFT folder or a GGUF file, which becomes the other")
       ->required();
   app->add_option("-o,--output", flags->output, "GGUF file to write; with --to hf, a folder")
       ->required();
+  const CLI::Option* base =
+      AddModel(app, &flags->base)->description("Of an adapter: its base, in any quantization");
   app->add_option("--to", flags->to, "gguf, or hf: a folder for transformers and vLLM")
       ->check(CLI::IsMember({"gguf", "hf"}))
       ->capture_default_str();
@@ -65,8 +69,23 @@ Work DeclareConvert(CLI::App* app) {
   AddThreads(app, &flags->threads);
   AddJson(app, &flags->is_json);
   const CLI::Option* group_size = app->get_option("--group-size");
-  return [flags, type, group_size] {
+  const CLI::Option* to = app->get_option("--to");
+  const std::vector<const CLI::Option*> of_models = {to, type, app->get_option("--no-vocab"),
+                                                     app->get_option("--force"),
+                                                     app->get_option("--bits")};
+  return [=] {
     // Each direction has its own; none is ignored in silence.
+    if (IsAdapter(flags->input, base->count() > 0)) {
+      for (const CLI::Option* option : of_models)
+        if (option->count() > 0)
+          throw Error(Code::kUsage,
+                      "{} is not for adapters; they become the other form as they are",
+                      option->get_name());
+      return ConvertAdapter(flags->input, ResolveModelPath(flags->base), flags->output,
+                            flags->is_json);
+    }
+    if (base->count() > 0)
+      throw Error(Code::kUsage, "-m is for adapters, and {} is none", flags->input);
     const bool is_to_hf = flags->to == "hf";
     if (is_to_hf && (type->count() > 0 || flags->no_vocab))
       throw Error(Code::kUsage, "{} is not for --to hf; --bits chooses there",

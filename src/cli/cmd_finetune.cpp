@@ -47,6 +47,7 @@ struct Flags {
   bool is_new = false;
   std::string log, gradients;
   std::string base_type = "nf4";
+  std::string checkpoint;  // -m, where it is a folder of one
 };
 
 std::vector<std::string> Split(const std::string& list) {
@@ -96,13 +97,17 @@ Data ReadData(const Flags& flags, LoadedModel* loaded, bool reports) {
 }
 
 model::Lora FirstLora(const Flags& flags, const engine::Model& model) {
+  model::Lora lora;
   if (flags.init_adapter.empty()) {
     train::NewLoraOptions options = flags.lora;
     options.targets = Split(flags.targets);
     options.seed = flags.run.seed;
-    return train::NewLora(model, options);
+    lora = train::NewLora(model, options);
+  } else {
+    lora = convert::ReadPeftLora(flags.init_adapter, {model.file(), model.hparams()});
   }
-  return convert::ReadPeftLora(flags.init_adapter, {model.file(), model.hparams()});
+  lora.base = model::IdentityOf(model.file(), model.hparams());
+  return lora;
 }
 
 train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data, int64_t context) {
@@ -131,7 +136,9 @@ train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data, int
 void WriteAdapter(const Flags& flags, const engine::Model& model, const model::Lora& lora,
                   const std::string& folder) {
   const model::LoraTargets targets(model.file(), model.hparams());
-  const std::string base = std::filesystem::path(model.file().path()).filename().string();
+  const std::string base = flags.checkpoint.empty()
+                               ? std::filesystem::path(model.file().path()).filename().string()
+                               : flags.checkpoint;
   convert::WritePeftLora(folder, lora, targets, {base, flags.lora.is_rank_stabilised});
 }
 
@@ -201,6 +208,7 @@ void Run(Flags flags, const std::shared_ptr<train::Ranks>& ranks) {
   if (IsCheckpoint(flags.model.model)) {
     ThreadPool pool(flags.model.threads > 0 ? flags.model.threads : DefaultThreads());
     ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
+    flags.checkpoint = flags.model.model;
     flags.model.model = TrainingBase(flags.model.model, flags.base_type, &pool, &progress);
   }
   LoadedModel loaded(flags.model);

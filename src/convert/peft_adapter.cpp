@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
 #include <regex>
@@ -14,6 +15,7 @@
 #include "convert/tensor_rows.h"
 #include "format/byte_reader.h"
 #include "format/safetensors.h"
+#include "text/json.h"
 
 namespace slm::convert {
 namespace {
@@ -23,6 +25,7 @@ using format::SafetensorsTensor;
 using model::LoraMatrix;
 using model::Slot;
 
+constexpr const char* kConfig = "adapter_config.json";
 constexpr std::string_view kPrefix = "base_model.model.";
 
 enum Part { kA, kB, kMagnitude, kParts };
@@ -47,25 +50,30 @@ constexpr const char* kUnsupportedKeys[] = {
     "layer_replication", "trainable_token_indices", "alora_invocation_tokens",
     "target_parameters", "megatron_config",         "use_qalora",
     "use_bdlora",        "velora_config",           "lora_bias",
-    "kasa_config",       "monteclora_config"};
+    "kasa_config",       "monteclora_config",       "arrow_config"};
 
 // Ways to begin that take from the base what the adapter then holds.
-constexpr std::string_view kBaseChanging[] = {"pissa", "olora", "corda", "loftq"};
+constexpr std::string_view kBaseChanging[] = {"pissa", "olora", "corda", "loftq", "lora_ga"};
 
 struct Module {
+  std::string path;  // as the file has it, which patterns are written for
   const SafetensorsTensor* parts[kParts] = {};
 };
 
-// A dictionary of patterns of module names.
+// A dictionary of patterns of module names, in the order in which PEFT writes them.
 class Patterns {
  public:
   Patterns(const Config& config, const char* key) {
     const nlohmann::json* json = config.Find(key);
     if (!json) return;
     if (!json->is_object()) config.Fail(key, "expected an object");
+    if (json->size() > kMost) config.Fail(key, fmt::format("more than {} patterns", kMost));
     for (const auto& [pattern, value] : json->items()) {
       if (!value.is_number()) config.Fail(key, "expected numbers");
       if (pattern.size() > kMostBytes) config.Fail(key, "a pattern is too long");
+      // The library writes a repeat out and goes through all of it by recursion.
+      if (pattern.find('{') != std::string::npos)
+        config.Fail(key, fmt::format("{}: counted repeats are not supported", Quoted(pattern)));
       try {
         // Not the default way to match, which takes exponential time.
         patterns_.emplace_back(
@@ -86,7 +94,7 @@ class Patterns {
   }
 
  private:
-  static constexpr size_t kMostBytes = 200;
+  static constexpr size_t kMost = 10'000, kMostBytes = 200;
   std::vector<std::pair<std::regex, double>> patterns_;
 };
 
@@ -98,11 +106,12 @@ bool IsSet(const nlohmann::json* value) {
 
 class Reader {
  public:
-  Reader(const std::string& folder, const model::LoraTargets& targets)
+  Reader(const std::string& folder, Config config, const format::Safetensors& tensors,
+         const model::LoraTargets& targets)
       : folder_(folder),
         targets_(targets),
-        config_(Config::Read((std::filesystem::path(folder) / "adapter_config.json").string())),
-        tensors_(format::Safetensors::OpenFolder(folder, "adapter_model")),
+        config_(std::move(config)),
+        tensors_(tensors),
         ranks_(config_, "rank_pattern"),
         alphas_(config_, "alpha_pattern") {
     const auto arch = targets.base().metadata().GetString("general.architecture");
@@ -113,7 +122,7 @@ class Reader {
   model::Lora Read() {
     CheckConfig();
     FillSlots();
-    model::Lora lora = {folder_, {}};
+    model::Lora lora = {folder_, {}, Base()};
     for (const auto& [name, module] : Modules()) lora.matrices.push_back(ReadModule(name, module));
     if (lora.matrices.empty()) throw Error(Code::kBadInput, "{}: no tensors", folder_);
     return lora;
@@ -149,6 +158,15 @@ class Reader {
                     config_.path(), Quoted(name));
   }
 
+  std::optional<model::BaseIdentity> Base() const {
+    const auto base = model::ParseBaseIdentity(folder_, [&](const char* key) {
+      const auto at = tensors_.metadata().find(key);
+      return at == tensors_.metadata().end() ? std::nullopt : std::optional(at->second);
+    });
+    if (base) CheckBase(folder_, *base, targets_.base(), targets_.hparams());
+    return base;
+  }
+
   // By the names of their modules, without ".weight".
   void FillSlots() {
     constexpr std::string_view kWeight = ".weight";
@@ -167,10 +185,13 @@ class Reader {
           std::find_if(std::begin(kEndings), std::end(kEndings),
                        [&](const Ending& e) { return tensor.name.ends_with(e.text); });
       if (ending == std::end(kEndings) || !tensor.name.starts_with(kPrefix)) FailOther(tensor);
-      const std::string name = TextModelName(tensor.name.substr(
-          kPrefix.size(), tensor.name.size() - kPrefix.size() - ending->text.size()));
-      const SafetensorsTensor*& part = modules[name].parts[ending->part];
-      if (part) FailTensor(tensor.name, "is there twice, under two names");
+      const std::string path = tensor.name.substr(
+          kPrefix.size(), tensor.name.size() - kPrefix.size() - ending->text.size());
+      Module& module = modules[TextModelName(path)];
+      const SafetensorsTensor*& part = module.parts[ending->part];
+      if (part || (!module.path.empty() && module.path != path))
+        FailTensor(tensor.name, "is there twice, under two names");
+      module.path = path;
       part = &tensor;
     }
     return modules;
@@ -197,14 +218,14 @@ class Reader {
         throw Error(Code::kBadInput, "{}: {}: lora_{} is missing", folder_, Quoted(name),
                     part == kA ? "A" : "B");
     const auto config_rank = static_cast<double>(config_.GetInt("r"));
-    const double rank = ranks_.Find(name).value_or(config_rank);
+    const double rank = ranks_.Find(module.path).value_or(config_rank);
     const SafetensorsTensor &a = *module.parts[kA], &b = *module.parts[kB];
     if (a.shape.size() != 2 || rank < 1 || static_cast<double>(a.shape[0]) != rank)
       FailTensor(a.name, fmt::format("expected rank {} as adapter_config.json has it", rank));
     matrix.rank = a.shape[0];
     matrix.a = Decode(a, {matrix.rank, matrix.in});
     matrix.b = Decode(b, {matrix.out, matrix.rank});
-    matrix.scale = Scale(name, rank);
+    matrix.scale = Scale(module, rank);
     const bool is_dora = config_.FindBool("use_dora").value_or(false);
     if (is_dora != (module.parts[kMagnitude] != nullptr))
       throw Error(Code::kBadInput, "{}: {}: use_dora is {}, but lora_magnitude_vector is {}",
@@ -214,10 +235,13 @@ class Reader {
     return matrix;
   }
 
-  float Scale(const std::string& name, double rank) const {
-    const double alpha = alphas_.Find(name).value_or(config_.GetFloat("lora_alpha"));
+  float Scale(const Module& module, double rank) const {
+    const double alpha = alphas_.Find(module.path).value_or(config_.GetFloat("lora_alpha"));
     const bool is_rank_stabilised = config_.FindBool("use_rslora").value_or(false);
-    return static_cast<float>(alpha / (is_rank_stabilised ? std::sqrt(rank) : rank));
+    const auto scale = alpha / (is_rank_stabilised ? std::sqrt(rank) : rank);
+    if (std::fabs(scale) > double{std::numeric_limits<float>::max()})
+      config_.Fail("lora_alpha", fmt::format("{}, of {}, is too large", alpha, module.path));
+    return static_cast<float>(scale);
   }
 
   std::vector<float> Decode(const SafetensorsTensor& tensor,
@@ -251,7 +275,7 @@ class Reader {
   const std::string& folder_;
   const model::LoraTargets& targets_;
   const Config config_;
-  const format::Safetensors tensors_;
+  const format::Safetensors& tensors_;
   const Patterns ranks_, alphas_;
   const HfFamily* family_ = nullptr;
   std::map<std::string, std::pair<Slot, int64_t>> slots_;
@@ -260,7 +284,15 @@ class Reader {
 }  // namespace
 
 model::Lora ReadPeftLora(const std::string& folder, const model::LoraTargets& targets) {
-  return Reader(folder, targets).Read();
+  const std::string path = (std::filesystem::path(folder) / kConfig).string();
+  return ParsePeftLora(folder, ReadWholeFile(path),
+                       format::Safetensors::OpenFolder(folder, "adapter_model"), targets);
+}
+
+model::Lora ParsePeftLora(const std::string& folder, std::string_view config,
+                          const format::Safetensors& tensors, const model::LoraTargets& targets) {
+  const std::string path = (std::filesystem::path(folder) / kConfig).string();
+  return Reader(folder, Config(path, text::ParseSortedJson(config, path)), tensors, targets).Read();
 }
 
 }  // namespace slm::convert

@@ -4,16 +4,22 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
+#include "format/safetensors.h"
 #include "model/lora.h"
 
 namespace slm::convert {
 
 // LoRA, rsLoRA and DoRA of linear layers, with their patterns of ranks and alphas; rows of q and k
 // are put where GGUF has them. Throws kBadInput, naming the key or the tensor, for what is
-// malformed or does not fit the model; kUnsupported for what would change its answers and is not
-// computed here: biases, whole modules saved beside, adapters of the embedding, methods that change
-// the base.
+// malformed, does not fit the model or was trained on another; kUnsupported for what would change
+// its answers and is not computed here: biases, whole modules saved beside, adapters of the
+// embedding, methods that change the base.
 model::Lora ReadPeftLora(const std::string& folder, const model::LoraTargets& targets);
+
+// The same of what the two files hold. `folder` is for messages.
+model::Lora ParsePeftLora(const std::string& folder, std::string_view config,
+                          const format::Safetensors& tensors, const model::LoraTargets& targets);
 
 }  // namespace slm::convert

@@ -48,14 +48,24 @@ class Writer {
         options_(options),
         family_(FindHfArch(targets.base().metadata().GetString("general.architecture"))) {
     SLM_CHECK(family_ && !lora.matrices.empty());
+    std::map<std::string, float> scales;
+    for (const LoraMatrix& matrix : lora.matrices) {
+      ranks_[Module(matrix)] = matrix.rank;
+      scales[Module(matrix)] = matrix.scale;
+    }
+    scale_ = Commonest(scales);
+    if (scale_ == 0) scale_ = 1;  // of 0 no other is a multiple
   }
 
   void Write() {
     format::SafetensorsWriter tensors(folder_, kMaxBytes, "adapter_model");
+    if (lora_.base)
+      for (const auto& [key, text] : ToMetadata(*lora_.base)) tensors.SetMetadata(key, text);
     for (const LoraMatrix& matrix : lora_.matrices) Declare(matrix, &tensors);
     for (const LoraMatrix& matrix : lora_.matrices) Append(matrix, &tensors);
     ResultFile config((std::filesystem::path(folder_) / "adapter_config.json").string());
-    const std::string text = Config().dump(2) + "\n";
+    constexpr auto kReplace = ordered_json::error_handler_t::replace;  // what is not UTF-8
+    const std::string text = Config().dump(2, ' ', false, kReplace) + "\n";
     config.Write(text.data(), text.size());
     config.Complete();
     tensors.Finish();
@@ -86,7 +96,10 @@ class Writer {
           {reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(float)});
     };
     append(matrix.a);
-    append(Rows(matrix, matrix.b, matrix.rank));
+    std::vector<float> b = Rows(matrix, matrix.b, matrix.rank);
+    if (matrix.scale != scale_)
+      for (float& x : b) x *= matrix.scale / scale_;
+    append(b);
     if (!matrix.magnitude.empty()) append(Rows(matrix, matrix.magnitude, 1));
   }
 
@@ -116,16 +129,10 @@ class Writer {
   }
 
   ordered_json Config() const {
-    std::map<std::string, int64_t> ranks;
     std::map<std::string, double> alphas;
-    for (const LoraMatrix& matrix : lora_.matrices) {
-      const auto rank = static_cast<double>(matrix.rank);
-      ranks[Module(matrix)] = matrix.rank;
-      alphas[Module(matrix)] = static_cast<double>(matrix.scale) *
-                               (options_.is_rank_stabilised ? std::sqrt(rank) : rank);
-    }
-    const int64_t rank = Commonest(ranks);
-    const double alpha = Commonest(alphas);
+    for (const auto& [module, rank] : ranks_) alphas[module] = AlphaOf(rank);
+    const int64_t rank = Commonest(ranks_);
+    const double alpha = AlphaOf(rank);
     return {{"peft_type", "LORA"},
             {"task_type", "CAUSAL_LM"},
             {"base_model_name_or_path", options_.base_name},
@@ -133,7 +140,7 @@ class Writer {
             {"lora_alpha", Number(alpha)},
             {"lora_dropout", 0.0},
             {"target_modules", TargetModules()},
-            {"rank_pattern", Others(ranks, rank)},
+            {"rank_pattern", Others(ranks_, rank)},
             {"alpha_pattern", Others(alphas, alpha)},
             {"use_rslora", options_.is_rank_stabilised},
             {"use_dora", !lora_.matrices.front().magnitude.empty()},
@@ -144,7 +151,13 @@ class Writer {
             {"modules_to_save", nullptr}};
   }
 
-  // An integer where it is one: that is what PEFT's class declares.
+  // The whole number where one gives the scale: that is what PEFT's class declares.
+  double AlphaOf(int64_t rank) const {
+    const auto r = static_cast<double>(rank);
+    const double divisor = options_.is_rank_stabilised ? std::sqrt(r) : r;
+    const double alpha = static_cast<double>(scale_) * divisor, whole = std::round(alpha);
+    return static_cast<float>(whole / divisor) == scale_ ? whole : alpha;
+  }
   static ordered_json Number(double x) {
     if (x == std::floor(x) && std::fabs(x) < 1e9) return static_cast<int64_t>(x);
     return x;
@@ -155,6 +168,8 @@ class Writer {
   const model::LoraTargets& targets_;
   const PeftOptions& options_;
   const HfFamily* family_;
+  std::map<std::string, int64_t> ranks_;  // by module
+  float scale_ = 1;                       // of all
 };
 
 }  // namespace

@@ -10,11 +10,12 @@ namespace slm::convert {
 
 struct PeftOptions {
   std::string base_name;            // base_model_name_or_path
-  bool is_rank_stabilised = false;  // write use_rslora where the scales fit
+  bool is_rank_stabilised = false;  // write use_rslora
 };
 
-// Into a folder that is there. Rows of q and k are put where transformers has them; ranks and
-// alphas that differ from most stand in the patterns. Throws kFailed for the disk.
+// Into a folder that is there. Rows of q and k are put where transformers has them; ranks that
+// differ from most stand in the patterns. All matrices get one scale, as vLLM knows no other:
+// others are multiplied into B. Throws kFailed for the disk.
 void WritePeftLora(const std::string& folder, const model::Lora& lora,
                    const model::LoraTargets& targets, const PeftOptions& options);
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "format/json_lines.h"
 #include "text/json.h"
 #include "text/messages.h"
@@ -200,9 +201,15 @@ const char* Name(DataFormat format) {
 }
 
 Dataset ReadDataset(const std::string& path) {
+  const MappedFile file(path);
+  return ParseDataset(path,
+                      {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+}
+
+Dataset ParseDataset(const std::string& path, std::string_view text) {
   Dataset dataset;
   dataset.path = path;
-  ForJsonObjects(path, [&](const ordered_json& object, size_t line) {
+  ForJsonObjects(path, text, [&](const ordered_json& object, size_t line) {
     const std::string where = path + ":" + std::to_string(line);
     const auto format = FormatOf(object);
     if (!format)

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace slm::format {
@@ -34,5 +35,8 @@ struct Dataset {
 // for what is not JSON, has another format than the first line, lacks a member, or has roles that
 // are not known; for a file without examples; and for conversations without an answer.
 Dataset ReadDataset(const std::string& path);
+
+// The same of the text of a file. `path` is for messages.
+Dataset ParseDataset(const std::string& path, std::string_view text);
 
 }  // namespace slm::format

@@ -11,10 +11,13 @@ namespace slm::format {
 
 using nlohmann::ordered_json;
 
-void ForJsonObjects(const std::string& path,
-                    const std::function<void(const ordered_json&, size_t)>& f) {
+void ForJsonObjects(const std::string& path, const OnJsonObject& f) {
   const MappedFile file(path);
-  std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  ForJsonObjects(path, {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()},
+                 f);
+}
+
+void ForJsonObjects(const std::string& path, std::string_view text, const OnJsonObject& f) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   const auto check = [&](const ordered_json& object, size_t line) {
     if (!object.is_object())

@@ -5,13 +5,17 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 namespace slm::format {
 
 // f(object, line) for every one, `line` from 1, of a list the number of the element. Empty lines
 // are skipped. Throws kBadInput, naming file and line, for what is no JSON object and for a file
 // that has none.
-void ForJsonObjects(const std::string& path,
-                    const std::function<void(const nlohmann::ordered_json&, size_t)>& f);
+using OnJsonObject = std::function<void(const nlohmann::ordered_json& object, size_t line)>;
+void ForJsonObjects(const std::string& path, const OnJsonObject& f);
+
+// The same of the text of a file. `path` is for messages.
+void ForJsonObjects(const std::string& path, std::string_view text, const OnJsonObject& f);
 
 }  // namespace slm::format

@@ -50,7 +50,9 @@ std::vector<std::string> ShardNames(const fs::path& folder, const std::string& s
 }  // namespace
 
 void Safetensors::Add(const std::string& path, std::span<const uint8_t> bytes) {
-  for (SafetensorsTensor& tensor : ParseSafetensors(path, bytes)) {
+  SafetensorsHeader header = ParseSafetensors(path, bytes);
+  if (paths_.empty()) metadata_ = std::move(header.metadata);
+  for (SafetensorsTensor& tensor : header.tensors) {
     tensor.shard = static_cast<int>(paths_.size());
     tensors_.push_back(std::move(tensor));
   }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ struct SafetensorsTensor {
   size_t bytes() const { return data.size(); }
 };
 
+// The texts that a file has beside its tensors.
+using SafetensorsMetadata = std::map<std::string, std::string, std::less<>>;
+
 class Safetensors {
  public:
   // One file. Throws Error: kFailed when it cannot be opened, kBadInput when it is malformed.
@@ -54,6 +58,7 @@ class Safetensors {
   const std::vector<SafetensorsTensor>& tensors() const { return tensors_; }
   const SafetensorsTensor* Find(std::string_view name) const;
 
+  const SafetensorsMetadata& metadata() const { return metadata_; }  // of the first shard
   const std::vector<std::string>& shard_paths() const { return paths_; }
   const std::string& PathOf(const SafetensorsTensor& tensor) const {
     return paths_[static_cast<size_t>(tensor.shard)];
@@ -71,6 +76,7 @@ class Safetensors {
 
   std::vector<std::string> paths_;
   std::vector<SafetensorsTensor> tensors_;
+  SafetensorsMetadata metadata_;
   std::vector<uint32_t> by_name_;
   std::vector<MappedFile> maps_;  // empty for a file in memory
   size_t file_bytes_ = 0;

@@ -61,6 +61,7 @@ class HeaderEvents : public JsonEvents {
   using JsonEvents::JsonEvents;
 
   std::vector<RawTensor> tensors;
+  SafetensorsMetadata metadata;
 
   bool start_object(size_t) override {
     if (++depth_ == 1) return true;
@@ -83,13 +84,18 @@ class HeaderEvents : public JsonEvents {
         Expect("tensor " + Quoted(text), "an object of dtype, shape and data_offsets");
         tensors.emplace_back().name = std::move(text);
       }
-    } else if (!is_metadata_) {
+    } else if (is_metadata_) {
+      metadata_key_ = std::move(text);
+    } else {
       StartField(text);
     }
     return true;
   }
   bool string(string_t& text) override {
-    if (depth_ == 2 && is_metadata_) return true;
+    if (depth_ == 2 && is_metadata_) {
+      metadata[metadata_key_] = std::move(text);
+      return true;
+    }
     if (field_ != Field::kDtype) Fail("text");
     tensors.back().dtype = std::move(text);
     field_ = Field::kNone;
@@ -137,6 +143,7 @@ class HeaderEvents : public JsonEvents {
 
   int depth_ = 0;
   bool is_metadata_ = false, in_array_ = false;
+  std::string metadata_key_;
   Field field_ = Field::kNone;
 };
 
@@ -227,8 +234,7 @@ SafetensorsTensor Check(const std::string& path, RawTensor raw, std::span<const 
 
 }  // namespace
 
-std::vector<SafetensorsTensor> ParseSafetensors(const std::string& path,
-                                                std::span<const uint8_t> bytes) {
+SafetensorsHeader ParseSafetensors(const std::string& path, std::span<const uint8_t> bytes) {
   constexpr std::string_view kPointer = "version https://git-lfs";
   if (std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())
           .starts_with(kPointer))
@@ -262,7 +268,7 @@ std::vector<SafetensorsTensor> ParseSafetensors(const std::string& path,
   if (next != data.size())
     throw Error(Code::kBadInput, "{}: expected {} bytes of data, got {}: the file is {}", path,
                 next, data.size(), next > data.size() ? "truncated" : "too long");
-  return tensors;
+  return {std::move(tensors), std::move(events.metadata)};
 }
 
 std::map<std::string, std::string> ParseSafetensorsIndex(const std::string& path,

@@ -16,9 +16,13 @@ namespace slm::format {
 // nullptr for a name that the format does not have.
 const SafetensorsType* FindSafetensorsType(std::string_view name);
 
-// In the order of the data. Throws Error kBadInput; `path` is for messages.
-std::vector<SafetensorsTensor> ParseSafetensors(const std::string& path,
-                                                std::span<const uint8_t> bytes);
+struct SafetensorsHeader {
+  std::vector<SafetensorsTensor> tensors;  // in the order of the data
+  SafetensorsMetadata metadata;
+};
+
+// Throws Error kBadInput; `path` is for messages.
+SafetensorsHeader ParseSafetensors(const std::string& path, std::span<const uint8_t> bytes);
 
 // Tensor name to shard, a plain file name, from the text of `*.safetensors.index.json`. Throws as
 // ParseSafetensors does.

@@ -27,6 +27,11 @@ uint64_t ElementBytes(std::string_view name) {
 SafetensorsWriter::SafetensorsWriter(std::string folder, uint64_t max_shard_bytes, std::string stem)
     : folder_(std::move(folder)), max_shard_bytes_(max_shard_bytes), stem_(std::move(stem)) {}
 
+void SafetensorsWriter::SetMetadata(const std::string& key, const std::string& text) {
+  SLM_CHECK(shards_.empty());
+  metadata_[key] = text;
+}
+
 void SafetensorsWriter::Declare(const std::string& name, std::string_view type,
                                 std::span<const int64_t> shape) {
   SLM_CHECK(shards_.empty());
@@ -71,7 +76,8 @@ std::string SafetensorsWriter::Header(const Shard& shard) {
     return a->element_bytes > b->element_bytes;
   });
   // Written piece by piece: a JSON object of the library searches all its keys for each new one.
-  std::string out = R"({"__metadata__":{"format":"pt"})";
+  constexpr auto kReplace = ordered_json::error_handler_t::replace;  // what is not UTF-8
+  std::string out = R"({"__metadata__":)" + ordered_json(metadata_).dump(-1, ' ', false, kReplace);
   uint64_t offset = 0;
   for (Tensor* tensor : order) {
     tensor->offset = offset;

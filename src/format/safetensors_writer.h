@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result_file.h"
+#include "format/safetensors.h"
 
 namespace slm::format {
 
@@ -28,6 +29,9 @@ class SafetensorsWriter {
   // one.
   explicit SafetensorsWriter(std::string folder, uint64_t max_shard_bytes = kMaxShardBytes,
                              std::string stem = "model");
+
+  // A text beside the tensors, in every file. Before the first Append.
+  void SetMetadata(const std::string& key, const std::string& text);
 
   // `type` is spelled as in a header: "BF16". `shape` is in the order of PyTorch: the last
   // dimension is contiguous. Throws kBadInput for a duplicate name or a shape that the format
@@ -70,6 +74,8 @@ class SafetensorsWriter {
   std::string folder_;
   uint64_t max_shard_bytes_;
   std::string stem_;
+  // PyTorch's loaders ask for the first.
+  SafetensorsMetadata metadata_ = {{"format", "pt"}};
   std::vector<Tensor> tensors_;
   std::set<std::string> names_;
   uint64_t data_bytes_ = 0;

@@ -32,8 +32,8 @@ std::pair<Slot, int64_t> SlotOf(const std::string& name, int64_t layers) {
 
 class Reader {
  public:
-  Reader(const std::string& path, const LoraTargets& targets)
-      : path_(path), targets_(targets), file_(GgufFile::Open(path)) {}
+  Reader(const GgufFile& file, const LoraTargets& targets)
+      : path_(file.path()), targets_(targets), file_(file) {}
 
   Lora Read() {
     CheckMetadata();
@@ -41,7 +41,7 @@ class Reader {
     if (!std::isfinite(alpha))
       throw Error(Code::kBadInput, "{}: adapter.lora.alpha: expected a finite number, got {}",
                   path_, alpha);
-    Lora lora = {path_, {}};
+    Lora lora = {path_, {}, Base()};
     for (const auto& [name, pair] : Pairs()) {
       LoraMatrix matrix = ReadPair(name, pair);
       // As llama.cpp has it: without an alpha, as it is.
@@ -72,6 +72,15 @@ class Reader {
                   base);
   }
 
+  std::optional<BaseIdentity> Base() const {
+    const auto base = ParseBaseIdentity(path_, [&](const char* key) {
+      const auto text = file_.metadata().FindString(key);
+      return text ? std::optional<std::string>(*text) : std::nullopt;
+    });
+    if (base) CheckBase(path_, *base, targets_.base(), targets_.hparams());
+    return base;
+  }
+
   std::map<std::string, Pair> Pairs() const {
     std::map<std::string, Pair> pairs;
     for (const GgufTensor& tensor : file_.tensors()) {
@@ -89,8 +98,8 @@ class Reader {
   LoraMatrix ReadPair(const std::string& name, const Pair& pair) const {
     for (size_t part = 0; part < 2; ++part)
       if (!pair.parts[part])
-        throw Error(Code::kBadInput, "{}: tensor {}{}: missing", path_, format::Quoted(name),
-                    kEndings[part]);
+        throw Error(Code::kBadInput, "{}: tensor {}: missing", path_,
+                    format::Quoted(name + std::string(kEndings[part])));
     const auto [slot, layer] = SlotOf(name, targets_.hparams().layers);
     if (slot == Slot::kCount)
       throw Error(Code::kBadInput, "{}: tensor {}: the model has no such matrix", path_,
@@ -125,7 +134,7 @@ class Reader {
 
   const std::string& path_;
   const LoraTargets& targets_;
-  const GgufFile file_;
+  const GgufFile& file_;
 };
 
 }  // namespace
@@ -152,8 +161,12 @@ LoraMatrix LoraTargets::Get(const std::string& path, Slot slot, int64_t layer) c
   return matrix;
 }
 
+Lora ReadGgufLora(const GgufFile& file, const LoraTargets& targets) {
+  return Reader(file, targets).Read();
+}
+
 Lora ReadGgufLora(const std::string& path, const LoraTargets& targets) {
-  return Reader(path, targets).Read();
+  return ReadGgufLora(GgufFile::Open(path), targets);
 }
 
 }  // namespace slm::model

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "format/gguf.h"
+#include "model/base_identity.h"
 #include "model/hparams.h"
 #include "model/tensor_table.h"
 
@@ -29,6 +31,7 @@ struct LoraMatrix {
 struct Lora {
   std::string path;  // for messages
   std::vector<LoraMatrix> matrices;
+  std::optional<BaseIdentity> base = {};  // what it was trained on, where it says so
 };
 
 // What an adapter may change of a model.
@@ -55,8 +58,9 @@ class LoraTargets {
 
 // An adapter as llama.cpp has it: general.type "adapter", adapter.type "lora", one alpha, and for
 // each matrix <tensor>.lora_a and <tensor>.lora_b. Throws kBadInput, naming the key or the tensor,
-// for what does not fit the model; kUnsupported for what is not computed here, such as an adapter
-// of the embedding.
+// for what does not fit the model or was trained on another; kUnsupported for what is not computed
+// here, such as an adapter of the embedding.
+Lora ReadGgufLora(const format::GgufFile& file, const LoraTargets& targets);
 Lora ReadGgufLora(const std::string& path, const LoraTargets& targets);
 
 }  // namespace slm::model

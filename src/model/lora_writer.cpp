@@ -20,22 +20,31 @@ void Append(const std::vector<float>& values, format::GgufWriter* writer) {
   writer->Append({reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(float)});
 }
 
+void CheckHeld(const Lora& lora, const format::GgufFile& base) {
+  const auto fail = [&](const char* what) {
+    throw Error(Code::kUnsupported,
+                "{}: a GGUF adapter has no place for {}; merge it, or keep the PEFT folder",
+                lora.path, what);
+  };
+  for (const LoraMatrix& matrix : lora.matrices) {
+    if (!matrix.magnitude.empty()) fail("the magnitudes of DoRA");
+    if (matrix.slot == Slot::kOutput && !base.Find("output.weight"))
+      fail("an adapter of an output matrix that is tied to the embedding");
+  }
+}
+
 }  // namespace
 
 void WriteGgufLora(const std::string& path, const Lora& lora, const format::GgufFile& base) {
-  for (const LoraMatrix& matrix : lora.matrices)
-    if (!matrix.magnitude.empty())
-      throw Error(
-          Code::kUnsupported,
-          "{}: a GGUF adapter has no place for the magnitudes of DoRA; merge it, or keep the "
-          "PEFT folder",
-          lora.path);
+  CheckHeld(lora, base);
   const float alpha = CommonAlpha(lora);
   format::GgufWriter writer(path);
   writer.SetString("general.type", "adapter");
   writer.SetString("adapter.type", "lora");
   writer.SetString("general.architecture", base.metadata().GetString("general.architecture"));
   writer.Set<float>("adapter.lora.alpha", alpha);
+  if (lora.base)
+    for (const auto& [key, text] : ToMetadata(*lora.base)) writer.SetString(key, text);
   for (const LoraMatrix& matrix : lora.matrices) {
     const std::string name =
         TensorName(TensorTable()[static_cast<size_t>(matrix.slot)], matrix.layer);

@@ -176,6 +176,10 @@ TEST(Finetune, TrainsOnAFolder) {
   };
   EXPECT_NE(loss("nf4"), loss("bf16"));
   EXPECT_NEAR(loss("nf4"), loss("bf16"), 0.1 * loss("bf16"));
+  // PEFT and vLLM find the folder; the adapter goes with the file that it was made of.
+  const json config = json::parse(ReadFile(folder / "nf4/adapter_config.json"));
+  EXPECT_EQ(config["base_model_name_or_path"], folder / "base");
+  Json({"logits", "-m", WriteTinyModel({}), "--lora", folder / "nf4", "--ids", "5,6"});
 }
 
 TEST(Finetune, SaysWhatIsWrong) {

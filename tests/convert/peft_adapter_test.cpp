@@ -5,14 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "convert/lora_model.h"
 #include "convert/peft_adapter_writer.h"
-#include "engine/executor.h"
 #include "model/lora_writer.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
@@ -22,35 +21,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Loaded {
-  engine::Runtime runtime{2};
-  std::shared_ptr<const engine::Model> model;
-  explicit Loaded(const std::string& folder)
-      : model(engine::Model::Load(folder + "/model-f32.gguf", &runtime)) {}
-  model::LoraTargets targets() const { return {model->file(), model->hparams()}; }
-
-  // Logits after the last id.
-  std::vector<float> Logits(const model::Lora& lora, const std::vector<int32_t>& ids) {
-    engine::SessionOptions options;
-    options.context = 64;
-    options.k_type = options.v_type = kernels::KvType::kF32;
-    options.loras = {std::make_shared<engine::Lora>(*model, lora, 1.0f)};
-    engine::Session session(model, options);
-    engine::Executor executor(model);
-    const std::span<const float> logits = executor.Extend(&session, ids);
-    return {logits.begin(), logits.end()};
-  }
-};
-
-float WorstError(const std::vector<float>& got, const std::vector<float>& expected) {
-  EXPECT_EQ(got.size(), expected.size());
-  float worst = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const float error = std::fabs(got[i] - expected[i]);
-    if (!(error <= worst)) worst = error;  // so that a NaN stays
-  }
-  return worst;
-}
+constexpr const char* kModel = "/model-f32.gguf";
 
 class Adapter : public ::testing::TestWithParam<std::tuple<const char*, const char*>> {};
 
@@ -61,10 +32,10 @@ TEST_P(Adapter, MatchesPeft) {
   const json truth = json::parse(testing::ReadFile(adapter + "/training.json"));
   const std::vector<int32_t> ids = truth.at("ids").at(0);
   const std::vector<float> expected = truth.at("logits_with_initial_adapter_row0_last");
-  Loaded loaded(folder);
-  const model::Lora lora = ReadPeftLora(adapter, loaded.targets());
-  EXPECT_LE(WorstError(loaded.Logits(lora, ids), expected), 3e-3f);
-  EXPECT_GT(WorstError(loaded.Logits({}, ids), expected), 0.1f) << "the adapter does nothing";
+  const LoraModel model(folder + kModel);
+  const model::Lora lora = ReadPeftLora(adapter, model.targets());
+  EXPECT_LE(WorstError(model.Logits(lora, ids), expected), 3e-3f);
+  EXPECT_GT(WorstError(model.Logits({}, ids), expected), 0.1f) << "the adapter does nothing";
 }
 
 constexpr std::tuple<const char*, const char*> kAdapters[] = {
@@ -98,8 +69,8 @@ TEST_P(Adapter, GoesThroughBothFormsUnchanged) {
   const auto [family, kind] = GetParam();
   SLM_DATA_OR_SKIP(folder, std::string("tiny/") + family);
   const std::string adapter = folder + "/" + kind;
-  Loaded loaded(folder);
-  const model::LoraTargets targets = loaded.targets();
+  const LoraModel model(folder + kModel);
+  const model::LoraTargets targets = model.targets();
   const model::Lora lora = ReadPeftLora(adapter, targets);
   const testing::TempFolder to;
   WritePeftLora(to.path(), lora, targets,
@@ -107,11 +78,14 @@ TEST_P(Adapter, GoesThroughBothFormsUnchanged) {
   ExpectSame(ReadPeftLora(to.path(), targets), lora);
   const std::string gguf = to / "adapter.gguf";
   if (kind == std::string("dora")) {
-    EXPECT_THROW(model::WriteGgufLora(gguf, lora, loaded.model->file()), Error);
+    EXPECT_THROW(model::WriteGgufLora(gguf, lora, model.file()), Error);
     return;
   }
-  model::WriteGgufLora(gguf, lora, loaded.model->file());
-  ExpectSame(model::ReadGgufLora(gguf, targets), lora);
+  model::WriteGgufLora(gguf, lora, model.file());
+  const model::Lora from_gguf = model::ReadGgufLora(gguf, targets);
+  ExpectSame(from_gguf, lora);
+  WritePeftLora(to.path(), from_gguf, targets, {.base_name = "tiny"});
+  ExpectSame(ReadPeftLora(to.path(), targets), lora);
 }
 
 // A copy of an adapter in `folder`, with a changed config.
@@ -126,9 +100,9 @@ void ExpectRefused(const json& change, const std::string& says) {
   SLM_DATA_OR_SKIP(folder, "tiny/llama");
   const testing::TempFolder to;
   CopyAdapter(folder + "/lora", change, to.path());
-  Loaded loaded(folder);
+  const LoraModel model(folder + kModel);
   try {
-    ReadPeftLora(to.path(), loaded.targets());
+    ReadPeftLora(to.path(), model.targets());
     FAIL() << "expected an error that says " << says;
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find(says), std::string::npos) << error.what();
@@ -140,9 +114,12 @@ TEST(BadAdapter, IsRefused) {
   ExpectRefused({{"peft_type", "IA3"}}, "peft_type");
   ExpectRefused({{"use_dora", true}}, "lora_magnitude_vector is missing");
   ExpectRefused({{"bias", "all"}}, "bias");
-  ExpectRefused({{"init_lora_weights", "pissa_niter_4"}}, "changes the base");
+  for (const char* init : {"pissa_niter_4", "lora_ga"})
+    ExpectRefused({{"init_lora_weights", init}}, "changes the base");
   ExpectRefused({{"rank_pattern", {{"q_proj", 2}}}}, "expected rank 2");
   ExpectRefused({{"alpha_pattern", {{"q_proj(", 2}}}}, "is no pattern");
+  ExpectRefused({{"alpha_pattern", {{"(a?){99}", 2}}}}, "counted repeats");
+  ExpectRefused({{"alpha_pattern", {{"q_proj", 1e300}}}}, "is too large");
   ExpectRefused({{"fan_in_fan_out", true}}, "fan_in_fan_out");
 }
 
@@ -152,12 +129,42 @@ TEST(AlphaPattern, ScalesItsModules) {
   const testing::TempFolder to;
   CopyAdapter(folder + "/lora", {{"alpha_pattern", {{"layers.1.mlp.up_proj", 2}, {"q_proj", 16}}}},
               to.path());
-  Loaded loaded(folder);
-  for (const model::LoraMatrix& matrix : ReadPeftLora(to.path(), loaded.targets()).matrices) {
+  const LoraModel model(folder + kModel);
+  for (const model::LoraMatrix& matrix : ReadPeftLora(to.path(), model.targets()).matrices) {
     const float expected = matrix.slot == model::Slot::kAttnQ                        ? 4.0f
                            : matrix.slot == model::Slot::kFfnUp && matrix.layer == 1 ? 0.5f
                                                                                      : 2.0f;
     EXPECT_EQ(matrix.scale, expected) << static_cast<int>(matrix.slot) << " " << matrix.layer;
+  }
+}
+
+// By GGUF's one alpha and back, with a scale of its own for every kind of matrix.
+TEST(AlphaPattern, GoesThroughBothForms) {
+  for (const char* family :
+       {"llama", "qwen2", "qwen3", "phi4", "phi4mini", "gemma2", "gemma3", "ministral3"}) {
+    SLM_DATA_OR_SKIP(folder, std::string("tiny/") + family);
+    const testing::TempFolder from, to;
+    CopyAdapter(
+        folder + "/lora",
+        {{"alpha_pattern",
+          {{R"(layers\.(0|2)\..*)", 3}, {"self_attn.(q_proj|qkv_proj)", 20}, {"o_proj", 0.5}}}},
+        from.path());
+    const LoraModel model(folder + kModel);
+    const std::vector<int32_t> ids = {5, 6, 7, 8, 9, 10};
+    const model::Lora lora = ReadPeftLora(from.path(), model.targets());
+    const std::vector<float> expected = model.Logits(lora, ids);
+    EXPECT_GT(
+        WorstError(model.Logits(ReadPeftLora(folder + "/lora", model.targets()), ids), expected),
+        0.1f);
+    model::WriteGgufLora(to / "adapter.gguf", lora, model.file());
+    const model::Lora gguf = model::ReadGgufLora(to / "adapter.gguf", model.targets());
+    EXPECT_LT(WorstError(model.Logits(gguf, ids), expected), 1e-3f) << family;
+    for (const model::Lora* one : {&lora, &gguf}) {
+      WritePeftLora(to.path(), *one, model.targets(), {.base_name = "tiny"});
+      EXPECT_LT(WorstError(model.Logits(ReadPeftLora(to.path(), model.targets()), ids), expected),
+                1e-3f)
+          << family;
+    }
   }
 }
 

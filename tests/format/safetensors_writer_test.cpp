@@ -39,6 +39,17 @@ size_t CountFiles(const TempFolder& folder) {
   return static_cast<size_t>(std::distance(begin(files), end(files)));
 }
 
+TEST(SafetensorsWriter, TextsBesideTheTensors) {
+  const TempFolder folder;
+  SafetensorsWriter writer(folder.path());
+  writer.SetMetadata("name", "a \"b\" \xff");
+  Declare(&writer, "x", "F32", {1});
+  Append<float>(&writer, {1});
+  writer.Finish();
+  const SafetensorsMetadata expected = {{"format", "pt"}, {"name", "a \"b\" \xef\xbf\xbd"}};
+  EXPECT_EQ(Safetensors::OpenFolder(folder.path()).metadata(), expected);
+}
+
 // By safetensors 0.8.0: safetensors.torch.save(tensors, {"format": "pt"}).
 TEST(SafetensorsWriter, SameBytesAsTheReference) {
   const TempFolder folder;

@@ -84,8 +84,9 @@ void SetVocab(format::GgufWriter* out) {
 
 std::string WriteTinyModel(const TinyModel& tiny) {
   static const TempFolder folder;
-  const std::string path = folder / (tiny.arch + "-" + quant::Traits(tiny.type).name + "-" +
-                                     std::to_string(tiny.layers) + ".gguf");
+  const std::string path =
+      folder / (tiny.arch + "-" + quant::Traits(tiny.type).name + "-" +
+                std::to_string(tiny.layers) + (tiny.is_fused ? "-fused" : "") + ".gguf");
   if (std::filesystem::exists(path)) return path;
   const model::Family& family = model::FindFamily(tiny.arch, "tiny");
   model::Hparams h = ShapeOf(family, tiny.type);
@@ -102,11 +103,14 @@ std::string WriteTinyModel(const TinyModel& tiny) {
   const auto add = [&](const model::TensorRow& row, int64_t layer) {
     const bool is_post = row.presence == model::Presence::kPost;
     const bool has_post = family.norm_place == model::NormPlace::kPreAndPost;
+    const bool is_split = row.slot == model::Slot::kAttnQ || row.slot == model::Slot::kAttnK ||
+                          row.slot == model::Slot::kAttnV || row.slot == model::Slot::kFfnGate;
     const bool is_used = row.presence == model::Presence::kRequired || (is_post && has_post) ||
-                         row.slot == model::Slot::kAttnQ || row.slot == model::Slot::kAttnK ||
-                         row.slot == model::Slot::kAttnV || row.slot == model::Slot::kFfnGate;
+                         (tiny.is_fused ? row.slot == model::Slot::kAttnQkv : is_split);
     if (!is_used) return;
-    const int64_t in = model::SizeOf(row.in, h), rows = model::SizeOf(row.out, h);
+    const int64_t in = model::SizeOf(row.in, h);
+    const bool is_up = row.slot == model::Slot::kFfnUp;
+    const int64_t rows = model::SizeOf(row.out, h) * (tiny.is_fused && is_up ? 2 : 1);
     const bool is_vector = row.out == model::Dim::kNone;
     const quant::Type type = is_vector ? quant::Type::kF32 : tiny.type;
     std::vector<uint8_t> data = RandomRows(type, rows, in, rng, is_vector ? 1.0f : 0.2f);

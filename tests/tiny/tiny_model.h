@@ -17,6 +17,7 @@ struct TinyModel {
   std::string arch = "llama";
   quant::Type type = quant::Type::kF32;  // of the matrices
   int64_t layers = 0;                    // 0: two, or one more than the family's windows repeat in
+  bool is_fused = false;                 // q, k and v in one tensor, gate and up in one
 };
 
 // Writes it once per process into a temporary folder and returns its path. Its tokenizer knows
