@@ -14,7 +14,7 @@
 #include "eval/answer_check.h"
 #include "eval/batch_answers.h"
 #include "eval/interval.h"
-#include "eval/label_scores.h"
+#include "eval/likeliest_answer.h"
 #include "eval/nearest_example.h"
 #include "format/dataset.h"
 #include "train/tokenize_example.h"
@@ -112,10 +112,8 @@ class Evaluation {
     engine::Session session(loaded_.model(), SessionFor(longest));
     progress->Start("answers", ProgressUnit::kCount, 0, prompts_.size());
     for (size_t i = 0; i < prompts_.size(); ++i) {
-      const std::vector<double> scores =
-          eval::ScoreAnswers(&loaded_.executor(), &session, prompts_[i], tokens);
-      answers_[i] = labels[static_cast<size_t>(std::max_element(scores.begin(), scores.end()) -
-                                               scores.begin())];
+      answers_[i] =
+          labels[eval::FindLikeliest(&loaded_.executor(), &session, prompts_[i], tokens).index];
       progress->Update(i + 1);
     }
     progress->Finish();

@@ -7,7 +7,7 @@
 #include <random>
 
 #include "engine/generate.h"
-#include "eval/label_scores.h"
+#include "eval/likeliest_answer.h"
 #include "tiny/tiny_model.h"
 
 namespace slm::eval {
@@ -59,29 +59,42 @@ TEST_P(Answers, AreThoseOfOneByOne) {
   }
 }
 
-TEST_P(Answers, ScoresAreSumsOfLogProbabilities) {
+// log p of each answer, all computed to their end, each by itself.
+std::vector<double> Scores(engine::Session session, engine::Executor* executor,
+                           const std::vector<int32_t>& prompt,
+                           const std::vector<std::vector<int32_t>>& answers) {
+  std::vector<double> scores;
+  for (const std::vector<int32_t>& answer : answers) {
+    std::vector<int32_t> all = prompt;
+    scores.push_back(0);
+    for (const int32_t id : answer) {
+      const std::span<const float> logits = executor->Extend(&session, all);
+      double sum = 0;
+      for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+      scores.back() += static_cast<double>(logits[static_cast<size_t>(id)]) - std::log(sum);
+      all.push_back(id);
+    }
+  }
+  return scores;
+}
+
+TEST_P(Answers, TheLikeliestOfMany) {
   std::mt19937 rng(152);
   engine::Executor executor(model_);
   engine::Session session(model_, Options());
-  // The second prompt begins as the first.
+  // The next prompt begins as the one before. Short answers are likelier; long ones take several
+  // rounds, and a likely first token decides nothing.
   std::vector<int32_t> prompt = RandomIds(130, rng);
-  for (int round = 0; round < 2; ++round) {
+  for (const size_t shortest : {1, 3, 12, 30}) {
     std::vector<std::vector<int32_t>> answers;
-    for (int i = 0; i < 40; ++i) answers.push_back(RandomIds(1 + rng() % 30, rng));
-    const std::vector<double> scores = ScoreAnswers(&executor, &session, prompt, answers);
-    for (size_t i = 0; i < answers.size(); i += 7) {
-      engine::Session alone(model_, Options());
-      std::vector<int32_t> all = prompt;
-      double expected = 0;
-      for (const int32_t id : answers[i]) {
-        const std::span<const float> logits = executor.Extend(&alone, all);
-        double sum = 0;
-        for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
-        expected += static_cast<double>(logits[static_cast<size_t>(id)]) - std::log(sum);
-        all.push_back(id);
-      }
-      EXPECT_NEAR(scores[i], expected, 1e-9 * std::fabs(expected)) << i;
-    }
+    for (int i = 0; i < 30; ++i) answers.push_back(RandomIds(shortest + rng() % 4, rng));
+    answers.push_back(answers[7]);
+    const std::vector<double> scores =
+        Scores(engine::Session(model_, Options()), &executor, prompt, answers);
+    const auto best = std::max_element(scores.begin(), scores.end());
+    const LikeliestAnswer likeliest = FindLikeliest(&executor, &session, prompt, answers);
+    EXPECT_EQ(likeliest.index, static_cast<size_t>(best - scores.begin()));
+    EXPECT_NEAR(likeliest.log_probability, *best, 1e-9 * std::fabs(*best));
     prompt.resize(100);
     prompt.push_back(3);
   }
