@@ -84,6 +84,8 @@ class Packer {
       if (progress_ && thread == 0) progress_->Update(done);
     });
     if (progress_) progress_->Finish();
+    // Whoever reads near the end of a part maps pages of the next one with it, released or not.
+    for (const Matrix* matrix : matrices_) Release(*matrix, 0, matrix->rows());
   }
 
   void RunInMemory() {
