@@ -75,19 +75,6 @@ class ComparedModel {
   std::optional<engine::Session> session_;
 };
 
-// The distributions of two models are over the same strings.
-void CheckSameVocabulary(const text::Tokenizer& base, const std::string& base_name,
-                         const ComparedModel& other) {
-  const std::string& name = other.model().file().path();
-  const text::Tokenizer& tokenizer = other.tokenizer();
-  if (tokenizer.size() != base.size())
-    throw Error(Code::kBadInput, "{}: expected the {} tokens of {}, got {}", name, base.size(),
-                base_name, tokenizer.size());
-  for (int32_t id = 0; id < base.size(); ++id)
-    if (tokenizer.TokenBytes(id) != base.TokenBytes(id))
-      throw Error(Code::kBadInput, "{}: token {} is not that of {}", name, id, base_name);
-}
-
 void CheckVocabSize(const ComparedModel& model, int64_t expected, const std::string& base_name) {
   if (model.model().hparams().vocab != expected)
     throw Error(Code::kBadInput, "{}: expected logits of {} tokens, as {} has, got {}",
@@ -155,7 +142,9 @@ class Comparison {
           paths_[*next], flags_.options.pack, flags_.options.loras, &runtime_, &progress_));
       const ComparedModel& model = *group_.back();
       CheckVocabSize(model, vocab_, base_name_);
-      if (base_) CheckSameVocabulary(base_->tokenizer(), base_name_, model);
+      if (base_)
+        CheckSameVocabulary(base_->tokenizer(), base_name_, model.tokenizer(),
+                            model.model().file().path());
       if (!chunks_) chunks_.emplace(model.tokenizer(), StoredIds(), stored_->chunk_size());
       ++*next;
     }

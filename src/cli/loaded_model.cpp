@@ -104,6 +104,16 @@ text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::To
   return text::ChatTemplate(std::string(published->name), std::string(published->source), bos, eos);
 }
 
+void CheckSameVocabulary(const text::Tokenizer& base, const std::string& base_name,
+                         const text::Tokenizer& other, const std::string& other_name) {
+  if (other.size() != base.size())
+    throw Error(Code::kBadInput, "{}: expected the {} tokens of {}, got {}", other_name,
+                base.size(), base_name, other.size());
+  for (int32_t id = 0; id < base.size(); ++id)
+    if (other.TokenBytes(id) != base.TokenBytes(id))
+      throw Error(Code::kBadInput, "{}: token {} is not that of {}", other_name, id, base_name);
+}
+
 LoadedModel::LoadedModel(const ModelOptions& options)
     : options_(options),
       runtime_(options.threads, options.batch_threads),

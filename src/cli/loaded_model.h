@@ -48,6 +48,10 @@ text::ChatTemplate LoadChatTemplate(const format::GgufFile& file, const text::To
 std::shared_ptr<const engine::Model> LoadModel(const std::string& path, const PackFlags& flags,
                                                engine::Runtime* runtime, Progress* progress);
 
+// Throws kBadInput unless distributions of both are over the same strings.
+void CheckSameVocabulary(const text::Tokenizer& base, const std::string& base_name,
+                         const text::Tokenizer& other, const std::string& other_name);
+
 class LoadedModel {
  public:
   explicit LoadedModel(const ModelOptions& options);

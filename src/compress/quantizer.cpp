@@ -29,16 +29,21 @@ void CheckFinite(const std::string& name, const float* x, int64_t k, int64_t row
                   name, x[i], row, i);
 }
 
-std::span<const float> ImportanceOf(const QuantizeOptions& options,
-                                    const format::GgufTensor& tensor) {
-  if (!options.importance) return {};
-  const std::span<const float> importance = options.importance->Find(tensor.name);
-  if (!importance.empty() && static_cast<int64_t>(importance.size()) != tensor.dims[0])
+std::span<const float> ImportanceOf(const Importance* importance, const std::string& name,
+                                    int64_t k) {
+  if (!importance) return {};
+  const std::span<const float> of_columns = importance->Find(name);
+  if (!of_columns.empty() && static_cast<int64_t>(of_columns.size()) != k)
     throw Error(Code::kBadInput,
                 "tensor {} has rows of {} elements, the importance matrix {} columns for it: it "
                 "belongs to another model",
-                tensor.name, tensor.dims[0], importance.size());
-  return importance;
+                name, k, of_columns.size());
+  return of_columns;
+}
+
+std::span<const float> ImportanceOf(const QuantizeOptions& options,
+                                    const format::GgufTensor& tensor) {
+  return ImportanceOf(options.importance, tensor.name, tensor.dims[0]);
 }
 
 }  // namespace
@@ -165,11 +170,16 @@ void EncodePlain(const TensorPlan& entry, const QuantizeOptions& options,
 std::vector<format::TensorTarget> RecipeTargets(const Recipe& recipe,
                                                 std::span<const format::TensorSource> sources,
                                                 const kernels::KernelTable& kernels,
-                                                std::vector<Fallback>* fallbacks) {
-  const ModelFacts facts = ReadModelFacts(sources);
+                                                std::vector<Fallback>* fallbacks,
+                                                const Importance* importance) {
+  ModelFacts facts = ReadModelFacts(sources);
+  facts.has_importance = importance != nullptr;
   std::vector<format::TensorTarget> targets;
+  bool is_known = false;
   for (const format::TensorSource& source : sources) {
     const int64_t k = source.dims[0];
+    const std::span<const float> of_columns = ImportanceOf(importance, source.name, k);
+    is_known |= !of_columns.empty();
     TypeChoice choice = {quant::Type::kF32, quant::Type::kF32};
     if (IsQuantized(source.name, static_cast<int>(source.dims.size())))
       choice = ChooseType(recipe, facts, {}, source.name, k);
@@ -181,8 +191,10 @@ std::vector<format::TensorTarget> RecipeTargets(const Recipe& recipe,
              source.read_nf4(first, count, blocks);
            }});
     else
-      targets.push_back(TargetOf(choice.type, k, {}, kernels));
+      targets.push_back(TargetOf(choice.type, k, of_columns, kernels));
   }
+  if (importance && !is_known)
+    throw Error(Code::kBadInput, "the importance matrix has none of the model's tensors");
   return targets;
 }
 

@@ -69,11 +69,13 @@ void QuantizeFile(const format::GgufFile& file, std::span<const TensorPlan> plan
                   const QuantizeOptions& options, const std::string& path,
                   const kernels::KernelTable& kernels, ThreadPool* pool, Progress* progress);
 
-// What a recipe makes of tensors on their way into a file. Adds to `fallbacks`.
+// What a recipe makes of tensors on their way into a file. Adds to `fallbacks`. `importance` may be
+// null, and must outlive the result; throws kBadInput when it does not belong to the model.
 std::vector<format::TensorTarget> RecipeTargets(const Recipe& recipe,
                                                 std::span<const format::TensorSource> sources,
                                                 const kernels::KernelTable& kernels,
-                                                std::vector<Fallback>* fallbacks);
+                                                std::vector<Fallback>* fallbacks,
+                                                const Importance* importance = nullptr);
 
 // The steps of QuantizeFile, for who goes through the tensors in another order.
 void SetQuantizedMetadata(const format::GgufFile& file, const QuantizeOptions& options,

@@ -20,6 +20,18 @@ std::vector<ChunkBlock> BlocksOf(int64_t size) {
   return blocks;
 }
 
+std::vector<ChunkBlock> BlocksOf(const std::vector<bool>& is_scored) {
+  std::vector<ChunkBlock> blocks;
+  for (size_t row = 0; row < is_scored.size(); ++row) {
+    const int64_t most = is_scored[row] ? kScoredRows : engine::Executor::kMaxRows;
+    if (row == 0 || is_scored[row] != is_scored[row - 1] || blocks.back().rows == most)
+      blocks.push_back({static_cast<int64_t>(row), 0, is_scored[row]});
+    ++blocks.back().rows;
+  }
+  while (!blocks.empty() && !blocks.back().is_scored) blocks.pop_back();
+  return blocks;
+}
+
 std::span<const float> ChunkReader::Read(std::span<const int32_t> input, const ChunkBlock& block) {
   if (block.first == 0) session_->KeepPrefix({}, 0);
   const engine::BatchItem item = {

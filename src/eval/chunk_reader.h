@@ -1,4 +1,5 @@
-// One model that reads the chunks of a text and gives the logits that count.
+// One model that reads sequences of tokens, such as the chunks of a text, and gives the logits that
+// count.
 #pragma once
 
 #include <cstdint>
@@ -9,20 +10,22 @@
 
 namespace slm::eval {
 
-// A chunk is computed in blocks, so that logits of a few rows only are held. Those of scored blocks
-// are wanted, each predicting the token after it; together they are all that count.
+// A sequence is computed in blocks, so that logits of a few rows only are held. Those of scored
+// blocks are wanted, each predicting the token after it; together they are all that count.
 struct ChunkBlock {
-  int64_t first = 0, rows = 0;  // positions in the chunk
+  int64_t first = 0, rows = 0;  // positions in the sequence
   bool is_scored = false;
 };
 std::vector<ChunkBlock> BlocksOf(int64_t chunk_size);
+// Of any positions, up to the last one that counts.
+std::vector<ChunkBlock> BlocksOf(const std::vector<bool>& is_scored);
 
 class ChunkReader {
  public:
   ChunkReader(engine::Executor* executor, engine::Session* session)
       : executor_(executor), session_(session) {}
 
-  // Reads the next block of a chunk's input; a block at 0 starts anew. The logits of a scored block
+  // Reads the next block of a sequence; a block at 0 starts anew. The logits of a scored block
   // are [rows, V] and valid until the next call; of others there are none.
   std::span<const float> Read(std::span<const int32_t> input, const ChunkBlock& block);
 

@@ -58,20 +58,21 @@ std::span<const LogProbs> StoredBase::Read(int64_t chunk, std::span<const int32_
   return rows_;
 }
 
-std::vector<Divergence> Compare(const text::TextChunks& chunks, Base* base,
-                                std::span<const Candidate> candidates, const RowSink& sink,
-                                Progress* progress) {
-  if (progress)
-    progress->Start("comparing", ProgressUnit::kCount, 0, static_cast<uint64_t>(chunks.count()));
+std::vector<SequenceDivergences> CompareSequences(
+    int64_t count, const std::function<Sequence(int64_t index)>& sequence_of, Base* base,
+    std::span<const Candidate> candidates, const RowSink& sink, Progress* progress) {
+  if (progress) progress->Start("comparing", ProgressUnit::kCount, 0, static_cast<uint64_t>(count));
   std::vector<ChunkReader> readers;
   for (const Candidate& candidate : candidates)
     readers.emplace_back(candidate.executor, candidate.session);
-  std::vector<std::vector<TokenDivergence>> tokens(candidates.size());
+  std::vector<SequenceDivergences> found(candidates.size());
   std::vector<LogProbs> rows;
-  for (int64_t chunk = 0; chunk < chunks.count(); ++chunk) {
-    const std::vector<int32_t> input = chunks.Input(chunk);
-    for (const ChunkBlock& block : BlocksOf(chunks.size())) {
-      const std::span<const LogProbs> base_rows = base->Read(chunk, input, block);
+  for (int64_t index = 0; index < count; ++index) {
+    const Sequence sequence = sequence_of(index);
+    const std::span<const int32_t> input = sequence.ids;
+    for (SequenceDivergences& of_one : found) of_one.emplace_back();
+    for (const ChunkBlock& block : sequence.blocks) {
+      const std::span<const LogProbs> base_rows = base->Read(index, input, block);
       for (size_t c = 0; c < candidates.size(); ++c) {
         const engine::Model& model = candidates[c].session->model();
         const std::span<const float> logits = readers[c].Read(input, block);
@@ -79,27 +80,43 @@ std::vector<Divergence> Compare(const text::TextChunks& chunks, Base* base,
         rows.resize(base_rows.size());
         ThreadPool* pool = model.runtime()->pool();
         SoftmaxRows(logits, pool, &rows);
-        const size_t before = tokens[c].size();
-        tokens[c].resize(before + rows.size());
+        std::vector<TokenDivergence>& tokens = found[c].back();
+        const size_t before = tokens.size();
+        tokens.resize(before + rows.size());
         pool->ParallelFor(block.rows, [&](int64_t row, int) {
           const auto r = static_cast<size_t>(row);
-          tokens[c][before + r] =
+          tokens[before + r] =
               Diverge(base_rows[r], rows[r], input[static_cast<size_t>(block.first + row + 1)]);
         });
         for (size_t r = 0; r < rows.size(); ++r) {
-          if (!IsFinite(tokens[c][before + r]))
+          if (!IsFinite(tokens[before + r]))
             throw Error(Code::kBadInput,
-                        "{}: chunk {}, position {}: its logits or the base's are not finite",
-                        model.file().path(), chunk, block.first + static_cast<int64_t>(r));
+                        "{}: sequence {}, position {}: its logits or the base's are not finite",
+                        model.file().path(), index, block.first + static_cast<int64_t>(r));
           if (sink) sink(c, base_rows[r], rows[r]);
         }
       }
     }
-    if (progress) progress->Update(static_cast<uint64_t>(chunk + 1));
+    if (progress) progress->Update(static_cast<uint64_t>(index + 1));
   }
   if (progress) progress->Finish();
+  return found;
+}
+
+std::vector<Divergence> Compare(const text::TextChunks& chunks, Base* base,
+                                std::span<const Candidate> candidates, const RowSink& sink,
+                                Progress* progress) {
+  const auto sequence_of = [&](int64_t chunk) {
+    return Sequence{chunks.Input(chunk), BlocksOf(chunks.size())};
+  };
   std::vector<Divergence> result;
-  for (const std::vector<TokenDivergence>& of_one : tokens) result.push_back(Summarize(of_one));
+  for (const SequenceDivergences& of_one :
+       CompareSequences(chunks.count(), sequence_of, base, candidates, sink, progress)) {
+    std::vector<TokenDivergence> tokens;
+    for (const std::vector<TokenDivergence>& of_chunk : of_one)
+      tokens.insert(tokens.end(), of_chunk.begin(), of_chunk.end());
+    result.push_back(Summarize(tokens));
+  }
   return result;
 }
 

@@ -77,6 +77,8 @@ TokenDivergence Diverge(const LogProbs& base, const LogProbs& model, int32_t tar
   result.base_loss = -log_prob(base, next);
   result.delta_p = std::exp(-result.loss) - std::exp(-result.base_loss);
   result.is_same_top = base.top == model.top;
+  result.is_right = model.top == target;
+  result.is_base_right = base.top == target;
   for (size_t i = 0; i < base.values.size(); ++i) {
     const double of_base = log_prob(base, i);
     if (of_base > kLeastLogProb) result.kld += std::exp(of_base) * (of_base - log_prob(model, i));

@@ -26,6 +26,7 @@ struct TokenDivergence {
   double kld = 0;                  // sum of p_base (ln p_base - ln p) where ln p_base > -16
   double delta_p = 0;              // p - p_base of the token that follows
   bool is_same_top = false;
+  bool is_right = false, is_base_right = false;  // the token that follows is the most likely
 };
 
 // Of one position. Not finite where the logits are not.

@@ -4,11 +4,15 @@
 
 #include <cmath>
 #include <filesystem>
+#include <random>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "compress/calibrate.h"
+#include "compress/quantizer.h"
 #include "format/gguf.h"
 #include "format/gguf_writer.h"
+#include "kernels/table.h"
 #include "model/vocab.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
@@ -140,6 +144,47 @@ TEST(ImportanceTest, OfAModel) {
   const Importance more = with_output.Finish("model", {{"text"}, 2, 600});
   EXPECT_EQ(more.sums().size(), 15u);
   EXPECT_EQ(more.sums().at("token_embd.weight").counts, (Floats{1200}));
+}
+
+// Tensors on their way into a file are quantized by it as those of a file are.
+TEST(ImportanceTest, OfTensorsOnTheirWay) {
+  const format::GgufFile file =
+      format::GgufFile::Open(testing::WriteTinyModel({.arch = "llama", .type = quant::Type::kF32}));
+  std::map<std::string, Importance::Sums> sums;
+  std::mt19937 rng(8);
+  std::vector<format::TensorSource> sources;
+  for (const format::GgufTensor& tensor : file.tensors()) {
+    sources.push_back(RowsOf(tensor, {}));
+    if (tensor.num_dims == 1) continue;
+    Importance::Sums& of_one = sums[tensor.name];
+    for (int64_t i = 0; i < tensor.dims[0]; ++i)
+      of_one.squares.push_back(static_cast<float>(1 + rng() % 1000));
+    of_one.counts = {1};
+  }
+  const Importance importance("imatrix", sums, {});
+  QuantizeOptions options;
+  options.recipe = &FindRecipe("Q4_0");
+  options.importance = &importance;
+  ThreadPool pool(2);
+  const testing::TempFolder folder;
+  QuantizeFile(file, PlanQuantization(file, options), options, folder / "whole.gguf",
+               kernels::Kernels(), &pool, nullptr);
+  const auto data_of = [&](const Importance* used) {
+    std::vector<Fallback> fallbacks;
+    const auto targets =
+        RecipeTargets(*options.recipe, sources, kernels::Kernels(), &fallbacks, used);
+    format::GgufWriter writer(folder / "streamed.gguf");
+    SetQuantizedMetadata(file, options, &writer);
+    format::StreamTensors(sources, targets, &writer, &pool, nullptr);
+    writer.Finish();
+    return testing::ReadFile(folder / "streamed.gguf");
+  };
+  EXPECT_EQ(data_of(&importance), testing::ReadFile(folder / "whole.gguf"));
+  EXPECT_NE(data_of(nullptr), testing::ReadFile(folder / "whole.gguf"));
+
+  sums.begin()->second.squares.push_back(1);
+  const Importance of_another("imatrix", sums, {});
+  EXPECT_THROW(data_of(&of_another), Error);
 }
 
 TEST(ImportanceTest, InputsThatAreNotFinite) {

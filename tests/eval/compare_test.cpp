@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 #include "base/error.h"
 #include "eval/perplexity.h"
@@ -61,6 +62,24 @@ TEST(ChunkReaderTest, BlocksCoverWhatCounts) {
   }
 }
 
+TEST(ChunkReaderTest, BlocksOfAnyPositions) {
+  std::mt19937 rng(3);
+  for (const size_t most : {1, 5, 200, 1500}) {
+    std::vector<bool> is_scored;
+    while (is_scored.size() < 2000)
+      is_scored.insert(is_scored.end(), 1 + rng() % most, rng() % 2 == 0);
+    std::vector<bool> read;
+    for (const ChunkBlock& block : BlocksOf(is_scored)) {
+      EXPECT_EQ(block.first, static_cast<int64_t>(read.size()));
+      EXPECT_LE(block.rows, block.is_scored ? 64 : engine::Executor::kMaxRows);
+      read.insert(read.end(), static_cast<size_t>(block.rows), block.is_scored);
+    }
+    while (!is_scored.empty() && !is_scored.back()) is_scored.pop_back();
+    EXPECT_EQ(read, is_scored);
+  }
+  EXPECT_TRUE(BlocksOf(std::vector<bool>(7)).empty());
+}
+
 TEST(PerplexityTest, IsThatOfWholeChunks) {
   Loaded loaded(TinyF32());
   const text::TextChunks chunks = loaded.Chunks();
@@ -110,6 +129,53 @@ TEST(CompareTest, ModelsAgainstABase) {
   EXPECT_EQ(found[0].ppl.value, found[0].base_ppl.value);
   EXPECT_GT(found[1].kld.value, 0.1);  // their weights have nothing in common
   EXPECT_LT(found[1].same_top.value, 0.5);
+}
+
+TEST(CompareTest, SequencesByTheirOwnPositions) {
+  Loaded base(TinyF32()), other(TinyQ8());
+  std::mt19937 rng(4);
+  std::vector<Sequence> sequences;
+  std::vector<std::vector<bool>> are_scored;
+  for (const size_t length : {3, 40, 150, 290}) {
+    are_scored.emplace_back();
+    for (size_t i = 0; i + 1 < length; ++i) are_scored.back().push_back(i == 1 || rng() % 4 == 0);
+    sequences.push_back({testing::RandomIds(length, rng), BlocksOf(are_scored.back())});
+  }
+  const auto sequence_of = [&](int64_t i) { return sequences[static_cast<size_t>(i)]; };
+  ModelBase model_base(&base.executor, &base.session);
+  const Candidate candidate = other.candidate();
+  const auto found = CompareSequences(static_cast<int64_t>(sequences.size()), sequence_of,
+                                      &model_base, {&candidate, 1});
+  ASSERT_EQ(found.size(), 1u);
+  ASSERT_EQ(found[0].size(), sequences.size());
+  for (size_t s = 0; s < sequences.size(); ++s) {
+    const std::vector<int32_t>& ids = sequences[s].ids;
+    const auto logits_of = [&](const Loaded& loaded) {
+      engine::Session session(loaded.model, {kSize, kernels::KvType::kF16, kernels::KvType::kF16});
+      engine::Executor executor(loaded.model);
+      const engine::BatchItem item = {&session, ids, static_cast<int64_t>(ids.size())};
+      std::vector<std::vector<float>> rows;
+      executor.Forward({&item, 1}, [&](size_t, int64_t, std::span<const float> logits) {
+        rows.emplace_back(logits.begin(), logits.end());
+      });
+      return rows;
+    };
+    const auto of_base = logits_of(base), of_other = logits_of(other);
+    size_t next = 0;
+    for (size_t row = 0; row < are_scored[s].size(); ++row) {
+      if (!are_scored[s][row]) continue;
+      ASSERT_LT(next, found[0][s].size());
+      const TokenDivergence& got = found[0][s][next++];
+      const LogProbs p = Softmax(of_base[row]), q = Softmax(of_other[row]);
+      const TokenDivergence expected = Diverge(p, q, ids[row + 1]);
+      EXPECT_EQ(got.loss, expected.loss);
+      EXPECT_EQ(got.base_loss, expected.base_loss);
+      EXPECT_EQ(got.kld, expected.kld);
+      EXPECT_EQ(got.is_right, q.top == ids[row + 1]);
+      EXPECT_EQ(got.is_base_right, p.top == ids[row + 1]);
+    }
+    EXPECT_EQ(next, found[0][s].size());
+  }
 }
 
 TEST(CompareTest, AStoredBaseIsAlmostTheModel) {
