@@ -41,7 +41,7 @@ struct Flags {
 
   train::RunOptions run;
   std::string schedule = "cosine";
-  double clip = 1, weight_decay = 0;
+  double clip = 1, weight_decay = 0, dropout = 0;
   std::string precision = "int16", checkpointing = "on";
   int64_t rows = 0;
   bool is_new = false;
@@ -113,6 +113,8 @@ model::Lora FirstLora(const Flags& flags, const engine::Model& model) {
 train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data, int64_t context) {
   train::TrainerOptions options;
   options.clip = flags.clip;
+  options.seed = flags.run.seed;
+  options.backward.dropout = flags.dropout;
   options.adamw.weight_decay = flags.weight_decay;
   if (flags.precision != "f32" && flags.precision != "int16")
     throw Error(Code::kUsage, "--precision: expected int16 or f32, got \"{}\"", flags.precision);
@@ -139,7 +141,8 @@ void WriteAdapter(const Flags& flags, const engine::Model& model, const model::L
   const std::string base = flags.checkpoint.empty()
                                ? std::filesystem::path(model.file().path()).filename().string()
                                : flags.checkpoint;
-  convert::WritePeftLora(folder, lora, targets, {base, flags.lora.is_rank_stabilised});
+  convert::WritePeftLora(folder, lora, targets,
+                         {base, flags.lora.is_rank_stabilised, flags.dropout});
 }
 
 class Reporter {
@@ -326,10 +329,12 @@ Work DeclareFinetune(CLI::App* app) {
   add("--epochs", f->run.epochs, "Times through the data")->check(CLI::PositiveNumber);
   app->add_option("--steps", f->run.steps, "Steps in all, instead")->check(CLI::PositiveNumber);
   add("--batch", f->run.batch, "Samples of a step")->check(CLI::Range(1, 1 << 20));
-  add("--seed", f->run.seed, "Of the order of samples and of the adapter");
+  add("--seed", f->run.seed, "Of the order of samples, of the adapter and of dropout");
   add("--clip", f->clip, "Norm that gradients are cut to; 0: they are not")
       ->check(CLI::NonNegativeNumber);
   add("--weight-decay", f->weight_decay, "AdamW's")->check(CLI::NonNegativeNumber);
+  add("--dropout", f->dropout, "Share of what the adapter reads that is left out, by chance")
+      ->check(CLI::Range(0.0, 0.9));
   add("--eval-every", f->run.evaluate_every, "Steps; 0: each epoch")->check(CLI::NonNegativeNumber);
   add("--patience", f->run.patience, "End after so many evaluations without a gain; 0: never")
       ->check(CLI::NonNegativeNumber);

@@ -138,7 +138,7 @@ class Writer {
             {"base_model_name_or_path", options_.base_name},
             {"r", rank},
             {"lora_alpha", Number(alpha)},
-            {"lora_dropout", 0.0},
+            {"lora_dropout", options_.dropout},
             {"target_modules", TargetModules()},
             {"rank_pattern", Others(ranks_, rank)},
             {"alpha_pattern", Others(alphas, alpha)},

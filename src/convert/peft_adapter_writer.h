@@ -11,6 +11,7 @@ namespace slm::convert {
 struct PeftOptions {
   std::string base_name;            // base_model_name_or_path
   bool is_rank_stabilised = false;  // write use_rslora
+  double dropout = 0;               // lora_dropout: what it was trained with
 };
 
 // Into a folder that is there. Rows of q and k are put where transformers has them; ranks that

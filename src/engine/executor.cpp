@@ -119,13 +119,30 @@ void Executor::AddLoras(std::span<const Rows> batch, int64_t layer, Slot slot,
       const int64_t rank = low->a.rows();
       low_.resize(std::max(low_.size(), static_cast<size_t>(rows * rank)));
       const ops::Product down = {&low->a, nullptr, low_.data(), rank};
-      backend_->MatMul({rows, input.k, {}, input.f32 + row * input.k}, {&down, 1});
+      float* x = input.f32 + row * input.k;
+      const Dropout::Rows read = {layer, slot, part.first, rows, input.k};
+      backend_->MatMul({rows, input.k, {}, dropout_ ? dropout_->Apply(read, x) : x}, {&down, 1});
       std::vector<ops::Product> ups;
       // Of a tensor that holds up alone, the last of gate and up.
       const std::span<const ops::Product> of_part = products.last(low->parts.size());
       for (size_t i = 0; i < low->parts.size(); ++i)
         ups.push_back({&low->parts[i].b, nullptr, of_part[i].out + row * of_part[i].out_stride,
                        of_part[i].out_stride, true});
+      // DoRA is of what dropout leaves, of W x too; the rest of W x stays as it is.
+      std::vector<ops::Product> rests;
+      if (dropout_ && !low->parts.front().factor.empty()) {
+        std::vector<const ops::Matrix*> matrices;
+        for (const ops::Product& product : of_part) matrices.push_back(product.matrix);
+        rests = dropout_->RunRest(read, x, matrices, precision_);
+      }
+      const auto add_rests = [&](float sign) {
+        for (size_t i = 0; i < rests.size(); ++i)
+          for (int64_t t = 0; t < rows; ++t)
+            for (int64_t j = 0; j < rests[i].matrix->rows(); ++j)
+              ups[i].out[t * ups[i].out_stride + j] +=
+                  sign * rests[i].out[t * rests[i].out_stride + j];
+      };
+      add_rests(-1);
       backend_->MatMul({rows, rank, {}, low_.data()}, ups);
       for (size_t i = 0; i < low->parts.size(); ++i) {
         const LowRank::Part& up = low->parts[i];
@@ -133,6 +150,7 @@ void Executor::AddLoras(std::span<const Rows> batch, int64_t layer, Slot slot,
           backend_->MultiplyAdd(up.factor.data(), up.offset.data(), rows, up.b.rows(),
                                 ups[i].out_stride, ups[i].out);
       }
+      add_rests(1);
     }
     row += rows;
   }
@@ -358,7 +376,7 @@ void Executor::RunPieces(std::span<const BatchItem> batch, float* x, const Run& 
     item.session->cache_.Reserve(size);
     for (int64_t done = 0; done < size;) {
       const int64_t count = std::min(size - done, rows_at_once_ - rows);
-      parts.push_back({item.session, done, count});
+      parts.push_back({item.session, done, count, row + rows});
       rows += count;
       done += count;
       if (rows == rows_at_once_) run();

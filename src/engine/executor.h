@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "engine/dropout.h"
 #include "engine/input_observer.h"
 #include "engine/layer_trace.h"
 #include "engine/session.h"
@@ -56,6 +57,11 @@ class Executor {
   // What products with the model's weights compute in from now on.
   void set_precision(ops::Precision precision) { precision_ = precision; }
 
+  // Of what adapters read from now on, in RunLayer and its halves; nullptr: none. It must outlive
+  // its use. Rows are those of a call, from 0 on; weights compute in another precision than
+  // kServed.
+  void set_dropout(Dropout* dropout) { dropout_ = dropout; }
+
   // Rows that RunLayer computes at a time, which bounds its memory; changes no bit.
   void set_rows_at_once(int64_t rows) { rows_at_once_ = std::min(rows, kMaxRows); }
   int64_t rows_at_once() const { return rows_at_once_; }
@@ -89,6 +95,7 @@ class Executor {
   struct Rows {
     Session* session = nullptr;
     int64_t position = 0, count = 0;
+    int64_t first = 0;  // of the rows of the call
   };
   // Rows of traces from one on. `ends`: nobody asks for more than the trace.
   struct Tracing {
@@ -119,6 +126,7 @@ class Executor {
   std::shared_ptr<const Model> model_;
   ops::Backend* backend_;
   InputObserver* observer_ = nullptr;
+  Dropout* dropout_ = nullptr;
   ops::Precision precision_ = ops::Precision::kServed;
   int64_t rows_at_once_ = kMaxRows;
   int64_t rows_ = 0;           // of the batch in progress

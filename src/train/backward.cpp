@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/random.h"
 
 namespace slm::train {
 namespace {
@@ -18,6 +19,11 @@ int64_t RowsAtOnce(const model::Hparams& h, const BackwardOptions& options) {
                              ? options.rows_at_once
                              : std::max<int64_t>(192, kGateBytes / row_bytes / 16 * 16);
   return std::min({options.rows, engine::Executor::kMaxRows, wanted});
+}
+
+std::optional<engine::Dropout> MakeDropout(double share, engine::Runtime* runtime) {
+  if (share == 0) return std::nullopt;
+  return engine::Dropout(share, runtime);
 }
 
 // Those of rows [first, first + count), which count from `first`.
@@ -42,7 +48,8 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, const model::Lora
       backend_(model_->runtime()->backend()),
       options_(options),
       lora_(lora),
-      loras_(backend_, values, *lora->lora(), layout),
+      dropout_(MakeDropout(options.dropout, model_->runtime())),
+      loras_(backend_, values, *lora->lora(), layout, dropout_ ? &*dropout_ : nullptr),
       executor_(model_),
       layer_gradient_(*model_, options.rows, RowsAtOnce(model_->hparams(), options),
                       options.longest) {
@@ -150,8 +157,15 @@ std::vector<double> Backward::RunHead(std::span<const Sample* const> samples, fl
 }
 
 std::vector<double> Backward::Evaluate(std::span<const Sample* const> samples) {
+  executor_.set_dropout(nullptr);
   Forward(samples, false);
   return RunHead(samples, 1, false);
+}
+
+void Backward::SeedRows(int64_t first, int64_t count) {
+  if (!dropout_) return;
+  dropout_->set_seeds(
+      std::span(row_seeds_).subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
 }
 
 void Backward::RunLayer(int64_t layer, const GradientSink& sink) {
@@ -163,12 +177,14 @@ void Backward::RunLayer(int64_t layer, const GradientSink& sink) {
   engine::AttentionTrace* attention = &attention_[is_kept ? static_cast<size_t>(layer) : 0];
   engine::FeedForwardTrace* feed_forward = &feed_forward_[is_kept ? static_cast<size_t>(layer) : 0];
   lora_->HoldLayer(layer);
+  SeedRows(0, rows);
   if (!is_kept) {
     x_.Copy(x, h.d_model, rows, 0);
     executor_.RunAttention(items_, layer, weights, x_.data(), attention);
   }
   for (int64_t first = 0; first < rows; first += executor_.rows_at_once()) {
     const int64_t count = std::min(executor_.rows_at_once(), rows - first);
+    SeedRows(first, count);
     const float* middle = attention->middle.data() + first * h.d_model;
     if (!is_kept)
       executor_.RunFeedForward(&sessions_.front(), count, layer, weights, middle, feed_forward);
@@ -177,12 +193,22 @@ void Backward::RunLayer(int64_t layer, const GradientSink& sink) {
         {layer, parts, options_.precision, &loras_, sink, dx_.data() + first * dx_.stride()},
         middle, feed_forward, is_kept ? first : 0);
   }
+  SeedRows(0, rows);
   layer_gradient_.RunAttention({layer, rows_, options_.precision, &loras_, sink, dx_.data()}, x,
                                *attention);
 }
 
-std::vector<double> Backward::Run(std::span<const Sample* const> samples, float scale,
+std::vector<double> Backward::Run(std::span<const Sample* const> samples,
+                                  std::span<const uint64_t> seeds, float scale,
                                   const GradientSink& sink) {
+  if (dropout_) {
+    row_seeds_.clear();
+    for (size_t s = 0; s < samples.size(); ++s)
+      for (int64_t t = 0; t < samples[s]->rows(); ++t)
+        row_seeds_.push_back(RandomBits(seeds[s], static_cast<uint64_t>(t)));
+    dropout_->set_seeds(row_seeds_);
+    executor_.set_dropout(&*dropout_);
+  }
   Forward(samples, true);
   std::vector<double> losses = RunHead(samples, scale, true);
   for (int64_t layer = model_->hparams().layers; layer-- > loras_.first_layer();)

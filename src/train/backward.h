@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct BackwardOptions {
   int64_t rows = 512;                                  // of a batch, at most
   int64_t longest = 512;                               // rows of a sample, at most
   int64_t rows_at_once = 0;  // of what a batch computes row by row; 0: as memory likes it
+  double dropout = 0;        // engine::Dropout's share
 };
 
 class Backward {
@@ -29,10 +31,11 @@ class Backward {
            const BackwardOptions& options);
 
   // Sums of the losses of each sample's trained tokens, -log p. The gradient is that of all of
-  // them times `scale`. Every sample has rows(), all together at most options.rows.
-  std::vector<double> Run(std::span<const Sample* const> samples, float scale,
-                          const GradientSink& sink);
-  // The losses alone.
+  // them times `scale`. Every sample has rows(), all together at most options.rows. Samples' seeds
+  // are of their dropout.
+  std::vector<double> Run(std::span<const Sample* const> samples, std::span<const uint64_t> seeds,
+                          float scale, const GradientSink& sink);
+  // The losses alone, without dropout.
   std::vector<double> Evaluate(std::span<const Sample* const> samples);
 
  private:
@@ -44,6 +47,8 @@ class Backward {
   };
 
   void Forward(std::span<const Sample* const> samples, bool keeps);
+  // Which rows of the batch are computed next.
+  void SeedRows(int64_t first, int64_t count);
   void RunLayer(int64_t layer, const GradientSink& sink);
   std::vector<double> RunHead(std::span<const Sample* const> samples, float scale,
                               bool wants_gradient);
@@ -52,12 +57,14 @@ class Backward {
   ops::Backend* backend_;
   const BackwardOptions options_;
   engine::ChangingLora* lora_;
+  std::optional<engine::Dropout> dropout_;
   LoraGradient loras_;
   engine::Executor executor_;
   LayerGradient layer_gradient_;
   std::vector<engine::Session> sessions_;
   std::vector<engine::BatchItem> items_;
   std::vector<SampleRows> rows_;
+  std::vector<uint64_t> row_seeds_;        // [T]: of dropout
   engine::RowBuffer x_;                    // [T, D]
   std::vector<engine::RowBuffer> inputs_;  // of layers, [T, D]
   // Of all layers; or of one, and of as many of its feed-forward rows as are computed at once.

@@ -19,6 +19,15 @@ int64_t RowsOf(std::span<const SampleRows> samples) {
   return samples.back().first + samples.back().count;
 }
 
+// product.out = from - product.out.
+void SubtractFrom(const float* from, int64_t stride, int64_t rows, const ops::Product& product) {
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t i = 0; i < product.matrix->rows(); ++i) {
+      float& out = product.out[t * product.out_stride + i];
+      out = from[t * stride + i] - out;
+    }
+}
+
 void Grow(std::vector<float>* values, int64_t n) {
   if (static_cast<int64_t>(values->size()) < n) values->resize(static_cast<size_t>(n));
 }
@@ -26,12 +35,14 @@ void Grow(std::vector<float>* values, int64_t n) {
 }  // namespace
 
 LoraGradient::LoraGradient(ops::Backend* backend, const model::Lora& values,
-                           const engine::Lora& bound, const ParameterLayout& layout)
+                           const engine::Lora& bound, const ParameterLayout& layout,
+                           engine::Dropout* dropout)
     : backend_(backend),
       gradients_(backend->gradients()),
       values_(values),
       bound_(bound),
       layout_(layout),
+      dropout_(dropout),
       sums_(static_cast<size_t>(Slot::kCount)) {
   for (size_t i = 0; i < values.matrices.size(); ++i) {
     const LoraMatrix& matrix = values.matrices[i];
@@ -61,7 +72,10 @@ bool LoraGradient::HasMagnitude(std::initializer_list<Slot> slots) const {
 
 void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples,
                        ops::Precision precision, const GradientSink& sink) {
-  for (const Tensor& tensor : group.tensors) RunMagnitudes(group, tensor, samples, sink);
+  const auto run_magnitudes = [&](const Tensor& tensor) {
+    RunMagnitudes(group, tensor, samples, precision, sink);
+  };
+  if (!dropout_) std::for_each(group.tensors.begin(), group.tensors.end(), run_magnitudes);
   if (group.dx) {
     std::vector<ops::ProductGradient> products;
     for (const Product& product : group.products)
@@ -69,22 +83,41 @@ void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples,
     gradients_->MatMul(products, RowsOf(samples), group.k, precision, false, group.dx_stride,
                        group.dx);
   }
-  for (const Tensor& tensor : group.tensors) RunTensor(group, tensor, samples, sink);
+  if (dropout_ && group.dx) Grow(&ddropped_, RowsOf(samples) * group.dx_stride);
+  for (const Tensor& tensor : group.tensors) {
+    if (dropout_) run_magnitudes(tensor);
+    RunTensor(group, tensor, samples, sink);
+  }
 }
 
 void LoraGradient::RunMagnitudes(const Group& group, const Tensor& tensor,
-                                 std::span<const SampleRows> samples, const GradientSink& sink) {
+                                 std::span<const SampleRows> samples, ops::Precision precision,
+                                 const GradientSink& sink) {
   const size_t index = Find(group.layer, tensor.slot);
   if (index == kNone || values_.matrices[index].magnitude.empty()) return;
   const LoraMatrix& matrix = values_.matrices[index];
   const LowRank& low = *bound_.Find(group.layer, tensor.slot);
   const auto products = group.products.first(tensor.end).last(low.parts.size());
+  const int64_t rows = RowsOf(samples);
+  std::vector<Product> dropped(products.begin(), products.end());  // of M x, without the rest
+  std::vector<ops::Product> rests;
+  if (dropout_) {
+    std::vector<const ops::Matrix*> matrices;
+    for (const Product& product : products) matrices.push_back(product.matrix);
+    rests = dropout_->RunRest({group.layer, tensor.slot, 0, rows, group.k}, group.input, matrices,
+                              precision);
+    for (size_t i = 0; i < products.size(); ++i) {
+      SubtractFrom(products[i].out, products[i].out_stride, rows, rests[i]);
+      dropped[i].out = rests[i].out;
+      dropped[i].out_stride = rests[i].out_stride;
+    }
+  }
   Grow(&zeros_, engine::PadRow(matrix.out));
   std::vector<float>& sum = sums_[static_cast<size_t>(tensor.slot)].magnitude;
   sum.resize(matrix.magnitude.size());
   for (const SampleRows& sample : samples) {
     int64_t first = 0;
-    for (const Product& product : products) {
+    for (const Product& product : dropped) {
       const int64_t n = product.matrix->rows();
       gradients_->SumProducts(sample.count, n, product.dout + sample.first * product.stride,
                               product.stride, product.out + sample.first * product.out_stride,
@@ -97,9 +130,20 @@ void LoraGradient::RunMagnitudes(const Group& group, const Tensor& tensor,
     for (size_t i = 0; i < sum.size(); ++i) sum[i] /= matrix.magnitude[i];
     sink(sample.sample, layout_.place(index).magnitude, sum);
   }
-  for (size_t i = 0; i < products.size(); ++i)
-    backend_->MultiplyAdd(low.parts[i].factor.data(), zeros_.data(), RowsOf(samples),
-                          products[i].matrix->rows(), products[i].stride, products[i].dout);
+  std::vector<ops::ProductGradient> changes;  // (factor - 1) dy
+  for (size_t i = 0; i < products.size(); ++i) {
+    const Product& product = products[i];
+    const int64_t n = product.matrix->rows();
+    for (int64_t t = 0; dropout_ && t < rows; ++t)
+      std::copy_n(product.dout + t * product.stride, n, rests[i].out + t * rests[i].out_stride);
+    backend_->MultiplyAdd(low.parts[i].factor.data(), zeros_.data(), rows, n, product.stride,
+                          product.dout);
+    if (!dropout_) continue;
+    SubtractFrom(product.dout, product.stride, rows, rests[i]);
+    changes.push_back({product.matrix, rests[i].out, rests[i].out_stride});
+  }
+  if (dropout_ && group.dx)
+    gradients_->MatMul(changes, rows, group.k, precision, false, group.dx_stride, ddropped_.data());
 }
 
 void LoraGradient::RunTensor(const Group& group, const Tensor& tensor,
@@ -113,16 +157,19 @@ void LoraGradient::RunTensor(const Group& group, const Tensor& tensor,
   Grow(&low_, rows * stride);
   Grow(&dlow_, rows * stride);
   const ops::Product down = {&low.a, nullptr, low_.data(), stride};
-  ops::Input input = {rows, group.k, {}, const_cast<float*>(group.input)};
-  backend_->MatMul(input, {&down, 1});
+  const engine::Dropout::Rows read = {group.layer, tensor.slot, 0, rows, group.k};
+  float* x = dropout_ ? dropout_->Apply(read, group.input) : const_cast<float*>(group.input);
+  backend_->MatMul({rows, group.k, {}, x}, {&down, 1});
   std::vector<ops::ProductGradient> ups;
   for (size_t i = 0; i < products.size(); ++i)
     ups.push_back({&low.parts[i].b, products[i].dout, products[i].stride});
   gradients_->MatMul(ups, rows, stride, ops::Precision::kFloats, false, stride, dlow_.data());
   if (group.dx) {
     const ops::ProductGradient back = {&low.a, dlow_.data(), stride};
-    gradients_->MatMul({&back, 1}, rows, group.k, ops::Precision::kFloats, true, group.dx_stride,
-                       group.dx);
+    const bool adds = !dropout_ || !matrix.magnitude.empty();
+    gradients_->MatMul({&back, 1}, rows, group.k, ops::Precision::kFloats, adds, group.dx_stride,
+                       dropout_ ? ddropped_.data() : group.dx);
+    if (dropout_) dropout_->AddGradient(read, ddropped_.data(), group.dx_stride, group.dx);
   }
 
   Sum& sum = sums_[static_cast<size_t>(tensor.slot)];
@@ -132,7 +179,7 @@ void LoraGradient::RunTensor(const Group& group, const Tensor& tensor,
     ops::OuterProduct op = {sample.count, matrix.rank, group.k};
     op.a = dlow_.data() + sample.first * stride;
     op.a_stride = stride;
-    op.b = group.input + sample.first * group.k;
+    op.b = x + sample.first * group.k;
     op.b_stride = group.k;
     op.c = sum.a.data();
     op.c_stride = group.k;

@@ -3,6 +3,11 @@
 //   dx = W^T dy + A^T dh, dA = dh x^T, dB = s dy (A x)^T, with dh = s B^T dy
 // and of DoRA, whose norms are constants of the step (Liu et al., arXiv 2402.09353, 4.3), so that
 // dy is that of y times factor, and dm = dy y / m. B A is never formed.
+//
+// With dropout, of mask M, adapters have M x for x: dA = dh (M x)^T, and M is before A^T. DoRA is
+// of M x too, as PEFT has it: y = W (x - M x) + factor (W + s B A) M x, so that
+//   dx = W^T dy + M (W^T (factor - 1) dy + A^T dh)
+// and dm is of the second term alone.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/dropout.h"
 #include "engine/lora.h"
 #include "ops/gradients.h"
 #include "train/parameter_layout.h"
@@ -51,9 +57,10 @@ class LoraGradient {
     int64_t dx_stride = 0;
   };
 
-  // All must outlive the result. `values` is what `bound` was bound from.
+  // All must outlive the result. `values` is what `bound` was bound from; `dropout`, which may be
+  // nullptr, has the seeds of the rows that are given to Run.
   LoraGradient(ops::Backend* backend, const model::Lora& values, const engine::Lora& bound,
-               const ParameterLayout& layout);
+               const ParameterLayout& layout, engine::Dropout* dropout);
 
   // The precision is that of the base's products; the adapters' own are in floats. Parts of a
   // sample come one after the other, from its first to its last row.
@@ -68,7 +75,7 @@ class LoraGradient {
   static constexpr size_t kNone = ~size_t{0};
   size_t Find(int64_t layer, model::Slot slot) const;
   void RunMagnitudes(const Group& group, const Tensor& tensor, std::span<const SampleRows> samples,
-                     const GradientSink& sink);
+                     ops::Precision precision, const GradientSink& sink);
   void RunTensor(const Group& group, const Tensor& tensor, std::span<const SampleRows> samples,
                  const GradientSink& sink);
 
@@ -77,6 +84,7 @@ class LoraGradient {
   const model::Lora& values_;
   const engine::Lora& bound_;
   const ParameterLayout& layout_;
+  engine::Dropout* dropout_;
   std::vector<size_t> by_slot_;  // [layers][slots]: index of the matrix
   int64_t first_layer_ = 0;
   // Of a sample so far.
@@ -87,6 +95,7 @@ class LoraGradient {
   std::vector<Sum> sums_;          // by slot
   std::vector<float> low_, dlow_;  // [T, rank]
   std::vector<float> turned_, zeros_;
+  std::vector<float> ddropped_;  // [T, k]: by M x
 };
 
 }  // namespace slm::train

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/random.h"
 #include "format/safetensors.h"
 #include "format/safetensors_writer.h"
 #include "text/json.h"
@@ -14,6 +15,8 @@
 namespace slm::train {
 
 namespace {
+
+constexpr uint64_t kDropoutStream = 0x64726f706f757400u;  // apart from what else a seed draws
 
 // Of the tensors' names and sizes, and of how their data begin.
 uint64_t HashOf(const format::GgufFile& file) {
@@ -95,6 +98,17 @@ void Trainer::TakeNumbers() {
   if (!ranks_->is_first()) changing_.Update();
 }
 
+std::vector<uint64_t> Trainer::SampleSeeds(size_t count) {
+  uint64_t seed = 0;
+  if (ranks_->is_first())
+    seed =
+        RandomBits(MixBits(options_.seed ^ kDropoutStream), static_cast<uint64_t>(adamw_->steps()));
+  ranks_->Broadcast(BytesOf(std::span(&seed, 1)));
+  std::vector<uint64_t> seeds;
+  for (size_t i = 0; i < count; ++i) seeds.push_back(RandomBits(seed, i));
+  return seeds;
+}
+
 StepResult Trainer::Step(std::span<const Sample* const> samples, double learning_rate) {
   StepResult result;
   for (const Sample* sample : samples) {
@@ -104,13 +118,15 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
   const auto trained = static_cast<double>(result.trained);
   const std::vector<int> owners = ShareOut(samples, ranks_->size());
   TakeNumbers();
+  const std::vector<uint64_t> seeds = SampleSeeds(samples.size());
   sum_.Begin(owners);
   const std::vector<double> losses =
       Losses(samples, owners, [&](size_t first, std::span<const Sample* const> batch) {
         const auto sink = [&](int64_t index, int64_t at, std::span<float> values) {
           sum_.Add(static_cast<int64_t>(first) + index, at, values);
         };
-        return backward_.Run(batch, static_cast<float>(1 / trained), sink);
+        return backward_.Run(batch, std::span(seeds).subspan(first, batch.size()),
+                             static_cast<float>(1 / trained), sink);
       });
   gradient_ = sum_.Finish();
   if (!ranks_->is_first()) return result;
@@ -166,6 +182,7 @@ nlohmann::ordered_json Trainer::Identity() const {
   return {{"base", HashOf(model_->file())},
           {"adapter", adapter},
           {"precision", static_cast<int>(options_.backward.precision)},
+          {"dropout", options_.backward.dropout},
           {"clip", options_.clip},
           {"beta1", options_.adamw.beta1},
           {"beta2", options_.adamw.beta2},

@@ -17,7 +17,8 @@ namespace slm::train {
 struct TrainerOptions {
   BackwardOptions backward;
   AdamWOptions adamw;
-  double clip = 0;  // the norm that gradients are cut down to; 0: they are not
+  double clip = 0;    // the norm that gradients are cut down to; 0: they are not
+  uint64_t seed = 0;  // of dropout
 };
 
 // Loss and norm are known to rank 0.
@@ -68,6 +69,8 @@ class Trainer {
   std::vector<double> Losses(std::span<const Sample* const> samples, const std::vector<int>& owners,
                              const F& run);
   void TakeNumbers();  // of rank 0
+  // Of the dropout of samples of the next step.
+  std::vector<uint64_t> SampleSeeds(size_t count);
 
   std::shared_ptr<const engine::Model> model_;
   std::shared_ptr<Ranks> ranks_;

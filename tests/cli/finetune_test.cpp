@@ -111,6 +111,15 @@ TEST(Finetune, TakesTokensAndGivesGradients) {
   const auto one = train("one", {"--dump-gradients", folder / "g.safetensors"});
   EXPECT_TRUE(std::filesystem::exists(folder / "g.safetensors"));
   EXPECT_FALSE(std::filesystem::exists(folder / "g.safetensors.folder"));
+  const auto config = [&](const std::string& name) {
+    return json::parse(ReadFile(folder / (name + "/adapter_config.json")));
+  };
+  EXPECT_EQ(config("one")["lora_dropout"], 0.0);
+  const auto dropped = train("dropped", {"--dropout", "0.25"});
+  EXPECT_EQ(config("dropped")["lora_dropout"], 0.25);
+  // B is 0 in the first step, so that nothing is there to leave out.
+  EXPECT_EQ(dropped[0]["loss"], one[0]["loss"]);
+  EXPECT_NE(dropped[0]["gradient_norm"], one[0]["gradient_norm"]);
   const auto two = train("two", {"--init-adapter", folder / "one"});
   ASSERT_EQ(two.size(), 3u);
   // It goes on where the first one ended.
@@ -204,6 +213,7 @@ TEST(Finetune, SaysWhatIsWrong) {
   has(message(Examples(3), {"--target", "q_proj,w_proj"}, 2), "\"w_proj\"");
   has(message(Examples(3), {"--schedule", "step"}, 2), "--schedule");
   has(message(Examples(3), {"--precision", "fp8"}, 2), "--precision");
+  has(message(Examples(3), {"--dropout", "1"}, 2), "--dropout");
   has(message(Examples(3), {"--checkpointing", "auto"}, 2), "--checkpointing");
   has(message(Examples(3), {"--init-adapter", "x", "--rank", "4"}, 2), "--init-adapter");
   has(message(Examples(3), {"--eval-data", folder / "data.jsonl"}, 3), "nothing is trained");

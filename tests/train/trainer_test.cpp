@@ -41,6 +41,7 @@ struct How {
   int64_t rows_at_once = 0;
   int threads = 2;
   int ranks = 1;
+  double dropout = 0;
 };
 
 struct Training {
@@ -58,6 +59,8 @@ struct Training {
     options.backward.rows = how.rows;
     options.backward.longest = 64;
     options.backward.rows_at_once = how.rows_at_once;
+    options.backward.dropout = how.dropout;
+    options.seed = 9 + static_cast<uint64_t>(ranks->rank());  // rank 0's is used
     options.adamw.weight_decay = 0.01;
     options.clip = 1;
     NewLoraOptions lora;
@@ -96,11 +99,11 @@ std::vector<float> Train(const How& how, const std::vector<Sample>& samples) {
   return result;
 }
 
-class TrainerBits : public ::testing::TestWithParam<std::tuple<std::string, bool, bool>> {
+class TrainerBits : public ::testing::TestWithParam<std::tuple<std::string, bool, bool, double>> {
  protected:
   How Base() const {
     How how;
-    std::tie(how.arch, how.is_exact, how.is_dora) = GetParam();
+    std::tie(how.arch, how.is_exact, how.is_dora, how.dropout) = GetParam();
     return how;
   }
 };
@@ -125,14 +128,53 @@ TEST_P(TrainerBits, DoNotDependOnHowItIsComputed) {
   check("more ranks than samples", [](How* s) { s->ranks = 8, s->threads = 1; });
 }
 
+std::string NameOfBits(const ::testing::TestParamInfo<TrainerBits::ParamType>& test) {
+  return std::get<0>(test.param) + (std::get<1>(test.param) ? "_f32" : "_int16") +
+         (std::get<2>(test.param) ? "_dora" : "_lora") +
+         (std::get<3>(test.param) > 0 ? "_dropout" : "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, TrainerBits,
                          ::testing::Combine(::testing::Values("llama", "gemma3", "phi3"),
-                                            ::testing::Bool(), ::testing::Bool()),
-                         [](const auto& test) {
-                           return std::get<0>(test.param) +
-                                  (std::get<1>(test.param) ? "_f32" : "_int16") +
-                                  (std::get<2>(test.param) ? "_dora" : "_lora");
-                         });
+                                            ::testing::Bool(), ::testing::Bool(),
+                                            ::testing::Values(0.0)),
+                         NameOfBits);
+INSTANTIATE_TEST_SUITE_P(Dropout, TrainerBits,
+                         ::testing::Combine(::testing::Values("llama", "phi3"),
+                                            ::testing::Values(false), ::testing::Bool(),
+                                            ::testing::Values(0.2)),
+                         NameOfBits);
+
+// Only what is trained is left out, not what is evaluated, and not the same each step.
+TEST(Trainer, DropoutIsOfTrainingAlone) {
+  std::mt19937 rng(148);
+  const std::vector<Sample> samples = RandomSamples(3, rng);
+  std::vector<const Sample*> batch;
+  for (const Sample& sample : samples) batch.push_back(&sample);
+  Training first({});
+  first.trainer->Step(batch, 1e-2);
+  const model::Lora lora = first.trainer->lora();
+  TrainerOptions options;
+  options.backward.rows = options.backward.longest = 64;
+  Trainer plain(first.model, lora, options);
+  options.backward.dropout = 0.5;
+  Trainer trainer(first.model, lora, options), same(first.model, lora, options);
+  options.seed = 1;
+  Trainer other(first.model, lora, options);
+  const double loss = plain.Evaluate(batch);
+  EXPECT_EQ(plain.Step(batch, 0).loss, loss);
+  EXPECT_EQ(trainer.Evaluate(batch), loss);
+  const double dropped = trainer.Step(batch, 0).loss;
+  EXPECT_NE(dropped, loss);
+  EXPECT_EQ(trainer.Evaluate(batch), loss);
+  EXPECT_EQ(same.Step(batch, 0).loss, dropped);
+  EXPECT_NE(same.Step(batch, 0).loss, dropped);
+  EXPECT_NE(other.Step(batch, 0).loss, dropped);
+  // A sample has another mask in another place.
+  const Sample* twice[] = {&samples[0], &samples[0]};
+  Trainer once(first.model, lora, options), both(first.model, lora, options);
+  EXPECT_NE(once.Step({twice, 1}, 0).loss, both.Step(twice, 0).loss);
+}
 
 TEST(Trainer, BasesAreCheckedToBeFinite) {
   engine::Runtime runtime(2);
@@ -161,7 +203,8 @@ TEST(Trainer, BasesAreCheckedToBeFinite) {
 
 TEST(Trainer, GradientIsThatOfFiniteDifferences) {
   std::mt19937 rng(142);
-  for (const bool is_dora : {false, true}) {
+  for (const auto& how_it_is : {std::pair(false, 0.0), {true, 0.0}, {false, 0.3}, {true, 0.3}}) {
+    const bool is_dora = how_it_is.first;
     How how;
     how.type = quant::Type::kF32;
     how.is_dora = is_dora;
@@ -174,16 +217,20 @@ TEST(Trainer, GradientIsThatOfFiniteDifferences) {
     model::Lora lora = training.trainer->lora();
     TrainerOptions options;
     options.backward.rows = options.backward.longest = 64;
+    options.backward.dropout = how_it_is.second;
     Trainer at(training.model, lora, options);
     at.Step(batch, 0);
     const model::Lora gradient = at.gradient();
+    // With the masks of the first step, too.
     const auto loss = [&](const model::Lora& other) {
-      return Trainer(training.model, other, options).Evaluate(batch);
+      return Trainer(training.model, other, options).Step(batch, 0).loss;
     };
     // Along the gradient of one matrix at a time: its norm squared times the way.
-    for (size_t i = 0; i < lora.matrices.size(); i += 5)
-      for (const auto part : {&model::LoraMatrix::a, &model::LoraMatrix::b}) {
+    for (size_t i = 0; i < lora.matrices.size(); i += is_dora ? 1 : 5)
+      for (const auto part :
+           {&model::LoraMatrix::a, &model::LoraMatrix::b, &model::LoraMatrix::magnitude}) {
         const std::vector<float>& slope = gradient.matrices[i].*part;
+        if (slope.empty()) continue;
         double squares = 0;
         for (const float g : slope) squares += static_cast<double>(g) * static_cast<double>(g);
         const double step = 2e-3 / std::sqrt(squares);
@@ -196,7 +243,7 @@ TEST(Trainer, GradientIsThatOfFiniteDifferences) {
           losses[side] = loss(moved);
         }
         // DoRA's norms are constants to its gradient, and not to the loss.
-        if (!is_dora) {
+        if (!is_dora || part == &model::LoraMatrix::magnitude) {
           EXPECT_NEAR((losses[0] - losses[1]) / (2 * step * squares), 1, 0.02) << i;
         } else {
           EXPECT_GT(losses[0], losses[1]) << i;
@@ -264,11 +311,11 @@ RunOptions Options(const testing::TempFolder& folder) {
 // none has a folder.
 std::vector<float> TrainOnRanks(int ranks, int steps, const RunOptions& options,
                                 const std::vector<Sample>& train, const std::vector<Sample>& eval,
-                                bool goes_on) {
+                                bool goes_on, double dropout) {
   std::vector<float> result;
   testing::WriteTinyModel({.arch = How().arch, .type = How().type});
   testing::OnRanks(ranks, [&](std::shared_ptr<Ranks> own) {
-    Training training({.threads = 1}, own);
+    Training training({.threads = 1, .dropout = dropout}, own);
     RunOptions here = options;
     if (!own->is_first()) here.folder = "/nowhere";
     TrainingRun run(training.trainer.get(), train, eval, here);
@@ -294,14 +341,15 @@ TEST(TrainingRun, GoesOnToTheSameBitsOnAnyRanks) {
   const std::vector<Sample> train = RandomSamples(8, rng), eval = RandomSamples(3, rng);
   for (const bool evaluates : {false, true}) {
     const std::vector<Sample> held_out = evaluates ? eval : std::vector<Sample>();
+    const double dropout = evaluates ? 0.2 : 0;
     const testing::TempFolder undisturbed, folder;
     const std::vector<float> expected =
-        TrainOnRanks(1, 1000, Options(undisturbed), train, held_out, false);
+        TrainOnRanks(1, 1000, Options(undisturbed), train, held_out, false, dropout);
     int starts = 0;
     for (bool is_done = false; !is_done; ++starts) {
       try {
-        const std::vector<float> got =
-            TrainOnRanks(1 + starts % 4, 2 + starts, Options(folder), train, held_out, starts > 0);
+        const std::vector<float> got = TrainOnRanks(1 + starts % 4, 2 + starts, Options(folder),
+                                                    train, held_out, starts > 0, dropout);
         is_done = true;
         EXPECT_TRUE(testing::SameBits(got, expected));
       } catch (const Error& error) {
@@ -382,6 +430,9 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
   How how;
   how.is_exact = false;
   has(message(how, Options(folder)), "another precision");
+  how = {};
+  how.dropout = 0.1;
+  has(message(how, Options(folder)), "another dropout");
   how = {};
   how.type = quant::Type::kQ8_0;
   has(message(how, Options(folder)), "another base");
