@@ -39,7 +39,8 @@ MemoryInfo GetMemoryInfo(const std::string& root = "");
 // Of the last cache that the first core reaches; 0 when the system does not say.
 uint64_t LastCacheBytes(const std::string& root = "");
 
-// Of this process, from the kernel's count.
+// Of this process, from the kernel's count: now, and at most so far.
+uint64_t ResidentBytes();
 uint64_t PeakResidentBytes();
 
 // The path of the running program.

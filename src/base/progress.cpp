@@ -18,12 +18,6 @@ std::string FormatAmount(ProgressUnit unit, uint64_t amount) {
   return unit == ProgressUnit::kBytes ? FormatBytes(amount) : fmt::format("{}", amount);
 }
 
-std::string FormatDuration(double seconds) {
-  const auto s = static_cast<uint64_t>(std::min(seconds, 359999.0));
-  if (s >= 3600) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
-  return fmt::format("{}:{:02}", s / 60, s % 60);
-}
-
 // Multi-byte characters have no known width here, so they are shown as '?' as well.
 std::string Printable(std::string text) {
   for (char& c : text) {
@@ -45,6 +39,12 @@ std::string FormatBytes(uint64_t bytes) {
   }
   const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
   return fmt::format("{:.{}f} {}", value, decimals, kUnits[unit]);
+}
+
+std::string FormatDuration(double seconds) {
+  const auto s = static_cast<uint64_t>(std::min(seconds, 359999.0));
+  if (s >= 3600) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+  return fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
 std::string ProgressLine(const std::string& what, ProgressUnit unit, uint64_t begin, uint64_t done,

@@ -24,6 +24,9 @@ class Progress {
 // "512 B", "1.50 kB", "12.3 MB", "4.66 GB": three significant digits, powers of 1000.
 std::string FormatBytes(uint64_t bytes);
 
+// "0:07", "12:34", "1:02:03".
+std::string FormatDuration(double seconds);
+
 // One line for a terminal, at most `columns` wide, ASCII: name, share, amount, rate, time left.
 // `begin` is what was done before `elapsed_s` began; control characters of `what` become '?'.
 std::string ProgressLine(const std::string& what, ProgressUnit unit, uint64_t begin, uint64_t done,
