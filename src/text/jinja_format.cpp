@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "text/html.h"
 #include "text/jinja_budget.h"
 #include "text/jinja_failure.h"
 #include "text/jinja_operators.h"
@@ -169,7 +170,7 @@ class PercentFormatter {
     } else if (type == 's') {
       text = markup_ ? Escape(value) : ToText(value);
     } else {
-      text = markup_ ? EscapeText(Repr(value)) : Repr(value);
+      text = markup_ ? EscapeHtml(Repr(value)) : Repr(value);
     }
     if (flags.style.precision >= 0) {
       text.resize(CodePointOffset(text, static_cast<size_t>(flags.style.precision)));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "text/html.h"
 #include "text/jinja_budget.h"
 #include "text/jinja_failure.h"
 #include "text/jinja_format.h"
@@ -251,7 +252,7 @@ class BraceFormatter {
     const std::string spec = end < field.size() ? Run(field.substr(end + 1), depth + 1) : "";
     std::string text = FormatField(value, spec);
     const bool safe = value.is(Type::kStr) && value.as<Str>().markup;
-    return markup_ && !safe ? EscapeText(text) : text;
+    return markup_ && !safe ? EscapeHtml(text) : text;
   }
 
   Value Lookup(std::string_view name) {

@@ -62,7 +62,6 @@ std::string ToJson(const Value& value, const JsonStyle& style);
 Value SoftText(const Value& value);
 // HTML-escapes; Markup stays as it is.
 std::string Escape(const Value& value);
-std::string EscapeText(std::string_view text);
 
 // An integer argument (int or bool), or TypeError.
 Int ToIndex(const Value& value);

@@ -1,6 +1,7 @@
 // str(), repr() and json.dumps().
 #include <algorithm>
 
+#include "text/html.h"
 #include "text/jinja_budget.h"
 #include "text/jinja_failure.h"
 #include "text/jinja_loop.h"
@@ -336,36 +337,9 @@ Value SoftText(const Value& value) {
   return value.is(Type::kStr) ? value : Value::Text(ToText(value));
 }
 
-std::string EscapeText(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string Escape(const Value& value) {
   if (value.is(Type::kStr) && value.as<Str>().markup) return value.text();
-  return EscapeText(ToText(value));
+  return EscapeHtml(ToText(value));
 }
 
 std::string ToJson(const Value& value, const JsonStyle& style) {

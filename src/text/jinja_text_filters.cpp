@@ -1,6 +1,7 @@
 // Filters on text.
 #include <algorithm>
 
+#include "text/html.h"
 #include "text/jinja.h"
 #include "text/jinja_args.h"
 #include "text/jinja_budget.h"
@@ -88,7 +89,7 @@ Value EscapeFilter(const Value& value, Args& args) {
 
 Value ForceEscapeFilter(const Value& value, Args& args) {
   ExpectNoArgs("do_forceescape", args);
-  return Value::Markup(EscapeText(ToText(value)));
+  return Value::Markup(EscapeHtml(ToText(value)));
 }
 
 Value SafeFilter(const Value& value, Args& args) {
