@@ -76,6 +76,16 @@ void Executor::Resize(int64_t rows) {
   rows_capacity_ = rows;
 }
 
+uint64_t Executor::BytesFor(int64_t rows) const {
+  const model::Hparams& h = model_->hparams();
+  const int64_t input = std::max({h.d_model, h.heads * h.head_dim, h.ffn});
+  const int64_t wide = std::max(AttentionRow(h).stride, GateRow(h).stride);
+  const int64_t floats = h.d_model + input + wide + RowStride(h.d_model) + 2 * h.rope_dim + 1;
+  uint64_t bytes = static_cast<uint64_t>(floats) * sizeof(float);
+  if (precision_ == ops::Precision::kWords) bytes += ActRowBytes(kernels::ActFormat::kWords, input);
+  return static_cast<uint64_t>(rows) * bytes;
+}
+
 ops::Input Executor::MakeInput(int64_t rows, int64_t k,
                                std::initializer_list<const ops::Matrix*> readers) {
   ops::Input input;

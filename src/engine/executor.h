@@ -65,6 +65,8 @@ class Executor {
   // Rows that RunLayer computes at a time, which bounds its memory; changes no bit.
   void set_rows_at_once(int64_t rows) { rows_at_once_ = std::min(rows, kMaxRows); }
   int64_t rows_at_once() const { return rows_at_once_; }
+  // Memory of the activations of so many rows at once, in this precision.
+  uint64_t BytesFor(int64_t rows) const;
 
   // Forward in pieces, for who computes layer by layer: all sequences through one layer before the
   // next. `x` is [T, D], the residual rows of all items' tokens, one behind the other, each item's

@@ -169,6 +169,14 @@ uint64_t KvCache::BytesFor(const model::Hparams& hparams, kernels::KvType k_type
   return pages * layout.page_bytes();
 }
 
+uint64_t KvCache::BytesByLayer(const model::Hparams& hparams, kernels::KvType k_type,
+                               kernels::KvType v_type, int64_t positions) {
+  const ops::KvLayout layout = {k_type, v_type, hparams.kv_heads, hparams.head_dim};
+  constexpr uint64_t kHugePage = uint64_t{2} << 20;  // slabs are on those
+  const uint64_t bytes = PagesFor(positions) * layout.page_bytes();
+  return (bytes + kHugePage - 1) / kHugePage * kHugePage;
+}
+
 uint64_t KvCache::BytesRead(const model::Hparams& hparams, kernels::KvType k_type,
                             kernels::KvType v_type, int64_t positions) {
   const ops::KvLayout layout = {k_type, v_type, hparams.kv_heads, hparams.head_dim};

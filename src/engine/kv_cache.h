@@ -49,6 +49,9 @@ class KvCache {
   // reserved ahead.
   static uint64_t BytesFor(const model::Hparams& hparams, kernels::KvType k_type,
                            kernels::KvType v_type, int64_t positions);
+  // The same of a cache by layer.
+  static uint64_t BytesByLayer(const model::Hparams& hparams, kernels::KvType k_type,
+                               kernels::KvType v_type, int64_t positions);
   // Bytes that attention reads for the token at position `positions` - 1.
   static uint64_t BytesRead(const model::Hparams& hparams, kernels::KvType k_type,
                             kernels::KvType v_type, int64_t positions);

@@ -41,6 +41,10 @@ class RowBuffer {
   int64_t rows() const { return rows_; }
   int64_t stride() const { return stride_; }
   bool empty() const { return stride_ == 0; }
+  // That the first `rows` rows take; what is never touched takes none.
+  uint64_t BytesFor(int64_t rows) const {
+    return static_cast<uint64_t>(std::min(rows, rows_) * stride_) * sizeof(float);
+  }
 
   // Rows from `row` on become those at `from`, as far as both go.
   void Copy(const float* from, int64_t from_stride, int64_t rows, int64_t row) {
@@ -64,6 +68,11 @@ struct AttentionTrace {
     if (keeps_output) out = RowBuffer(rows, RowStride(h.d_model));
   }
 
+  uint64_t BytesFor(int64_t rows) const {
+    return qkv.BytesFor(rows) + attended.BytesFor(rows) + out.BytesFor(rows) +
+           middle.BytesFor(rows);
+  }
+
   RowBuffer qkv;       // AttentionRow: as the products and adapters gave them
   RowBuffer attended;  // [T, H Dh], without gaps, as inputs of products are
   RowBuffer out;       // [T, D]: of the output product, before its norm
@@ -76,6 +85,8 @@ struct FeedForwardTrace {
       : gate_up(rows, GateRow(h).stride) {
     if (keeps_output) out = RowBuffer(rows, RowStride(h.d_model));
   }
+
+  uint64_t BytesFor(int64_t rows) const { return gate_up.BytesFor(rows) + out.BytesFor(rows); }
 
   RowBuffer gate_up;  // GateRow
   RowBuffer out;      // [T, D]: of the down product, before its norm

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 
@@ -200,6 +201,16 @@ void ChangingLora::Update() {
   for (size_t i = 0; i < squares_.size(); ++i)
     if (!squares_[i].empty())
       norms_[i] = RowNorms(model_, values_.matrices[i], values_.matrices[i].scale, squares_[i]);
+}
+
+uint64_t ChangingLora::LayerBytes() const {
+  std::map<int64_t, uint64_t> bytes;
+  for (const LoraMatrix& matrix : values_.matrices)
+    bytes[matrix.layer] +=
+        Pad(matrix.rank) * static_cast<uint64_t>(matrix.in + matrix.out) * sizeof(float);
+  uint64_t most = 0;
+  for (const auto& [layer, size] : bytes) most = std::max(most, size);
+  return most;
 }
 
 void ChangingLora::HoldLayer(int64_t layer) {

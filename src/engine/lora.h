@@ -50,6 +50,9 @@ class ChangingLora {
   // Binds those of `layer` in the place of another's.
   void HoldLayer(int64_t layer);
 
+  // Memory of the layer that takes the most.
+  uint64_t LayerBytes() const;
+
   // That of the layer which is held.
   std::shared_ptr<const Lora> lora() const { return lora_; }
 

@@ -72,8 +72,11 @@ class Gradients {
   // kWords in those, where the weights are not F32 and both sides have multiples of 32.
   virtual void MatMul(std::span<const ProductGradient> products, int64_t rows, int64_t k,
                       Precision precision, bool adds, int64_t dx_stride, float* dx) = 0;
+  // Memory that this takes for rows with so many numbers of dout each, all products together.
+  virtual uint64_t MatMulBytes(int64_t rows, int64_t numbers, Precision precision) const = 0;
   // No rounding up of the rows of c.
   virtual void Outer(const OuterProduct& op) = 0;
+  virtual uint64_t OuterBytes(const OuterProduct& op) const = 0;  // of memory, by its sizes alone
   // sums[i] (+)= sum over the rows of a[i] (b[i] - offset[i]); offset may be nullptr.
   virtual void SumProducts(int64_t rows, int64_t n, const float* a, int64_t a_stride,
                            const float* b, int64_t b_stride, const float* offset, bool adds,
@@ -89,6 +92,8 @@ class Gradients {
   // was given, q and k, whose rows are args.stride apart too.
   virtual void Store(const StoreArgs& args, const float* q, const float* k) = 0;
   virtual void Attention(std::span<const AttentionGradient> sequences) = 0;
+  // Memory for sequences of which none is longer than `op`, by its sizes alone.
+  virtual uint64_t AttentionBytes(const AttentionGradient& op) const = 0;
   virtual void Loss(const LossArgs& args) = 0;
   // One step of AdamW over n parameters.
   virtual void AdamW(const kernels::AdamStep& step, const float* g, int64_t n, float* m, float* v,

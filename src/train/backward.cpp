@@ -11,6 +11,9 @@ namespace {
 // Logits that are there at once, and rows of gate and up.
 constexpr int64_t kLogitBytes = int64_t{32} << 20;
 constexpr int64_t kGateBytes = int64_t{20} << 20;
+// Tokens that are embedded before pages of the table are given back: a row is a page or less, and
+// the system maps up to 64 KB around it.
+constexpr size_t kEmbedded = 64;
 
 // Each time the weights are decoded: not too few.
 int64_t RowsAtOnce(const model::Hparams& h, const BackwardOptions& options) {
@@ -75,6 +78,37 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, const model::Lora
   logits_ = {rows, stride};
 }
 
+uint64_t Backward::BytesFor(const BatchSize& batch) const {
+  const model::Hparams& h = model_->hparams();
+  const int64_t rows = batch.rows, at_once = std::min(rows, executor_.rows_at_once());
+  const int64_t logits = std::min(batch.trained, logits_.rows());
+  uint64_t bytes = x_.BytesFor(rows) + dx_.BytesFor(rows) + lora_->LayerBytes() +
+                   loras_.BytesFor(rows) + layer_gradient_.BytesFor(rows) +
+                   executor_.BytesFor(std::max(at_once, logits));
+  for (const engine::RowBuffer& input : inputs_) bytes += input.BytesFor(rows);
+  for (const engine::AttentionTrace& trace : attention_) bytes += trace.BytesFor(rows);
+  for (const engine::FeedForwardTrace& trace : feed_forward_) bytes += trace.BytesFor(rows);
+  for (const engine::RowBuffer* buffer : {&chosen_, &dchosen_, &dnormed_, &logits_})
+    bytes += buffer->BytesFor(logits);
+  bytes += static_cast<uint64_t>(batch.samples) *
+           engine::KvCache::BytesByLayer(h, kernels::KvType::kF32, kernels::KvType::kF32,
+                                         rows / batch.samples);
+  if (dropout_)  // what it leaves of an input, and the derivative by that
+    bytes += 2 * sizeof(float) * static_cast<uint64_t>(std::max(rows * h.d_model, at_once * h.ffn));
+  const ops::Gradients* gradients = backend_->gradients();
+  const int64_t longest = std::min(rows, options_.longest);
+  bytes += gradients->AttentionBytes({.rows = longest,
+                                      .heads = h.heads,
+                                      .kv_heads = h.kv_heads,
+                                      .head_dim = h.head_dim,
+                                      .softcap = h.attn_softcap});
+  const auto product = [&](int64_t of_rows, int64_t numbers) {
+    return gradients->MatMulBytes(of_rows, numbers, options_.precision);
+  };
+  return bytes + std::max({product(logits, h.vocab), product(at_once, 2 * h.ffn),
+                           product(rows, engine::AttentionRow(h).stride)});
+}
+
 void Backward::Forward(std::span<const Sample* const> samples, bool keeps) {
   const model::Hparams& h = model_->hparams();
   items_.clear();
@@ -87,18 +121,21 @@ void Backward::Forward(std::span<const Sample* const> samples, bool keeps) {
                                                           .v_type = kernels::KvType::kF32,
                                                           .loras = {lora_->lora()},
                                                           .is_by_layer = true});
+  const format::GgufTensor* embedding = model_->file().Find("token_embd.weight");
   for (size_t s = 0; s < samples.size(); ++s) {
     const int64_t count = samples[s]->rows();
     SLM_CHECK(count > 0 && count <= options_.longest && row + count <= options_.rows);
     const std::span<const int32_t> ids = samples[s]->ids;
     items_.push_back({&sessions_[s], ids.first(static_cast<size_t>(count)), 0});
-    executor_.Embed(items_.back().tokens, x_.data() + row * h.d_model);
+    const std::span<const int32_t> tokens = items_.back().tokens;
+    for (size_t at = 0; at < tokens.size(); at += kEmbedded) {
+      executor_.Embed(tokens.subspan(at, std::min(kEmbedded, tokens.size() - at)),
+                      x_.data() + (row + static_cast<int64_t>(at)) * h.d_model);
+      model_->file().Release(*embedding);
+    }
     rows_.push_back({static_cast<int64_t>(s), row, count});
     row += count;
   }
-  // A row is a page or less, and the system maps its neighbours with it.
-  const format::GgufTensor* embedding = model_->file().Find("token_embd.weight");
-  model_->file().Release(*embedding, embedding->data);
   for (int64_t layer = 0; layer < h.layers; ++layer) {
     const auto i = static_cast<size_t>(layer);
     if (keeps) inputs_[i].Copy(x_.data(), h.d_model, row, 0);

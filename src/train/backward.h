@@ -23,6 +23,11 @@ struct BackwardOptions {
   double dropout = 0;        // engine::Dropout's share
 };
 
+// How large a batch is.
+struct BatchSize {
+  int64_t samples = 0, rows = 0, trained = 0;  // rows and trained tokens of all together
+};
+
 class Backward {
  public:
   // All must outlive the result. `lora` is made of `values`.
@@ -35,6 +40,8 @@ class Backward {
   // are of their dropout.
   std::vector<double> Run(std::span<const Sample* const> samples, std::span<const uint64_t> seeds,
                           float scale, const GradientSink& sink);
+  // Memory that a batch takes, the bound layer of the adapter and what operations use included.
+  uint64_t BytesFor(const BatchSize& batch) const;
   // The losses alone, without dropout.
   std::vector<double> Evaluate(std::span<const Sample* const> samples);
 

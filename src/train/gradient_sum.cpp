@@ -63,6 +63,11 @@ void GradientSum::Add(const Part& left, const Part& right) {
   }
 }
 
+uint64_t GradientSum::BytesFor(int64_t count) const {
+  return static_cast<uint64_t>(std::bit_width(static_cast<uint64_t>(count))) *
+         static_cast<uint64_t>(size_) * sizeof(float);
+}
+
 std::span<float> GradientSum::Finish() {
   return Collect(static_cast<size_t>(std::bit_width(owners_.size() - 1)), 0).sum;
 }

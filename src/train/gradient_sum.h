@@ -30,6 +30,9 @@ class GradientSum {
   // Begin, the others nothing.
   std::span<float> Finish();
 
+  // Memory that rank 0 takes for the sum of as many samples of its own.
+  uint64_t BytesFor(int64_t count) const;
+
  private:
   struct Part {
     int rank;              // that has it

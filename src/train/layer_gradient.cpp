@@ -59,6 +59,14 @@ bool LayerGradient::NeedsOutputs(const LoraGradient& loras) const {
          loras.HasMagnitude({Slot::kAttnOutput, Slot::kFfnDown});
 }
 
+uint64_t LayerGradient::BytesFor(int64_t rows) const {
+  const model::LayerWeights& w = model_.weights().layers.front();
+  const bool has_norms = !w.post_attn_norm.empty() || !w.post_ffn_norm.empty();
+  return input_.BytesFor(rows) + dinput_.BytesFor(rows) + gated_.BytesFor(rows) +
+         dgated_.BytesFor(rows) + qkv_.BytesFor(rows) + dqkv_.BytesFor(rows) +
+         (has_norms ? dout_.BytesFor(rows) : 0);
+}
+
 float* LayerGradient::BehindNorm(const model::Vector& norm, const float* out, int64_t rows,
                                  bool changes, float* dx) {
   const model::Hparams& h = model_.hparams();

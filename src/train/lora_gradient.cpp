@@ -70,6 +70,20 @@ bool LoraGradient::HasMagnitude(std::initializer_list<Slot> slots) const {
                      [&](const LoraMatrix& m) { return HasMagnitude(m.layer, slots); });
 }
 
+uint64_t LoraGradient::BytesFor(int64_t rows) const {
+  uint64_t sums = 0, turned = 0, outer = 0;
+  int64_t rank = 0;
+  for (const LoraMatrix& matrix : values_.matrices) {
+    if (matrix.layer == first_layer_) sums += matrix.a.size() + matrix.b.size();
+    turned = std::max(turned, static_cast<uint64_t>(matrix.b.size()));
+    rank = std::max(rank, engine::PadRow(matrix.rank));
+    const ops::OuterProduct product = {
+        .rows = rows, .m = matrix.rank, .n = std::max(matrix.in, matrix.out)};
+    outer = std::max(outer, backend_->gradients()->OuterBytes(product));
+  }
+  return (sums + turned + static_cast<uint64_t>(2 * rank * rows)) * sizeof(float) + outer;
+}
+
 void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples,
                        ops::Precision precision, const GradientSink& sink) {
   const auto run_magnitudes = [&](const Tensor& tensor) {

@@ -70,6 +70,8 @@ class LoraGradient {
   bool HasMagnitude(int64_t layer, std::initializer_list<model::Slot> slots) const;
   bool HasMagnitude(std::initializer_list<model::Slot> slots) const;  // in any layer
   int64_t first_layer() const { return first_layer_; }                // that has an adapter
+  // Memory of a batch of so many rows.
+  uint64_t BytesFor(int64_t rows) const;
 
  private:
   static constexpr size_t kNone = ~size_t{0};

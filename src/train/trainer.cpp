@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -24,6 +25,7 @@ uint64_t HashOf(const format::GgufFile& file) {
   for (const format::GgufTensor& tensor : file.tensors()) {
     hash = Hash64({reinterpret_cast<const uint8_t*>(tensor.name.data()), tensor.name.size()}, hash);
     hash = Hash64(tensor.data.first(std::min<size_t>(tensor.bytes(), 4096)), hash ^ tensor.bytes());
+    file.Release(tensor);
   }
   return hash;
 }
@@ -41,6 +43,14 @@ std::vector<int> ShareOut(std::span<const Sample* const> samples, int ranks) {
   }
   for (size_t i = owners.size(); i-- > 0;) owners[i] -= owners[0];
   return owners;
+}
+
+constexpr double kLongSeconds = 5;
+
+double SquareOf(std::span<const float> values) {
+  double sum = 0;
+  for (const float x : values) sum += static_cast<double>(x) * static_cast<double>(x);
+  return sum;
 }
 
 }  // namespace
@@ -131,8 +141,7 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
   gradient_ = sum_.Finish();
   if (!ranks_->is_first()) return result;
   result.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / trained;
-  double squares = 0;
-  for (const float g : gradient_) squares += static_cast<double>(g) * static_cast<double>(g);
+  const double squares = SquareOf(gradient_);
   result.gradient_norm = std::sqrt(squares);
   if (!std::isfinite(result.loss) || !std::isfinite(squares))
     throw Error(Code::kFailed, "the loss is {} and the norm of its gradient {}", result.loss,
@@ -145,6 +154,47 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
   adamw_->Step(gradients, gradient_, learning_rate, &lora_);
   changing_.Update();
   return result;
+}
+
+uint64_t Trainer::BytesFor(int64_t samples, const BatchSize& batch) const {
+  const int64_t own = (samples + ranks_->size() - 1) / ranks_->size();
+  return backward_.BytesFor(batch) + sum_.BytesFor(own);
+}
+
+TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evaluates) {
+  const auto seconds = [](const auto& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  size_t count = 0;
+  int64_t rows = 0;
+  while (count < samples.size() && rows < kMeasuredRows) {
+    const int64_t more = samples[count]->rows();
+    if (count > 0 && rows + more > options_.backward.rows) break;
+    rows += more;
+    ++count;
+  }
+  const auto batch = samples.first(count);
+  const auto per_row = [&](double all) { return all / static_cast<double>(rows); };
+  TrainingCost cost;
+  const auto sink = [&](int64_t index, int64_t at, std::span<float> values) {
+    sum_.Add(index, at, values);
+  };
+  const auto run = [&] {
+    sum_.Begin(std::vector<int>(count));
+    backward_.Run(batch, std::vector<uint64_t>(count), 1, sink);
+  };
+  double run_seconds = seconds(run);
+  // The first time memory is new, and the weights may be on the disk.
+  if (run_seconds < kLongSeconds) run_seconds = seconds(run);
+  cost.row_seconds = per_row(run_seconds);
+  cost.step_seconds = seconds([&] {
+    SquareOf(sum_.Finish());
+    changing_.Update();
+  });
+  if (evaluates) cost.evaluation_seconds = per_row(seconds([&] { backward_.Evaluate(batch); }));
+  return cost;
 }
 
 double Trainer::Evaluate(std::span<const Sample* const> samples) {

@@ -21,6 +21,13 @@ struct TrainerOptions {
   uint64_t seed = 0;  // of dropout
 };
 
+// What things cost here, measured.
+struct TrainingCost {
+  double row_seconds = 0;         // of a token that is trained on
+  double step_seconds = 0;        // of a step, beside its tokens
+  double evaluation_seconds = 0;  // of a token that is evaluated
+};
+
 // Loss and norm are known to rank 0.
 struct StepResult {
   double loss = 0;           // mean over the trained tokens, before the step
@@ -43,8 +50,16 @@ class Trainer {
   // Throws kFailed when loss or gradient is not finite; then nothing has changed.
   StepResult Step(std::span<const Sample* const> samples, double learning_rate);
 
+  // Memory that steps of so many samples take, beside what is there: none of them was made yet.
+  // `batch` is the largest that is computed at once.
+  uint64_t BytesFor(int64_t samples, const BatchSize& batch) const;
+  // Of the first of these samples, about `kMeasuredRows` tokens. Changes nothing.
+  TrainingCost Measure(std::span<const Sample* const> samples, bool evaluates);
+
   // Mean loss over the trained tokens, on rank 0.
   double Evaluate(std::span<const Sample* const> samples);
+
+  static constexpr int64_t kMeasuredRows = 256;
 
   // The adapter, and where `has_moments` the optimizer's state, as <folder>/<stem>.safetensors,
   // with `state` for who comes back. Throws kFailed for the disk; what was there stays then.
@@ -57,8 +72,11 @@ class Trainer {
   // what a checkpoint has to agree with.
   nlohmann::ordered_json Identity() const;
 
+  int64_t rows_at_once() const { return options_.backward.rows; }
   Ranks* ranks() const { return ranks_.get(); }
   const model::Lora& lora() const { return lora_; }
+  // The same, for who needs nothing else any more.
+  model::Lora TakeLora() { return std::move(lora_); }
   // Of the last step, as the optimizer had it, in the shape of the adapter.
   model::Lora gradient() const;
 

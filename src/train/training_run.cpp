@@ -42,6 +42,27 @@ std::string Difference(const ordered_json& own, const ordered_json& other) {
   return "";
 }
 
+struct Sizes {
+  double rows = 0, trained = 0;  // of a sample, on average
+  double deviation = 0;          // of the rows
+};
+
+Sizes SizesOf(const std::vector<Sample>& samples) {
+  Sizes sizes;
+  double squares = 0;
+  for (const Sample& sample : samples) {
+    const auto rows = static_cast<double>(sample.rows());
+    sizes.rows += rows;
+    squares += rows * rows;
+    sizes.trained += static_cast<double>(sample.trained());
+  }
+  const auto n = static_cast<double>(samples.size());
+  sizes.rows /= n;
+  sizes.trained /= n;
+  sizes.deviation = std::sqrt(std::max(0.0, squares / n - sizes.rows * sizes.rows));
+  return sizes;
+}
+
 double SecondsSince(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
 }
@@ -76,6 +97,37 @@ std::vector<size_t> TrainingRun::SamplesOf(int64_t step) const {
   const size_t last = std::min(order.size(), first + static_cast<size_t>(options_.batch));
   return {order.begin() + static_cast<std::ptrdiff_t>(first),
           order.begin() + static_cast<std::ptrdiff_t>(last)};
+}
+
+uint64_t TrainingRun::BytesAhead() const {
+  const Sizes sizes = SizesOf(train_);
+  const auto most = static_cast<double>(trainer_->rows_at_once());
+  const auto batch =
+      static_cast<double>(std::min(options_.batch, static_cast<int64_t>(train_.size())));
+  // Of many steps some are larger than most.
+  const double rows = std::min(most, sizes.rows * batch + 2 * sizes.deviation * std::sqrt(batch));
+  double samples = rows / sizes.rows;
+  if (!eval_.empty())
+    samples =
+        std::max(samples, std::min(static_cast<double>(eval_.size()), most / SizesOf(eval_).rows));
+  return trainer_->BytesFor(std::min(options_.batch, static_cast<int64_t>(train_.size())),
+                            {std::llround(std::ceil(samples)), std::llround(rows),
+                             std::llround(std::ceil(rows / sizes.rows * sizes.trained))});
+}
+
+double TrainingRun::SecondsAhead() {
+  std::vector<const Sample*> samples;
+  for (const size_t i : SamplesOf(state_.step)) samples.push_back(&train_[i]);
+  const TrainingCost cost = trainer_->Measure(samples, !eval_.empty());
+  const auto steps = static_cast<double>(steps_ - state_.step);
+  const auto per_epoch = static_cast<double>(steps_per_epoch_);
+  double seconds = steps * cost.step_seconds + steps / per_epoch * cost.row_seconds *
+                                                   SizesOf(train_).rows *
+                                                   static_cast<double>(train_.size());
+  if (!eval_.empty())
+    seconds += std::ceil(steps / static_cast<double>(evaluate_every())) * cost.evaluation_seconds *
+               SizesOf(eval_).rows * static_cast<double>(eval_.size());
+  return seconds / trainer_->ranks()->size();
 }
 
 // What a checkpoint belongs to: another order, or another number, would give other bits.
@@ -182,7 +234,7 @@ bool TrainingRun::Evaluate(const RunHooks& hooks) {
 }
 
 RunEnd TrainingRun::Run(const RunHooks& hooks) {
-  const int64_t every = options_.evaluate_every > 0 ? options_.evaluate_every : steps_per_epoch_;
+  const int64_t every = evaluate_every();
   auto saved = steady_clock::now();
   RunEnd end = RunEnd::kDone;
   Ranks* ranks = trainer_->ranks();

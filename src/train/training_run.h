@@ -66,6 +66,12 @@ class TrainingRun {
   bool Resume();
   int64_t done() const { return state_.step; }
 
+  // Before the first step here, of rank 0: memory that the run will take beside what is there, and
+  // seconds of the steps and evaluations that are left, by some samples that are computed for it,
+  // as if the others were as fast and messages took no time.
+  uint64_t BytesAhead() const;
+  double SecondsAhead();
+
   // To the end. With evaluation the trainer then has the best adapter, else the last. What was
   // cancelled has written a checkpoint. Throws as Trainer::Step does, naming the step and samples,
   // and kBadInput, saying what differs, on a rank whose model, data or options are not rank 0's.
@@ -86,6 +92,9 @@ class TrainingRun {
   nlohmann::ordered_json Identity() const;
   void Join();  // rank 0
   void Save() const;
+  int64_t evaluate_every() const {
+    return options_.evaluate_every > 0 ? options_.evaluate_every : steps_per_epoch_;
+  }
   bool Evaluate(const RunHooks& hooks);  // false: patience is at its end
   void Step(const RunHooks& hooks);
 

@@ -28,6 +28,12 @@ void CpuAttentionGradient::Run(const AttentionGradient& op, int64_t kv_head) {
     }
 }
 
+uint64_t CpuAttentionGradient::BytesFor(const AttentionGradient& op) {
+  const int64_t positions = op.window > 0 ? std::min(op.rows, op.window + kQueries) : op.rows;
+  const int64_t tiles = (op.softcap > 0 ? 4 : 3) * std::min(kQueries, op.rows) * positions;
+  return static_cast<uint64_t>(tiles + 3 * op.rows * op.head_dim) * sizeof(float);
+}
+
 // With s = q k^T, p = softmax(s), o = p v: dv = p^T do, dp = do v^T, ds = p (dp - sum p dp),
 // dq = ds k, dk = ds^T q (Dao et al., "FlashAttention", arXiv 2205.14135, appendix B).
 void CpuAttentionGradient::RunTile(const AttentionGradient& op, int64_t head, int64_t kv_head,

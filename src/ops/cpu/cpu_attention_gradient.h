@@ -15,6 +15,8 @@ class CpuAttentionGradient {
       : kernels_(kernels), multiplier_(kernels) {}
 
   void Run(const AttentionGradient& op, int64_t kv_head);
+  // Memory for that.
+  static uint64_t BytesFor(const AttentionGradient& op);
 
  private:
   // Queries [first, first + count) of one head, over positions [begin, end).

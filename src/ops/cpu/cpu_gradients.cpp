@@ -27,13 +27,15 @@ class CpuGradients : public Gradients {
     matmul_.Run(products, {rows, k, precision, adds, dx_stride, dx});
   }
 
+  uint64_t MatMulBytes(int64_t rows, int64_t numbers, Precision precision) const override {
+    return matmul_.BytesFor(rows, numbers, precision);
+  }
+
   void Outer(const OuterProduct& op) override {
     turned_.resize(static_cast<size_t>(op.m * op.rows));
     Transpose(op.a, op.a_stride, op.rows, op.m, turned_.data(), op.rows);
     if (op.factor != 1) kernels_.scale(op.factor, op.m * op.rows, turned_.data());
-    // Few enough columns a chunk that all threads have some.
-    const int64_t panels = (op.n + kPanelRows - 1) / kPanelRows;
-    const int64_t each = std::clamp<int64_t>(panels / (4 * pool_->used()), 1, 8);
+    const int64_t panels = (op.n + kPanelRows - 1) / kPanelRows, each = PanelsOfChunk(panels);
     pool_->ParallelFor((panels + each - 1) / each, [&](int64_t chunk, int thread) {
       Scratch& scratch = scratch_[static_cast<size_t>(thread)];
       const int64_t first = chunk * each * kPanelRows;
@@ -46,6 +48,12 @@ class CpuGradients : public Gradients {
       product.c_stride = op.c_stride;
       scratch.multiplier.Run(scratch.panels, product);
     });
+  }
+
+  uint64_t OuterBytes(const OuterProduct& op) const override {
+    const int64_t columns = PanelsOfChunk((op.n + kPanelRows - 1) / kPanelRows) * kPanelRows;
+    const int64_t floats = op.m + static_cast<int64_t>(scratch_.size()) * columns;
+    return static_cast<uint64_t>(op.rows * floats) * sizeof(float);
   }
 
   void SumProducts(int64_t rows, int64_t n, const float* a, int64_t a_stride, const float* b,
@@ -120,6 +128,10 @@ class CpuGradients : public Gradients {
     });
   }
 
+  uint64_t AttentionBytes(const AttentionGradient& op) const override {
+    return scratch_.size() * CpuAttentionGradient::BytesFor(op);
+  }
+
   void Loss(const LossArgs& args) override {
     const auto rows = static_cast<int64_t>(args.labels.size());
     pool_->ParallelFor(rows, [&](int64_t t, int thread) {
@@ -149,6 +161,11 @@ class CpuGradients : public Gradients {
   }
 
  private:
+  // Few enough columns that all threads have some.
+  int64_t PanelsOfChunk(int64_t panels) const {
+    return std::clamp<int64_t>(panels / (4 * pool_->used()), 1, 8);
+  }
+
   struct Scratch {
     explicit Scratch(const kernels::KernelTable& kernels)
         : multiplier(kernels), attention(kernels) {}

@@ -59,6 +59,14 @@ void CpuMatMulGradient::Run(std::span<const ProductGradient> products, const Arg
   });
 }
 
+uint64_t CpuMatMulGradient::BytesFor(int64_t rows, int64_t numbers, Precision precision) const {
+  const bool is_rounded = precision == Precision::kWords;
+  // Strips of most types are of 256 columns.
+  const uint64_t strip = 256 * (is_rounded ? kWordRows * 2 : kFloatRows * 4);
+  const uint64_t rounded = kernels::ActRowBytes(kernels::ActFormat::kWords, numbers);
+  return scratch_.size() * strip + (is_rounded ? static_cast<uint64_t>(rows) * rounded : 0);
+}
+
 void CpuMatMulGradient::RunFloat(std::span<const ProductGradient> products, const Args& args,
                                  const Strip& strip, Scratch* scratch) const {
   scratch->decoded.resize(static_cast<size_t>(strip.count * kPanelRows));

@@ -24,8 +24,9 @@ class CpuMatMulGradient {
   };
 
   CpuMatMulGradient(const kernels::KernelTable& kernels, ThreadPool* pool);
-  // As Gradients::MatMul has it.
+  // As Gradients::MatMul and MatMulBytes have it.
   void Run(std::span<const ProductGradient> products, const Args& args);
+  uint64_t BytesFor(int64_t rows, int64_t numbers, Precision precision) const;
 
  private:
   // Columns [first, first + count) of the weights for rows [row, row + rows) of dx.
