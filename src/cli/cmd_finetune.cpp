@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -8,13 +9,16 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/result_file.h"
 #include "base/thread_pool.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/loras.h"
 #include "cli/mask_report.h"
 #include "cli/options.h"
+#include "cli/sample_answers.h"
 #include "cli/training_base.h"
+#include "cli/training_progress.h"
 #include "convert/peft_adapter.h"
 #include "convert/peft_adapter_writer.h"
 #include "model/lora_writer.h"
@@ -24,6 +28,7 @@
 #include "train/prepare_data.h"
 #include "train/token_data.h"
 #include "train/training_log.h"
+#include "train/training_report.h"
 #include "train/training_run.h"
 
 namespace slm::cli {
@@ -45,10 +50,12 @@ struct Flags {
   std::string precision = "int16", checkpointing = "on";
   int64_t rows = 0;
   bool is_new = false;
-  std::string log, gradients;
+  std::string log, gradients, report;
   std::string base_type = "nf4";
   std::string checkpoint;  // -m, where it is a folder of one
 };
+
+using Facts = std::vector<std::pair<std::string, std::string>>;
 
 std::vector<std::string> Split(const std::string& list) {
   std::vector<std::string> parts;
@@ -62,6 +69,7 @@ std::vector<std::string> Split(const std::string& list) {
 
 struct Data {
   std::vector<train::Sample> train, eval;
+  Facts facts;
 };
 
 std::vector<train::Sample> Take(std::vector<train::TokenizedSample>* from) {
@@ -70,11 +78,29 @@ std::vector<train::Sample> Take(std::vector<train::TokenizedSample>* from) {
   return samples;
 }
 
+Facts FactsOf(const Flags& flags, const train::PreparedData& data) {
+  Facts facts;
+  const auto add = [&](const char* name, const std::string& path, const train::PreparedPart& part) {
+    facts.push_back({name, fmt::format("{}: {} samples, {} tokens, {} of them trained", path,
+                                       part.samples.size(), part.tokens(), part.trained())});
+  };
+  add("training data", flags.data, data.train);
+  if (!data.eval.samples.empty())
+    add("evaluation data", flags.eval_data.empty() ? "a share of it" : flags.eval_data, data.eval);
+  if (!data.duplicates.empty())
+    facts.push_back({"near duplicates", fmt::format("{} left out", data.duplicates.size())});
+  if (!data.leaks.empty())
+    facts.push_back({"in both", fmt::format("{} left out of evaluation", data.leaks.size())});
+  return facts;
+}
+
 Data ReadData(const Flags& flags, LoadedModel* loaded, bool reports) {
   if (flags.data.empty() == flags.token_data.empty())
     throw Error(Code::kUsage, "expected -d, or --token-data");
   if (!flags.token_data.empty())
-    return {train::ReadTokenData(flags.token_data, loaded->model()->hparams().vocab), {}};
+    return {train::ReadTokenData(flags.token_data, loaded->model()->hparams().vocab),
+            {},
+            {{"training data", flags.token_data}}};
   const format::Dataset dataset = format::ReadDataset(flags.data);
   std::optional<format::Dataset> eval;
   if (!flags.eval_data.empty()) eval = format::ReadDataset(flags.eval_data);
@@ -93,7 +119,8 @@ Data ReadData(const Flags& flags, LoadedModel* loaded, bool reports) {
   if (eval || flags.eval_share > 0)
     CheckAllTrained(prepared.eval, eval ? flags.eval_data : flags.data, flags.longest,
                     flags.may_cut, flags.may_skip);
-  return {Take(&prepared.train.samples), Take(&prepared.eval.samples)};
+  Facts facts = FactsOf(flags, prepared);
+  return {Take(&prepared.train.samples), Take(&prepared.eval.samples), std::move(facts)};
 }
 
 model::Lora FirstLora(const Flags& flags, const engine::Model& model) {
@@ -145,55 +172,6 @@ void WriteAdapter(const Flags& flags, const engine::Model& model, const model::L
                          {base, flags.lora.is_rank_stabilised, flags.dropout});
 }
 
-class Reporter {
- public:
-  Reporter(const train::TrainingRun& run, const Data& data, train::TrainingLog* log)
-      : steps_(run.steps()), log_(log), is_terminal_(isatty(STDERR_FILENO) != 0) {
-    std::fprintf(stderr, "slm: %zu samples, %lld steps, %lld an epoch\n", data.train.size(),
-                 static_cast<long long>(steps_), static_cast<long long>(run.steps_per_epoch()));
-  }
-
-  train::RunHooks Hooks() {
-    return {[this](const train::StepReport& report) { OnStep(report); },
-            [this](const train::EvaluationReport& report) { OnEvaluation(report); },
-            [] { return InterruptGuard::IsInterrupted(); }};
-  }
-  ~Reporter() { Finish(); }
-
- private:
-  void OnStep(const train::StepReport& report) {
-    if (log_) log_->Write(report);
-    seconds_ += report.seconds;
-    ++steps_here_;
-    const double left =
-        seconds_ / static_cast<double>(steps_here_) * static_cast<double>(steps_ - report.step);
-    std::fprintf(stderr, "%sstep %lld/%lld  epoch %.2f  loss %.4f  %.0f tok/s  %d:%02d left%s",
-                 is_terminal_ ? "\r" : "", static_cast<long long>(report.step),
-                 static_cast<long long>(steps_), report.epoch, report.result.loss,
-                 static_cast<double>(report.result.rows) / report.seconds,
-                 static_cast<int>(left) / 60, static_cast<int>(left) % 60,
-                 is_terminal_ ? "\x1b[K" : "\n");
-    is_open_ = is_terminal_;
-  }
-  void OnEvaluation(const train::EvaluationReport& report) {
-    if (log_) log_->Write(report);
-    Finish();
-    std::fprintf(stderr, "step %lld: eval loss %.4f%s\n", static_cast<long long>(report.step),
-                 report.loss, report.is_best ? ", the best so far" : "");
-  }
-  void Finish() {
-    if (is_open_) std::fputc('\n', stderr);
-    is_open_ = false;
-  }
-
-  const int64_t steps_;
-  train::TrainingLog* log_;
-  const bool is_terminal_;
-  bool is_open_ = false;  // a line that the next one overwrites
-  double seconds_ = 0;
-  int64_t steps_here_ = 0;
-};
-
 void DumpGradients(const Flags& flags, const engine::Model& model, const model::Lora& gradient) {
   const std::filesystem::path path = flags.gradients;
   const std::filesystem::path folder = path.string() + ".folder";
@@ -204,32 +182,52 @@ void DumpGradients(const Flags& flags, const engine::Model& model, const model::
   std::filesystem::remove_all(folder);
 }
 
-void Run(Flags flags, const std::shared_ptr<train::Ranks>& ranks) {
-  flags.run.schedule = train::ParseSchedule(flags.schedule);
-  flags.run.shuffles = !flags.is_in_order && flags.token_data.empty();
-  flags.run.folder = flags.output;
-  if (IsCheckpoint(flags.model.model)) {
-    ThreadPool pool(flags.model.threads > 0 ? flags.model.threads : DefaultThreads());
-    ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
-    flags.checkpoint = flags.model.model;
-    flags.model.model = TrainingBase(flags.model.model, flags.base_type, &pool, &progress);
-  }
-  LoadedModel loaded(flags.model);
-  const engine::Model& model = *loaded.model();
-  const Data data = ReadData(flags, &loaded, ranks->is_first());
-  train::CheckFinite(model);
-  train::Trainer trainer(loaded.model(), FirstLora(flags, model),
+Facts FactsOf(const Flags& flags, const engine::Model& model, const model::Lora& lora,
+              const Data& data, const train::TrainingRun& run) {
+  const train::ParameterLayout layout(lora);
+  const model::LoraMatrix& first = lora.matrices.front();
+  Facts facts = {
+      {"base", fmt::format("{}, {}", model.file().path(), FormatBytes(model.file().file_bytes()))},
+      {"adapter",
+       fmt::format("{} of rank {} on {} matrices, {:.3g} M parameters, scale {:.3g}",
+                   first.magnitude.empty() ? "LoRA" : "DoRA", first.rank, lora.matrices.size(),
+                   static_cast<double>(layout.size()) / 1e6, first.scale)}};
+  facts.insert(facts.end(), data.facts.begin(), data.facts.end());
+  facts.insert(facts.end(),
+               {{"steps", fmt::format("{} of {}, {} samples each", run.done(), run.steps(),
+                                      flags.run.batch)},
+                {"learning rate", fmt::format("{:g}, {}, warm-up {:g}", flags.run.learning_rate,
+                                              flags.schedule, flags.run.warmup)},
+                {"AdamW", fmt::format("weight decay {:g}, gradients cut to {:g}",
+                                      flags.weight_decay, flags.clip)},
+                {"computed", fmt::format("base's products in {}, checkpointing {}", flags.precision,
+                                         flags.checkpointing)},
+                {"seed", std::to_string(flags.run.seed)}});
+  return facts;
+}
+
+// What is left of a training when its memory has been given back; on rank 0.
+struct Trained {
+  model::Lora lora;
+  Facts facts;
+};
+
+Trained Train(const Flags& flags, const Data& data,
+              const std::shared_ptr<const engine::Model>& shared,
+              const std::shared_ptr<train::Ranks>& ranks) {
+  const engine::Model& model = *shared;
+  train::Trainer trainer(shared, FirstLora(flags, model),
                          TrainerOptionsOf(flags, data, model.hparams().context), ranks);
   train::TrainingRun run(&trainer, data.train, data.eval, flags.run);
   if (!ranks->is_first()) {
     const InterruptGuard guard;  // rank 0 says when
     run.Run({});
-    return ranks->Finish();
+    ranks->Finish();
+    return {};
   }
   if (ranks->size() > 1)
     std::fprintf(stderr, "slm: %d ranks; threads of rank 0: %d\n", ranks->size(),
-                 loaded.runtime().threads());
-  std::filesystem::create_directories(flags.output);
+                 model.runtime()->threads());
   if (flags.is_new) run.RemoveCheckpoints();
   const bool goes_on = run.Resume();
   if (goes_on && !flags.gradients.empty())
@@ -238,11 +236,14 @@ void Run(Flags flags, const std::shared_ptr<train::Ranks>& ranks) {
   if (goes_on)
     std::fprintf(stderr, "slm: going on after step %lld of %lld\n",
                  static_cast<long long>(run.done()), static_cast<long long>(run.steps()));
-  train::TrainingLog log(flags.log.empty() ? flags.output + "/log.jsonl" : flags.log, run.done());
+  train::TrainingLog log(flags.log, run.done());
   train::RunEnd end;
+  Needs plan, taken;
   {
     const InterruptGuard guard;
-    Reporter reporter(run, data, &log);
+    plan = Plan(data.train.size(), &run);
+    const auto begin = std::chrono::steady_clock::now();
+    Reporter reporter(run.steps(), &log);
     train::RunHooks hooks = reporter.Hooks();
     if (!flags.gradients.empty())
       hooks.on_step = [&, on_step = hooks.on_step](const train::StepReport& report) {
@@ -251,6 +252,7 @@ void Run(Flags flags, const std::shared_ptr<train::Ranks>& ranks) {
       };
     end = run.Run(hooks);
     ranks->Finish();
+    taken.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   if (end == train::RunEnd::kCancelled)
     throw Error(Code::kInterrupted, "stopped after step {}; the same command goes on from there",
@@ -261,6 +263,57 @@ void Run(Flags flags, const std::shared_ptr<train::Ranks>& ranks) {
                   [](const model::LoraMatrix& matrix) { return matrix.magnitude.empty(); }))
     model::WriteGgufLora(flags.output + "/adapter.gguf", trainer.lora(), model.file());
   run.RemoveCheckpoints();
+  taken.bytes = PeakResidentBytes();
+  std::fprintf(stderr, "slm: taken: %s\n", Describe(taken).c_str());
+  Facts facts = FactsOf(flags, model, trainer.lora(), data, run);
+  facts.push_back({"planned", Describe(plan)});
+  facts.push_back({"taken", Describe(taken)});
+  return {trainer.TakeLora(), std::move(facts)};
+}
+
+void WriteReport(const Flags& flags, Trained trained, const Data& data, LoadedModel* loaded) {
+  train::TrainingReport report;
+  report.title = std::filesystem::path(flags.output).lexically_normal().string();
+  report.facts = std::move(trained.facts);
+  // Token data may be of a model without a vocabulary.
+  if (flags.token_data.empty()) {
+    report.answers_from = data.eval.empty()
+                              ? "To samples that it was trained on: there was nothing else."
+                              : "To samples of the evaluation data, greedily.";
+    report.answers =
+        AnswerSamples(loaded, data.eval.empty() ? data.train : data.eval, 5,
+                      std::make_shared<engine::Lora>(*loaded->model(), trained.lora, 1.0f));
+  }
+  const std::string html = train::RenderReport(report, train::ReadTrainingLog(flags.log));
+  ResultFile file(flags.report);
+  file.Write(html.data(), html.size());
+  file.Finish();
+}
+
+void Run(Flags flags, const std::shared_ptr<train::Ranks>& ranks) {
+  flags.run.schedule = train::ParseSchedule(flags.schedule);
+  flags.run.shuffles = !flags.is_in_order && flags.token_data.empty();
+  flags.run.folder = flags.output;
+  if (flags.log.empty()) flags.log = flags.output + "/log.jsonl";
+  if (flags.report.empty()) flags.report = flags.output + "/report.html";
+  if (IsCheckpoint(flags.model.model)) {
+    ThreadPool pool(flags.model.threads > 0 ? flags.model.threads : DefaultThreads());
+    ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
+    flags.checkpoint = flags.model.model;
+    flags.model.model = TrainingBase(flags.model.model, flags.base_type, &pool, &progress);
+  }
+  LoadedModel loaded(flags.model);
+  const engine::Model& model = *loaded.model();
+  const Data data = ReadData(flags, &loaded, ranks->is_first());
+  train::CheckFinite(model);
+  if (ranks->is_first()) {
+    std::filesystem::create_directories(flags.output);
+    if (flags.report != "off")
+      CheckOutput(flags.report, {flags.data, flags.eval_data, flags.token_data, flags.log});
+  }
+  Trained trained = Train(flags, data, loaded.model(), ranks);
+  if (!ranks->is_first()) return;
+  if (flags.report != "off") WriteReport(flags, std::move(trained), data, &loaded);
   std::fprintf(stderr, "slm: wrote %s; try it: slm run -m %s --lora %s -p \"..\"\n",
                flags.output.c_str(), model.file().path().c_str(), flags.output.c_str());
 }
@@ -348,6 +401,9 @@ Work DeclareFinetune(CLI::App* app) {
       ->check(CLI::PositiveNumber);
   app->add_flag("--fresh", f->is_new, "Begin anew where a checkpoint is there");
   app->add_option("--log", f->log, "Losses, JSON lines (default: log.jsonl in the folder)");
+  app->add_option("--report", f->report,
+                  "Curves and answers before and after, HTML (default: report.html in the folder); "
+                  "off: none");
   app->add_option("--token-data", f->token_data,
                   "Instead of -d, lines {\"ids\": .., \"labels\": ..}, in their order")
       ->excludes(eval_data)

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -52,6 +53,26 @@ void TrainingLog::Write(const EvaluationReport& report) {
   const ordered_json json = {
       {"step", report.step}, {"eval_loss", report.loss}, {"is_best", report.is_best}};
   WriteLine(json.dump() + "\n");
+}
+
+TrainingHistory ReadTrainingLog(const std::string& path) {
+  TrainingHistory history;
+  if (!std::filesystem::is_regular_file(path)) return history;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) try {
+      const ordered_json json = ordered_json::parse(line);
+      if (json.contains("eval_loss"))
+        history.evaluations.push_back({json.at("step"), json.at("eval_loss"), json.at("is_best")});
+      else
+        history.steps.push_back({json.at("step"),
+                                 json.at("epoch"),
+                                 json.at("learning_rate"),
+                                 {json.at("loss"), json.at("gradient_norm"),
+                                  json.at("trained_tokens"), json.at("tokens")},
+                                 json.at("seconds")});
+    } catch (const ordered_json::exception&) {
+    }
+  return history;
 }
 
 }  // namespace slm::train

@@ -1,8 +1,9 @@
-// What a training did, one JSON object a line: {"step", "loss", ..} and {"step", "eval_loss"}.
+// What a training did, one JSON object a line: {"step", "loss", ..} and {"step", "eval_loss", ..}.
 #pragma once
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "train/training_run.h"
 
@@ -26,5 +27,13 @@ class TrainingLog {
   std::string path_;
   std::FILE* file_ = nullptr;
 };
+
+struct TrainingHistory {
+  std::vector<StepReport> steps;
+  std::vector<EvaluationReport> evaluations;
+};
+
+// What a log holds; what is no line of one is skipped. Of what is no file, such as a pipe, nothing.
+TrainingHistory ReadTrainingLog(const std::string& path);
 
 }  // namespace slm::train

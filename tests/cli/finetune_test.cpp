@@ -1,4 +1,5 @@
 // finetune and eval by their exact form.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -60,6 +61,15 @@ TEST(Finetune, LearnsAndIsEvaluated) {
   ASSERT_EQ(log.size(), 120u);
   EXPECT_LT(log.back()["loss"].get<double>(), 0.3 * log.front()["loss"].get<double>());
 
+  const std::string report = ReadFile(folder / "adapter/report.html");
+  for (const json& step : log)
+    EXPECT_NE(report.find(fmt::format("<title>step {}\ntrain, each step {:.4g}\n",
+                                      step["step"].get<int>(), step["loss"].get<double>())),
+              std::string::npos)
+        << step;
+  EXPECT_NE(report.find("as expected</span></h3><pre>"), std::string::npos) << report;
+  EXPECT_NE(report.find("30 samples"), std::string::npos) << report;
+
   const json before = score({}), after = score({"--lora", folder / "adapter"});
   EXPECT_EQ(after["metric"], "label");
   EXPECT_EQ(after["n"], 30);
@@ -120,7 +130,9 @@ TEST(Finetune, TakesTokensAndGivesGradients) {
   // B is 0 in the first step, so that nothing is there to leave out.
   EXPECT_EQ(dropped[0]["loss"], one[0]["loss"]);
   EXPECT_NE(dropped[0]["gradient_norm"], one[0]["gradient_norm"]);
-  const auto two = train("two", {"--init-adapter", folder / "one"});
+  EXPECT_TRUE(std::filesystem::exists(folder / "one/report.html"));
+  const auto two = train("two", {"--init-adapter", folder / "one", "--report", "off"});
+  EXPECT_FALSE(std::filesystem::exists(folder / "two/report.html"));
   ASSERT_EQ(two.size(), 3u);
   // It goes on where the first one ended.
   EXPECT_LT(two[0]["loss"].get<double>(), one[2]["loss"].get<double>());

@@ -1,0 +1,27 @@
+// What a training did, as one HTML page that asks for nothing from outside and runs nothing.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/training_log.h"
+
+namespace slm::train {
+
+// A prompt, and what the model says to it without and with the adapter.
+struct SampleAnswer {
+  std::string prompt, expected, before, after;
+};
+
+struct TrainingReport {
+  std::string title;
+  std::vector<std::pair<std::string, std::string>> facts;  // name and value, in their order
+  std::string answers_from;                                // which samples they are
+  std::vector<SampleAnswer> answers;
+};
+
+// Whatever the texts hold, they are shown as texts.
+std::string RenderReport(const TrainingReport& report, const TrainingHistory& history);
+
+}  // namespace slm::train
