@@ -42,6 +42,8 @@ uint64_t LastCacheBytes(const std::string& root = "");
 // Of this process, from the kernel's count: now, and at most so far.
 uint64_t ResidentBytes();
 uint64_t PeakResidentBytes();
+// What was freed and is kept for the next allocation goes back to the kernel.
+void ReturnFreeMemory();
 
 // The path of the running program.
 std::string ExecutablePath();

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/mapped_file.h"
@@ -67,6 +68,7 @@ std::string TrainingBase(const std::string& folder, const std::string& type, Thr
                              target, pool, progress);
   for (std::string& line : compress::Describe(fallbacks)) notices.push_back(std::move(line));
   for (const std::string& notice : notices) std::fprintf(stderr, "slm: %s\n", notice.c_str());
+  ReturnFreeMemory();
   return path;
 }
 
