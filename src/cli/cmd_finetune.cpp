@@ -27,6 +27,7 @@
 #include "train/new_lora.h"
 #include "train/prepare_data.h"
 #include "train/token_data.h"
+#include "train/trained_lora.h"
 #include "train/training_log.h"
 #include "train/training_report.h"
 #include "train/training_run.h"
@@ -141,7 +142,6 @@ train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data, int
   train::TrainerOptions options;
   options.clip = flags.clip;
   options.seed = flags.run.seed;
-  options.backward.dropout = flags.dropout;
   options.adamw.weight_decay = flags.weight_decay;
   if (flags.precision != "f32" && flags.precision != "int16")
     throw Error(Code::kUsage, "--precision: expected int16 or f32, got \"{}\"", flags.precision);
@@ -216,8 +216,10 @@ Trained Train(const Flags& flags, const Data& data,
               const std::shared_ptr<const engine::Model>& shared,
               const std::shared_ptr<train::Ranks>& ranks) {
   const engine::Model& model = *shared;
-  train::Trainer trainer(shared, FirstLora(flags, model),
-                         TrainerOptionsOf(flags, data, model.hparams().context), ranks);
+  const auto adapter =
+      std::make_shared<train::TrainedLora>(shared, FirstLora(flags, model), flags.dropout);
+  train::Trainer trainer(shared, adapter, TrainerOptionsOf(flags, data, model.hparams().context),
+                         ranks);
   train::TrainingRun run(&trainer, data.train, data.eval, flags.run);
   if (!ranks->is_first()) {
     const InterruptGuard guard;  // rank 0 says when
@@ -247,7 +249,7 @@ Trained Train(const Flags& flags, const Data& data,
     train::RunHooks hooks = reporter.Hooks();
     if (!flags.gradients.empty())
       hooks.on_step = [&, on_step = hooks.on_step](const train::StepReport& report) {
-        if (report.step == 1) DumpGradients(flags, model, trainer.gradient());
+        if (report.step == 1) DumpGradients(flags, model, adapter->Shape(trainer.gradient()));
         on_step(report);
       };
     end = run.Run(hooks);
@@ -257,18 +259,18 @@ Trained Train(const Flags& flags, const Data& data,
   if (end == train::RunEnd::kCancelled)
     throw Error(Code::kInterrupted, "stopped after step {}; the same command goes on from there",
                 run.done());
-  WriteAdapter(flags, model, trainer.lora(), flags.output);
-  const std::vector<model::LoraMatrix>& matrices = trainer.lora().matrices;
+  WriteAdapter(flags, model, adapter->lora(), flags.output);
+  const std::vector<model::LoraMatrix>& matrices = adapter->lora().matrices;
   if (std::all_of(matrices.begin(), matrices.end(),
                   [](const model::LoraMatrix& matrix) { return matrix.magnitude.empty(); }))
-    model::WriteGgufLora(flags.output + "/adapter.gguf", trainer.lora(), model.file());
+    model::WriteGgufLora(flags.output + "/adapter.gguf", adapter->lora(), model.file());
   run.RemoveCheckpoints();
   taken.bytes = PeakResidentBytes();
   std::fprintf(stderr, "slm: taken: %s\n", Describe(taken).c_str());
-  Facts facts = FactsOf(flags, model, trainer.lora(), data, run);
+  Facts facts = FactsOf(flags, model, adapter->lora(), data, run);
   facts.push_back({"planned", Describe(plan)});
   facts.push_back({"taken", Describe(taken)});
-  return {trainer.TakeLora(), std::move(facts)};
+  return {adapter->lora(), std::move(facts)};
 }
 
 void WriteReport(const Flags& flags, Trained trained, const Data& data, LoadedModel* loaded) {

@@ -4,12 +4,6 @@
 
 namespace slm::train {
 
-AdamW::AdamW(const ParameterLayout& layout, const AdamWOptions& options)
-    : layout_(layout),
-      options_(options),
-      first_(static_cast<size_t>(layout.size())),
-      second_(static_cast<size_t>(layout.size())) {}
-
 void AdamW::Restore(int64_t steps, std::vector<float> first, std::vector<float> second) {
   steps_ = steps;
   first_ = std::move(first);
@@ -17,7 +11,7 @@ void AdamW::Restore(int64_t steps, std::vector<float> first, std::vector<float> 
 }
 
 void AdamW::Step(ops::Gradients* gradients, std::span<const float> gradient, double learning_rate,
-                 model::Lora* lora) {
+                 std::span<const std::span<float>> numbers) {
   ++steps_;
   // Moments begin at zero, which these corrections make up for.
   const double first = 1 - std::pow(options_.beta1, static_cast<double>(steps_));
@@ -28,16 +22,11 @@ void AdamW::Step(ops::Gradients* gradients, std::span<const float> gradient, dou
   step.beta1 = static_cast<float>(options_.beta1);
   step.beta2 = static_cast<float>(options_.beta2);
   step.epsilon = static_cast<float>(options_.epsilon * second);
-  const auto update = [&](int64_t at, std::vector<float>* values) {
-    const auto place = static_cast<size_t>(at);
-    gradients->AdamW(step, &gradient[place], static_cast<int64_t>(values->size()), &first_[place],
-                     &second_[place], values->data());
-  };
-  for (size_t i = 0; i < lora->matrices.size(); ++i) {
-    model::LoraMatrix& matrix = lora->matrices[i];
-    update(layout_.place(i).a, &matrix.a);
-    update(layout_.place(i).b, &matrix.b);
-    if (!matrix.magnitude.empty()) update(layout_.place(i).magnitude, &matrix.magnitude);
+  size_t at = 0;
+  for (const std::span<float> piece : numbers) {
+    gradients->AdamW(step, &gradient[at], static_cast<int64_t>(piece.size()), &first_[at],
+                     &second_[at], piece.data());
+    at += piece.size();
   }
 }
 

@@ -1,4 +1,4 @@
-// AdamW over an adapter's numbers (Loshchilov and Hutter, "Decoupled Weight Decay Regularization",
+// AdamW over what is trained (Loshchilov and Hutter, "Decoupled Weight Decay Regularization",
 // arXiv 1711.05101), in float32 and in PyTorch's order of operations.
 #pragma once
 
@@ -6,9 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "model/lora.h"
 #include "ops/gradients.h"
-#include "train/parameter_layout.h"
 
 namespace slm::train {
 
@@ -19,11 +17,12 @@ struct AdamWOptions {
 
 class AdamW {
  public:
-  AdamW(const ParameterLayout& layout, const AdamWOptions& options);
+  AdamW(int64_t size, const AdamWOptions& options)
+      : options_(options), first_(static_cast<size_t>(size)), second_(static_cast<size_t>(size)) {}
 
-  // Gradient and moments lie as the layout says.
+  // Of the pieces of `numbers`, one behind the other.
   void Step(ops::Gradients* gradients, std::span<const float> gradient, double learning_rate,
-            model::Lora* lora);
+            std::span<const std::span<float>> numbers);
 
   // What a checkpoint keeps of it.
   int64_t steps() const { return steps_; }
@@ -32,7 +31,6 @@ class AdamW {
   void Restore(int64_t steps, std::vector<float> first, std::vector<float> second);
 
  private:
-  const ParameterLayout& layout_;
   const AdamWOptions options_;
   int64_t steps_ = 0;
   std::vector<float> first_, second_;  // moments

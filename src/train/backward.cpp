@@ -24,11 +24,6 @@ int64_t RowsAtOnce(const model::Hparams& h, const BackwardOptions& options) {
   return std::min({options.rows, engine::Executor::kMaxRows, wanted});
 }
 
-std::optional<engine::Dropout> MakeDropout(double share, engine::Runtime* runtime) {
-  if (share == 0) return std::nullopt;
-  return engine::Dropout(share, runtime);
-}
-
 // Those of rows [first, first + count), which count from `first`.
 std::vector<SampleRows> PartOf(std::span<const SampleRows> samples, int64_t first, int64_t count) {
   std::vector<SampleRows> parts;
@@ -44,15 +39,12 @@ std::vector<SampleRows> PartOf(std::span<const SampleRows> samples, int64_t firs
 
 }  // namespace
 
-Backward::Backward(std::shared_ptr<const engine::Model> model, const model::Lora& values,
-                   engine::ChangingLora* lora, const ParameterLayout& layout,
+Backward::Backward(std::shared_ptr<const engine::Model> model, TrainedWeights* weights,
                    const BackwardOptions& options)
     : model_(std::move(model)),
       backend_(model_->runtime()->backend()),
       options_(options),
-      lora_(lora),
-      dropout_(MakeDropout(options.dropout, model_->runtime())),
-      loras_(backend_, values, *lora->lora(), layout, dropout_ ? &*dropout_ : nullptr),
+      weights_(weights),
       executor_(model_),
       layer_gradient_(*model_, options.rows, RowsAtOnce(model_->hparams(), options),
                       options.longest) {
@@ -61,7 +53,7 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, const model::Lora
   executor_.set_rows_at_once(RowsAtOnce(h, options));
   x_ = {options.rows, h.d_model};
   dx_ = {options.rows, layer_gradient_.stride()};
-  const bool keeps_outputs = layer_gradient_.NeedsOutputs(loras_);
+  const bool keeps_outputs = layer_gradient_.NeedsOutputs(*weights_);
   const auto kept = static_cast<size_t>(options.keeps_activations ? h.layers : 1);
   for (size_t i = 0; i < kept; ++i) {
     attention_.emplace_back(h, options.rows, keeps_outputs);
@@ -82,9 +74,8 @@ uint64_t Backward::BytesFor(const BatchSize& batch) const {
   const model::Hparams& h = model_->hparams();
   const int64_t rows = batch.rows, at_once = std::min(rows, executor_.rows_at_once());
   const int64_t logits = std::min(batch.trained, logits_.rows());
-  uint64_t bytes = x_.BytesFor(rows) + dx_.BytesFor(rows) + lora_->LayerBytes() +
-                   loras_.BytesFor(rows) + layer_gradient_.BytesFor(rows) +
-                   executor_.BytesFor(std::max(at_once, logits));
+  uint64_t bytes = x_.BytesFor(rows) + dx_.BytesFor(rows) + weights_->BytesFor(rows) +
+                   layer_gradient_.BytesFor(rows) + executor_.BytesFor(std::max(at_once, logits));
   for (const engine::RowBuffer& input : inputs_) bytes += input.BytesFor(rows);
   for (const engine::AttentionTrace& trace : attention_) bytes += trace.BytesFor(rows);
   for (const engine::FeedForwardTrace& trace : feed_forward_) bytes += trace.BytesFor(rows);
@@ -93,7 +84,7 @@ uint64_t Backward::BytesFor(const BatchSize& batch) const {
   bytes += static_cast<uint64_t>(batch.samples) *
            engine::KvCache::BytesByLayer(h, kernels::KvType::kF32, kernels::KvType::kF32,
                                          rows / batch.samples);
-  if (dropout_)  // what it leaves of an input, and the derivative by that
+  if (weights_->dropout())  // what it leaves of an input, and the derivative by that
     bytes += 2 * sizeof(float) * static_cast<uint64_t>(std::max(rows * h.d_model, at_once * h.ffn));
   const ops::Gradients* gradients = backend_->gradients();
   const int64_t longest = std::min(rows, options_.longest);
@@ -109,7 +100,7 @@ uint64_t Backward::BytesFor(const BatchSize& batch) const {
                            product(rows, engine::AttentionRow(h).stride)});
 }
 
-void Backward::Forward(std::span<const Sample* const> samples, bool keeps) {
+void Backward::Forward(std::span<const Sample* const> samples, int64_t first, bool keeps) {
   const model::Hparams& h = model_->hparams();
   items_.clear();
   rows_.clear();
@@ -119,7 +110,7 @@ void Backward::Forward(std::span<const Sample* const> samples, bool keeps) {
     sessions_.emplace_back(model_, engine::SessionOptions{.context = options_.longest,
                                                           .k_type = kernels::KvType::kF32,
                                                           .v_type = kernels::KvType::kF32,
-                                                          .loras = {lora_->lora()},
+                                                          .loras = weights_->loras(),
                                                           .is_by_layer = true});
   const format::GgufTensor* embedding = model_->file().Find("token_embd.weight");
   for (size_t s = 0; s < samples.size(); ++s) {
@@ -133,13 +124,13 @@ void Backward::Forward(std::span<const Sample* const> samples, bool keeps) {
                       x_.data() + (row + static_cast<int64_t>(at)) * h.d_model);
       model_->file().Release(*embedding);
     }
-    rows_.push_back({static_cast<int64_t>(s), row, count});
+    rows_.push_back({first + static_cast<int64_t>(s), row, count});
     row += count;
   }
   for (int64_t layer = 0; layer < h.layers; ++layer) {
     const auto i = static_cast<size_t>(layer);
     if (keeps) inputs_[i].Copy(x_.data(), h.d_model, row, 0);
-    lora_->HoldLayer(layer);
+    weights_->HoldLayer(layer);
     engine::LayerTraces traces;
     if (keeps && options_.keeps_activations) traces = {&attention_[i], &feed_forward_[i]};
     executor_.RunLayer(items_, layer, model_->weights().layers[i], x_.data(), traces);
@@ -195,17 +186,17 @@ std::vector<double> Backward::RunHead(std::span<const Sample* const> samples, fl
 
 std::vector<double> Backward::Evaluate(std::span<const Sample* const> samples) {
   executor_.set_dropout(nullptr);
-  Forward(samples, false);
+  Forward(samples, 0, false);
   return RunHead(samples, 1, false);
 }
 
 void Backward::SeedRows(int64_t first, int64_t count) {
-  if (!dropout_) return;
-  dropout_->set_seeds(
-      std::span(row_seeds_).subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
+  if (engine::Dropout* dropout = weights_->dropout())
+    dropout->set_seeds(
+        std::span(row_seeds_).subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
 }
 
-void Backward::RunLayer(int64_t layer, const GradientSink& sink) {
+void Backward::RunLayer(int64_t layer, GradientSum* gradient_sum) {
   const model::Hparams& h = model_->hparams();
   const model::LayerWeights& weights = model_->weights().layers[static_cast<size_t>(layer)];
   const bool is_kept = options_.keeps_activations;
@@ -213,7 +204,7 @@ void Backward::RunLayer(int64_t layer, const GradientSink& sink) {
   const float* x = inputs_[static_cast<size_t>(layer)].data();
   engine::AttentionTrace* attention = &attention_[is_kept ? static_cast<size_t>(layer) : 0];
   engine::FeedForwardTrace* feed_forward = &feed_forward_[is_kept ? static_cast<size_t>(layer) : 0];
-  lora_->HoldLayer(layer);
+  weights_->HoldLayer(layer);
   SeedRows(0, rows);
   if (!is_kept) {
     x_.Copy(x, h.d_model, rows, 0);
@@ -226,30 +217,30 @@ void Backward::RunLayer(int64_t layer, const GradientSink& sink) {
     if (!is_kept)
       executor_.RunFeedForward(&sessions_.front(), count, layer, weights, middle, feed_forward);
     const std::vector<SampleRows> parts = PartOf(rows_, first, count);
-    layer_gradient_.RunFeedForward(
-        {layer, parts, options_.precision, &loras_, sink, dx_.data() + first * dx_.stride()},
-        middle, feed_forward, is_kept ? first : 0);
+    layer_gradient_.RunFeedForward({layer, parts, options_.precision, weights_, gradient_sum,
+                                    dx_.data() + first * dx_.stride()},
+                                   middle, feed_forward, is_kept ? first : 0);
   }
   SeedRows(0, rows);
-  layer_gradient_.RunAttention({layer, rows_, options_.precision, &loras_, sink, dx_.data()}, x,
-                               *attention);
+  layer_gradient_.RunAttention(
+      {layer, rows_, options_.precision, weights_, gradient_sum, dx_.data()}, x, *attention);
 }
 
-std::vector<double> Backward::Run(std::span<const Sample* const> samples,
+std::vector<double> Backward::Run(std::span<const Sample* const> samples, int64_t first,
                                   std::span<const uint64_t> seeds, float scale,
-                                  const GradientSink& sink) {
-  if (dropout_) {
+                                  GradientSum* gradient_sum) {
+  if (engine::Dropout* dropout = weights_->dropout()) {
     row_seeds_.clear();
     for (size_t s = 0; s < samples.size(); ++s)
       for (int64_t t = 0; t < samples[s]->rows(); ++t)
         row_seeds_.push_back(RandomBits(seeds[s], static_cast<uint64_t>(t)));
-    dropout_->set_seeds(row_seeds_);
-    executor_.set_dropout(&*dropout_);
+    dropout->set_seeds(row_seeds_);
+    executor_.set_dropout(dropout);
   }
-  Forward(samples, true);
+  Forward(samples, first, true);
   std::vector<double> losses = RunHead(samples, scale, true);
-  for (int64_t layer = model_->hparams().layers; layer-- > loras_.first_layer();)
-    RunLayer(layer, sink);
+  for (int64_t layer = model_->hparams().layers; layer-- > weights_->first_layer();)
+    RunLayer(layer, gradient_sum);
   return losses;
 }
 

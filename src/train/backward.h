@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,7 +19,6 @@ struct BackwardOptions {
   int64_t rows = 512;                                  // of a batch, at most
   int64_t longest = 512;                               // rows of a sample, at most
   int64_t rows_at_once = 0;  // of what a batch computes row by row; 0: as memory likes it
-  double dropout = 0;        // engine::Dropout's share
 };
 
 // How large a batch is.
@@ -30,17 +28,16 @@ struct BatchSize {
 
 class Backward {
  public:
-  // All must outlive the result. `lora` is made of `values`.
-  Backward(std::shared_ptr<const engine::Model> model, const model::Lora& values,
-           engine::ChangingLora* lora, const ParameterLayout& layout,
+  // `weights`, of the model, must outlive the result.
+  Backward(std::shared_ptr<const engine::Model> model, TrainedWeights* weights,
            const BackwardOptions& options);
 
-  // Sums of the losses of each sample's trained tokens, -log p. The gradient is that of all of
-  // them times `scale`. Every sample has rows(), all together at most options.rows. Samples' seeds
-  // are of their dropout.
-  std::vector<double> Run(std::span<const Sample* const> samples, std::span<const uint64_t> seeds,
-                          float scale, const GradientSink& sink);
-  // Memory that a batch takes, the bound layer of the adapter and what operations use included.
+  // Sums of the losses of each sample's trained tokens, -log p. The gradients of all of them times
+  // `scale` go into the sum, as those of the step's samples from `first` on. Every sample has
+  // rows(), all together at most options.rows. Samples' seeds are of their dropout.
+  std::vector<double> Run(std::span<const Sample* const> samples, int64_t first,
+                          std::span<const uint64_t> seeds, float scale, GradientSum* gradient_sum);
+  // Memory that a batch takes, that of the weights' gradients and what operations use included.
   uint64_t BytesFor(const BatchSize& batch) const;
   // The losses alone, without dropout.
   std::vector<double> Evaluate(std::span<const Sample* const> samples);
@@ -53,19 +50,17 @@ class Backward {
     size_t sample;
   };
 
-  void Forward(std::span<const Sample* const> samples, bool keeps);
+  void Forward(std::span<const Sample* const> samples, int64_t first, bool keeps);
   // Which rows of the batch are computed next.
   void SeedRows(int64_t first, int64_t count);
-  void RunLayer(int64_t layer, const GradientSink& sink);
+  void RunLayer(int64_t layer, GradientSum* gradient_sum);
   std::vector<double> RunHead(std::span<const Sample* const> samples, float scale,
                               bool wants_gradient);
 
   std::shared_ptr<const engine::Model> model_;
   ops::Backend* backend_;
   const BackwardOptions options_;
-  engine::ChangingLora* lora_;
-  std::optional<engine::Dropout> dropout_;
-  LoraGradient loras_;
+  TrainedWeights* weights_;
   engine::Executor executor_;
   LayerGradient layer_gradient_;
   std::vector<engine::Session> sessions_;

@@ -6,23 +6,19 @@ namespace slm::train {
 namespace {
 
 using model::Slot;
-using Product = LoraGradient::Product;
-using Tensor = LoraGradient::Tensor;
+using Product = TrainedWeights::Product;
+using Tensor = TrainedWeights::Tensor;
 
 const float* OrNull(const model::Vector& v) { return v.empty() ? nullptr : v.data(); }
 
 const model::Vector kNoBias;
 
-int64_t RowsOf(std::span<const SampleRows> samples) {
-  return samples.back().first + samples.back().count;
-}
-
 // Of products that share an input; the result is in `to`, which may be nullptr.
 void RunProducts(const LayerGradient::Pass& pass, const float* input, int64_t k,
                  std::span<const Product> products, std::span<const Tensor> tensors, float* to,
                  int64_t to_stride) {
-  pass.loras->Run({pass.layer, input, k, products, tensors, to, to_stride}, pass.samples,
-                  pass.precision, pass.sink);
+  pass.weights->Run({pass.layer, input, k, products, tensors, to, to_stride}, pass.samples,
+                    pass.precision, pass.gradient_sum);
 }
 
 }  // namespace
@@ -53,10 +49,10 @@ LayerGradient::LayerGradient(const engine::Model& model, int64_t rows, int64_t f
   for (int64_t t = 0; t < longest; ++t) q_scale_.push_back(model::QueryScale(h, t));
 }
 
-bool LayerGradient::NeedsOutputs(const LoraGradient& loras) const {
+bool LayerGradient::NeedsOutputs(const TrainedWeights& weights) const {
   const model::LayerWeights& w = model_.weights().layers.front();
   return !w.post_attn_norm.empty() || !w.post_ffn_norm.empty() ||
-         loras.HasMagnitude({Slot::kAttnOutput, Slot::kFfnDown});
+         weights.ReadsOutput({Slot::kAttnOutput, Slot::kFfnDown});
 }
 
 uint64_t LayerGradient::BytesFor(int64_t rows) const {
@@ -94,7 +90,7 @@ void LayerGradient::RunFeedForward(const Pass& pass, const float* middle,
   float* gate = gate_up + gate_.gate;
   float* up = gate_up + gate_.up;
   const float* out = trace->out.empty() ? nullptr : trace->out.data() + row * out_stride_;
-  const bool is_down_dora = pass.loras->HasMagnitude(pass.layer, {Slot::kFfnDown});
+  const bool is_down_dora = pass.weights->ReadsOutput(pass.layer, {Slot::kFfnDown});
   float* dout = BehindNorm(w.post_ffn_norm, out, rows, is_down_dora, pass.dx);
   const Product down = {&w.down, &kNoBias, dout, out, out_stride_, out_stride_};
   const Tensor down_tensor = {Slot::kFfnDown, 1};
@@ -103,7 +99,7 @@ void LayerGradient::RunFeedForward(const Pass& pass, const float* middle,
   RunProducts(pass, gated_.data(), h.ffn, {&down, 1}, {&down_tensor, 1}, dgated_.data(),
               dgated_.stride());
 
-  if (pass.loras->HasMagnitude(pass.layer, {Slot::kFfnGate, Slot::kFfnUp})) {
+  if (pass.weights->ReadsOutput(pass.layer, {Slot::kFfnGate, Slot::kFfnUp})) {
     if (gate_up_.empty()) gate_up_ = {gated_.rows(), gate_.stride};
     gate_up_.Copy(gate_up, gate_.stride, rows, 0);
   }
@@ -126,7 +122,7 @@ void LayerGradient::RunAttention(const Pass& pass, const float* x,
   const model::LayerWeights& w = model_.weights().layers[static_cast<size_t>(pass.layer)];
   const int64_t rows = RowsOf(pass.samples);
   const int64_t q_dim = h.heads * h.head_dim;
-  const bool is_dora = pass.loras->HasMagnitude(pass.layer, {Slot::kAttnOutput});
+  const bool is_dora = pass.weights->ReadsOutput(pass.layer, {Slot::kAttnOutput});
   float* dout = BehindNorm(w.post_attn_norm, trace.out.data(), rows, is_dora, pass.dx);
   const Product output = {&w.output, &kNoBias, dout, trace.out.data(), out_stride_, out_stride_};
   const Tensor output_tensor = {Slot::kAttnOutput, 1};
@@ -193,7 +189,7 @@ void LayerGradient::RunAttention(const Pass& pass, const float* x,
                               product(w.v, w.v_bias, attention_.v)};
   const Tensor tensors[] = {
       {Slot::kAttnQ, 1}, {Slot::kAttnK, 2}, {Slot::kAttnV, 3}, {Slot::kAttnQkv, 3}};
-  const bool is_last = pass.layer == pass.loras->first_layer();
+  const bool is_last = pass.layer == pass.weights->first_layer();
   RunProducts(pass, input_.data(), h.d_model, products, tensors, is_last ? nullptr : dinput_.data(),
               dinput_.stride());
   if (is_last) return;

@@ -8,7 +8,7 @@
 #include "engine/layer_trace.h"
 #include "engine/model.h"
 #include "model/rope.h"
-#include "train/lora_gradient.h"
+#include "train/trained_weights.h"
 
 namespace slm::train {
 
@@ -18,8 +18,8 @@ class LayerGradient {
     int64_t layer;
     std::span<const SampleRows> samples;
     ops::Precision precision;
-    LoraGradient* loras;
-    const GradientSink& sink;
+    TrainedWeights* weights;
+    GradientSum* gradient_sum;
     // [T, D], rows stride() apart: the derivative by the half's output, which becomes that by its
     // input.
     float* dx;
@@ -35,14 +35,14 @@ class LayerGradient {
   void RunFeedForward(const Pass& pass, const float* middle, engine::FeedForwardTrace* trace,
                       int64_t row);
   // The other half, of whole samples. `x` is the layer's input, [T, D] without gaps. In the first
-  // layer that has an adapter dx is left: nothing before it asks.
+  // layer that has trained weights dx is left: nothing before it asks.
   void RunAttention(const Pass& pass, const float* x, const engine::AttentionTrace& trace);
 
   int64_t stride() const { return out_stride_; }
   // Memory of a batch of so many rows, but for what DoRA needs beside.
   uint64_t BytesFor(int64_t rows) const;
   // Whether traces need the outputs of both halves.
-  bool NeedsOutputs(const LoraGradient& loras) const;
+  bool NeedsOutputs(const TrainedWeights& weights) const;
 
  private:
   // dx by the normed output `out` of a half, or `dx` itself where there is no norm behind it; and a

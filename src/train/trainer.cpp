@@ -30,6 +30,12 @@ uint64_t HashOf(const format::GgufFile& file) {
   return hash;
 }
 
+int64_t SizeOf(std::span<const std::span<float>> numbers) {
+  size_t size = 0;
+  for (const std::span<float> piece : numbers) size += piece.size();
+  return static_cast<int64_t>(size);
+}
+
 // The rank that computes each sample: neighbours, so that all have about as many rows. The first
 // one's is 0.
 std::vector<int> ShareOut(std::span<const Sample* const> samples, int ranks) {
@@ -55,21 +61,19 @@ double SquareOf(std::span<const float> values) {
 
 }  // namespace
 
-Trainer::Trainer(std::shared_ptr<const engine::Model> model, model::Lora lora,
-                 const TrainerOptions& options, std::shared_ptr<Ranks> ranks)
+Trainer::Trainer(std::shared_ptr<const engine::Model> model,
+                 std::shared_ptr<TrainedWeights> weights, const TrainerOptions& options,
+                 std::shared_ptr<Ranks> ranks)
     : model_(std::move(model)),
       ranks_(std::move(ranks)),
       options_(options),
-      lora_(std::move(lora)),
-      layout_(lora_),
-      changing_(*model_, lora_),
-      backward_(model_, lora_, &changing_, layout_, options.backward),
-      sum_(layout_.size(), ranks_) {
-  if (ranks_->is_first()) adamw_.emplace(layout_, options.adamw);
-  for (const model::LoraMatrix& matrix : lora_.matrices)
-    if (matrix.slot == model::Slot::kOutput)
-      throw Error(Code::kUnsupported, "{}: adapters of the output matrix are not trained",
-                  lora_.path);
+      weights_(std::move(weights)),
+      numbers_(weights_->numbers()),
+      size_(SizeOf(numbers_)),
+      base_(HashOf(model_->file())),
+      backward_(model_, weights_.get(), options.backward),
+      sum_(size_, ranks_) {
+  if (ranks_->is_first()) adamw_.emplace(size_, options.adamw);
 }
 
 template <class F>
@@ -102,10 +106,8 @@ std::vector<double> Trainer::Losses(std::span<const Sample* const> samples,
 }
 
 void Trainer::TakeNumbers() {
-  for (model::LoraMatrix& matrix : lora_.matrices)
-    for (std::vector<float>* values : {&matrix.a, &matrix.b, &matrix.magnitude})
-      ranks_->Broadcast(BytesOf(std::span(*values)));
-  if (!ranks_->is_first()) changing_.Update();
+  for (const std::span<float> piece : numbers_) ranks_->Broadcast(BytesOf(piece));
+  if (!ranks_->is_first()) weights_->Update();
 }
 
 std::vector<uint64_t> Trainer::SampleSeeds(size_t count) {
@@ -132,11 +134,9 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
   sum_.Begin(owners);
   const std::vector<double> losses =
       Losses(samples, owners, [&](size_t first, std::span<const Sample* const> batch) {
-        const auto sink = [&](int64_t index, int64_t at, std::span<float> values) {
-          sum_.Add(static_cast<int64_t>(first) + index, at, values);
-        };
-        return backward_.Run(batch, std::span(seeds).subspan(first, batch.size()),
-                             static_cast<float>(1 / trained), sink);
+        return backward_.Run(batch, static_cast<int64_t>(first),
+                             std::span(seeds).subspan(first, batch.size()),
+                             static_cast<float>(1 / trained), &sum_);
       });
   gradient_ = sum_.Finish();
   if (!ranks_->is_first()) return result;
@@ -151,8 +151,8 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
     const auto factor = static_cast<float>(options_.clip / result.gradient_norm);
     for (float& g : gradient_) g *= factor;
   }
-  adamw_->Step(gradients, gradient_, learning_rate, &lora_);
-  changing_.Update();
+  adamw_->Step(gradients, gradient_, learning_rate, numbers_);
+  weights_->Update();
   return result;
 }
 
@@ -178,12 +178,9 @@ TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evalu
   const auto batch = samples.first(count);
   const auto per_row = [&](double all) { return all / static_cast<double>(rows); };
   TrainingCost cost;
-  const auto sink = [&](int64_t index, int64_t at, std::span<float> values) {
-    sum_.Add(index, at, values);
-  };
   const auto run = [&] {
     sum_.Begin(std::vector<int>(count));
-    backward_.Run(batch, std::vector<uint64_t>(count), 1, sink);
+    backward_.Run(batch, 0, std::vector<uint64_t>(count), 1, &sum_);
   };
   double run_seconds = seconds(run);
   // The first time memory is new, and the weights may be on the disk.
@@ -191,7 +188,7 @@ TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evalu
   cost.row_seconds = per_row(run_seconds);
   cost.step_seconds = seconds([&] {
     SquareOf(sum_.Finish());
-    changing_.Update();
+    weights_->Update();
   });
   if (evaluates) cost.evaluation_seconds = per_row(seconds([&] { backward_.Evaluate(batch); }));
   return cost;
@@ -207,37 +204,18 @@ double Trainer::Evaluate(std::span<const Sample* const> samples) {
   return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(trained);
 }
 
-model::Lora Trainer::gradient() const {
-  model::Lora result = lora_;
-  const auto copy = [&](int64_t at, std::vector<float>* values) {
-    for (size_t i = 0; i < values->size(); ++i)
-      (*values)[i] = gradient_[static_cast<size_t>(at) + i];
-  };
-  for (size_t i = 0; i < result.matrices.size(); ++i) {
-    copy(layout_.place(i).a, &result.matrices[i].a);
-    copy(layout_.place(i).b, &result.matrices[i].b);
-    copy(layout_.place(i).magnitude, &result.matrices[i].magnitude);
-  }
-  return result;
-}
-
 nlohmann::ordered_json Trainer::Identity() const {
-  uint64_t adapter = 0;
-  for (const model::LoraMatrix& matrix : lora_.matrices) {
-    const int64_t shape[] = {static_cast<int64_t>(matrix.slot), matrix.layer, matrix.rank,
-                             static_cast<int64_t>(matrix.magnitude.size())};
-    adapter = Hash64({reinterpret_cast<const uint8_t*>(shape), sizeof shape}, adapter);
-    adapter = Hash64({reinterpret_cast<const uint8_t*>(&matrix.scale), 4}, adapter);
-  }
-  return {{"base", HashOf(model_->file())},
-          {"adapter", adapter},
-          {"precision", static_cast<int>(options_.backward.precision)},
-          {"dropout", options_.backward.dropout},
-          {"clip", options_.clip},
-          {"beta1", options_.adamw.beta1},
-          {"beta2", options_.adamw.beta2},
-          {"epsilon", options_.adamw.epsilon},
-          {"weight_decay", options_.adamw.weight_decay}};
+  nlohmann::ordered_json identity = {{"base", base_}};
+  identity.update(weights_->Identity());
+  const nlohmann::ordered_json of_steps = {
+      {"precision", static_cast<int>(options_.backward.precision)},
+      {"clip", options_.clip},
+      {"beta1", options_.adamw.beta1},
+      {"beta2", options_.adamw.beta2},
+      {"epsilon", options_.adamw.epsilon},
+      {"weight_decay", options_.adamw.weight_decay}};
+  identity.update(of_steps);
+  return identity;
 }
 
 void Trainer::Save(const std::string& folder, const std::string& stem, bool has_moments,
@@ -251,15 +229,11 @@ void Trainer::Save(const std::string& folder, const std::string& stem, bool has_
   const auto declare = [&](const char* name, const char* type, int64_t size) {
     writer.Declare(name, type, {&size, 1});
   };
-  declare("values", "F32", layout_.size());
-  if (has_moments) declare("first", "F32", layout_.size());
-  if (has_moments) declare("second", "F32", layout_.size());
+  declare("values", "F32", size_);
+  if (has_moments) declare("first", "F32", size_);
+  if (has_moments) declare("second", "F32", size_);
   declare("state", "U8", static_cast<int64_t>(text.size()));
-  for (const model::LoraMatrix& matrix : lora_.matrices) {
-    append(matrix.a);
-    append(matrix.b);
-    append(matrix.magnitude);
-  }
+  for (const std::span<float> piece : numbers_) append(piece);
   if (has_moments) append(adamw_->first());
   if (has_moments) append(adamw_->second());
   writer.Append({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
@@ -272,10 +246,10 @@ nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::strin
   const format::Safetensors file = format::Safetensors::Open(path);
   const auto read = [&](const char* name) {
     const format::SafetensorsTensor* tensor = file.Find(name);
-    if (!tensor || tensor->type->bits != 32 || tensor->elements != layout_.size())
-      throw Error(Code::kBadInput, "{}: {}: expected {} numbers, as of this adapter", path, name,
-                  layout_.size());
-    std::vector<float> values(static_cast<size_t>(layout_.size()));
+    if (!tensor || tensor->type->bits != 32 || tensor->elements != size_)
+      throw Error(Code::kBadInput, "{}: {}: expected {} numbers, as many as are trained", path,
+                  name, size_);
+    std::vector<float> values(static_cast<size_t>(size_));
     tensor->type->decode(tensor->data.data(), values.data(), tensor->elements);
     return values;
   };
@@ -287,17 +261,14 @@ nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::strin
       !json.at("adamw_steps").is_number_integer())
     throw Error(Code::kBadInput, "{}: state: expected state and adamw_steps", path);
   const std::vector<float> values = read("values");
-  const auto take = [&](int64_t at, std::vector<float>* to) {
-    std::copy_n(values.begin() + at, to->size(), to->begin());
-  };
-  for (size_t i = 0; i < lora_.matrices.size(); ++i) {
-    take(layout_.place(i).a, &lora_.matrices[i].a);
-    take(layout_.place(i).b, &lora_.matrices[i].b);
-    take(layout_.place(i).magnitude, &lora_.matrices[i].magnitude);
+  const float* from = values.data();
+  for (const std::span<float> piece : numbers_) {
+    std::copy_n(from, piece.size(), piece.begin());
+    from += piece.size();
   }
   if (has_moments)
     adamw_->Restore(json.at("adamw_steps").get<int64_t>(), read("first"), read("second"));
-  changing_.Update();
+  weights_->Update();
   return json.at("state");
 }
 

@@ -1,4 +1,4 @@
-// Trains an adapter, step by step.
+// Trains an adapter or a model, step by step.
 #pragma once
 
 #include <memory>
@@ -36,13 +36,12 @@ struct StepResult {
   int64_t rows = 0;          // tokens that were computed
 };
 
-// Step and Evaluate are of all ranks together, with the same samples; the adapter is that of rank
+// Step and Evaluate are of all ranks together, with the same samples; the numbers are those of rank
 // 0. Everything else is of rank 0 alone.
 class Trainer {
  public:
-  // The matrices of the adapter have their numbers. Throws kUnsupported where one is of a slot that
-  // is not trained.
-  Trainer(std::shared_ptr<const engine::Model> model, model::Lora lora,
+  // `weights` are of the model.
+  Trainer(std::shared_ptr<const engine::Model> model, std::shared_ptr<TrainedWeights> weights,
           const TrainerOptions& options, std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>());
 
   // One step on these samples, each of which has rows(). The gradient is that of the mean over all
@@ -61,24 +60,21 @@ class Trainer {
 
   static constexpr int64_t kMeasuredRows = 256;
 
-  // The adapter, and where `has_moments` the optimizer's state, as <folder>/<stem>.safetensors,
+  // The numbers, and where `has_moments` the optimizer's state, as <folder>/<stem>.safetensors,
   // with `state` for who comes back. Throws kFailed for the disk; what was there stays then.
   void Save(const std::string& folder, const std::string& stem, bool has_moments,
             const nlohmann::ordered_json& state) const;
-  // Goes on from there; returns `state`. Throws kBadInput for a file that is of another adapter.
+  // Goes on from there; returns `state`. Throws kBadInput for a file with other numbers.
   nlohmann::ordered_json Load(const std::string& folder, const std::string& stem, bool has_moments);
 
-  // What of base, adapter and options the bits of a step depend on, beside the adapter's numbers:
-  // what a checkpoint has to agree with.
+  // What of model, weights and options the bits of a step depend on, beside the numbers: what a
+  // checkpoint has to agree with.
   nlohmann::ordered_json Identity() const;
 
   int64_t rows_at_once() const { return options_.backward.rows; }
   Ranks* ranks() const { return ranks_.get(); }
-  const model::Lora& lora() const { return lora_; }
-  // The same, for who needs nothing else any more.
-  model::Lora TakeLora() { return std::move(lora_); }
-  // Of the last step, as the optimizer had it, in the shape of the adapter.
-  model::Lora gradient() const;
+  // Of the last step, as the optimizer had it: of the weights' numbers. On rank 0.
+  std::span<const float> gradient() const { return gradient_; }
 
  private:
   // The loss of each sample, to rank 0. run(first, samples) gives those of as many neighbours of
@@ -93,9 +89,10 @@ class Trainer {
   std::shared_ptr<const engine::Model> model_;
   std::shared_ptr<Ranks> ranks_;
   const TrainerOptions options_;
-  model::Lora lora_;
-  ParameterLayout layout_;
-  engine::ChangingLora changing_;
+  std::shared_ptr<TrainedWeights> weights_;
+  const std::vector<std::span<float>> numbers_;
+  const int64_t size_;
+  const uint64_t base_;  // a hash of the model, as it was
   Backward backward_;
   GradientSum sum_;
   std::span<float> gradient_;

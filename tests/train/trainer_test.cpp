@@ -15,6 +15,7 @@
 #include "train/check_base.h"
 #include "train/new_lora.h"
 #include "train/thread_ranks.h"
+#include "train/trained_lora.h"
 #include "train/training_run.h"
 
 namespace slm::train {
@@ -47,6 +48,7 @@ struct How {
 struct Training {
   engine::Runtime runtime;
   std::shared_ptr<const engine::Model> model;
+  std::shared_ptr<TrainedLora> adapter;
   std::unique_ptr<Trainer> trainer;
 
   explicit Training(const How& how, std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>())
@@ -59,7 +61,6 @@ struct Training {
     options.backward.rows = how.rows;
     options.backward.longest = 64;
     options.backward.rows_at_once = how.rows_at_once;
-    options.backward.dropout = how.dropout;
     options.seed = 9 + static_cast<uint64_t>(ranks->rank());  // rank 0's is used
     options.adamw.weight_decay = 0.01;
     options.clip = 1;
@@ -67,9 +68,15 @@ struct Training {
     lora.rank = 3;
     lora.is_dora = how.is_dora;
     lora.seed = static_cast<uint64_t>(ranks->rank());  // rank 0's is trained
-    trainer = std::make_unique<Trainer>(model, NewLora(*model, lora), options, ranks);
+    adapter = std::make_shared<TrainedLora>(model, NewLora(*model, lora), how.dropout);
+    trainer = std::make_unique<Trainer>(model, adapter, options, ranks);
   }
 };
+
+Trainer MakeTrainer(const Training& training, const model::Lora& lora,
+                    const TrainerOptions& options, double dropout = 0) {
+  return {training.model, std::make_shared<TrainedLora>(training.model, lora, dropout), options};
+}
 
 std::vector<float> Values(const model::Lora& lora) {
   std::vector<float> values;
@@ -93,7 +100,7 @@ std::vector<float> Train(const How& how, const std::vector<Sample>& samples) {
     losses.push_back(static_cast<float>(training.trainer->Evaluate(batch)));
     if (!ranks->is_first()) return;
     EXPECT_LT(losses[4], losses[0]);
-    result = Values(training.trainer->lora());
+    result = Values(training.adapter->lora());
     result.insert(result.end(), losses.begin(), losses.end());
   });
   return result;
@@ -153,14 +160,14 @@ TEST(Trainer, DropoutIsOfTrainingAlone) {
   for (const Sample& sample : samples) batch.push_back(&sample);
   Training first({});
   first.trainer->Step(batch, 1e-2);
-  const model::Lora lora = first.trainer->lora();
+  const model::Lora lora = first.adapter->lora();
   TrainerOptions options;
   options.backward.rows = options.backward.longest = 64;
-  Trainer plain(first.model, lora, options);
-  options.backward.dropout = 0.5;
-  Trainer trainer(first.model, lora, options), same(first.model, lora, options);
+  Trainer plain = MakeTrainer(first, lora, options);
+  Trainer trainer = MakeTrainer(first, lora, options, 0.5);
+  Trainer same = MakeTrainer(first, lora, options, 0.5);
   options.seed = 1;
-  Trainer other(first.model, lora, options);
+  Trainer other = MakeTrainer(first, lora, options, 0.5);
   const double loss = plain.Evaluate(batch);
   EXPECT_EQ(plain.Step(batch, 0).loss, loss);
   EXPECT_EQ(trainer.Evaluate(batch), loss);
@@ -172,7 +179,8 @@ TEST(Trainer, DropoutIsOfTrainingAlone) {
   EXPECT_NE(other.Step(batch, 0).loss, dropped);
   // A sample has another mask in another place.
   const Sample* twice[] = {&samples[0], &samples[0]};
-  Trainer once(first.model, lora, options), both(first.model, lora, options);
+  Trainer once = MakeTrainer(first, lora, options, 0.5);
+  Trainer both = MakeTrainer(first, lora, options, 0.5);
   EXPECT_NE(once.Step({twice, 1}, 0).loss, both.Step(twice, 0).loss);
 }
 
@@ -214,16 +222,15 @@ TEST(Trainer, GradientIsThatOfFiniteDifferences) {
     for (const Sample& sample : samples) batch.push_back(&sample);
     // B is not zero any more.
     training.trainer->Step(batch, 1e-2);
-    model::Lora lora = training.trainer->lora();
+    model::Lora lora = training.adapter->lora();
     TrainerOptions options;
     options.backward.rows = options.backward.longest = 64;
-    options.backward.dropout = how_it_is.second;
-    Trainer at(training.model, lora, options);
+    Trainer at = MakeTrainer(training, lora, options, how_it_is.second);
     at.Step(batch, 0);
-    const model::Lora gradient = at.gradient();
+    const model::Lora gradient = training.adapter->Shape(at.gradient());
     // With the masks of the first step, too.
     const auto loss = [&](const model::Lora& other) {
-      return Trainer(training.model, other, options).Step(batch, 0).loss;
+      return MakeTrainer(training, other, options, how_it_is.second).Step(batch, 0).loss;
     };
     // Along the gradient of one matrix at a time: its norm squared times the way.
     for (size_t i = 0; i < lora.matrices.size(); i += is_dora ? 1 : 5)
@@ -258,7 +265,7 @@ TEST(Trainer, MagnitudesMayBeOfLaterLayersOnly) {
   How how;
   how.is_dora = true;
   Training training(how);
-  model::Lora lora = training.trainer->lora();
+  model::Lora lora = training.adapter->lora();
   std::erase_if(lora.matrices, [](const model::LoraMatrix& m) {
     return m.slot == model::Slot::kAttnOutput ? m.layer == 0 : m.slot != model::Slot::kAttnQ;
   });
@@ -266,7 +273,7 @@ TEST(Trainer, MagnitudesMayBeOfLaterLayersOnly) {
     if (m.slot == model::Slot::kAttnQ) m.magnitude.clear();
   TrainerOptions options;
   options.backward.rows = options.backward.longest = 64;
-  Trainer trainer(training.model, lora, options);
+  Trainer trainer = MakeTrainer(training, lora, options);
   const std::vector<Sample> samples = RandomSamples(1, rng);
   const Sample* batch = samples.data();
   EXPECT_GT(trainer.Step({&batch, 1}, 1e-2).gradient_norm, 0);
@@ -284,7 +291,8 @@ TEST(Trainer, RoundedProductsPointTheSameWay) {
     Training training(how);
     training.trainer->Step(batch, 1e-2);
     training.trainer->Step(batch, 0);
-    gradients[is_exact] = Values(training.trainer->gradient());
+    const std::span<const float> gradient = training.trainer->gradient();
+    gradients[is_exact].assign(gradient.begin(), gradient.end());
   }
   double dot = 0, squares[2] = {};
   for (size_t i = 0; i < gradients[0].size(); ++i) {
@@ -331,7 +339,7 @@ std::vector<float> TrainOnRanks(int ranks, int steps, const RunOptions& options,
     }
     EXPECT_EQ(run.Run(hooks), RunEnd::kDone);
     EXPECT_EQ(run.done(), run.steps());
-    if (own->is_first()) result = Values(training.trainer->lora());
+    if (own->is_first()) result = Values(training.adapter->lora());
   });
   return result;
 }
@@ -438,7 +446,7 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
   has(message(how, Options(folder)), "another base");
   how = {};
   how.is_dora = true;
-  has(message(how, Options(folder)), "as of this adapter");
+  has(message(how, Options(folder)), "as many as are trained");
 }
 
 TEST(TrainingRun, EveryEpochHasEverySampleOnce) {

@@ -8,6 +8,7 @@
 #include "base/cpu.h"
 #include "tiny/tiny_model.h"
 #include "train/new_lora.h"
+#include "train/trained_lora.h"
 #include "train/training_run.h"
 
 namespace slm::train {
@@ -37,7 +38,7 @@ void TrainAndExit(const Plan& plan) {
   options.backward.rows = options.backward.longest = plan.rows;
   NewLoraOptions lora;
   lora.rank = 64;
-  Trainer trainer(model, NewLora(*model, lora), options);
+  Trainer trainer(model, std::make_shared<TrainedLora>(model, NewLora(*model, lora)), options);
   RunOptions of_run;
   of_run.batch = 4;
   of_run.steps = 2;

@@ -1,7 +1,10 @@
-#include "train/lora_gradient.h"
+#include "train/trained_lora.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "base/hash.h"
 #include "engine/layer_trace.h"
 
 namespace slm::train {
@@ -13,10 +16,6 @@ using model::Slot;
 
 size_t Index(int64_t layer, Slot slot) {
   return static_cast<size_t>(layer) * static_cast<size_t>(Slot::kCount) + static_cast<size_t>(slot);
-}
-
-int64_t RowsOf(std::span<const SampleRows> samples) {
-  return samples.back().first + samples.back().count;
 }
 
 // product.out = from - product.out.
@@ -34,18 +33,22 @@ void Grow(std::vector<float>* values, int64_t n) {
 
 }  // namespace
 
-LoraGradient::LoraGradient(ops::Backend* backend, const model::Lora& values,
-                           const engine::Lora& bound, const ParameterLayout& layout,
-                           engine::Dropout* dropout)
-    : backend_(backend),
-      gradients_(backend->gradients()),
-      values_(values),
-      bound_(bound),
-      layout_(layout),
-      dropout_(dropout),
+TrainedLora::TrainedLora(std::shared_ptr<const engine::Model> model, model::Lora lora,
+                         double dropout)
+    : model_(std::move(model)),
+      backend_(model_->runtime()->backend()),
+      gradients_(backend_->gradients()),
+      lora_(std::move(lora)),
+      layout_(lora_),
+      changing_(*model_, lora_),
+      share_(dropout),
       sums_(static_cast<size_t>(Slot::kCount)) {
-  for (size_t i = 0; i < values.matrices.size(); ++i) {
-    const LoraMatrix& matrix = values.matrices[i];
+  if (dropout > 0) dropout_.emplace(dropout, model_->runtime());
+  for (size_t i = 0; i < lora_.matrices.size(); ++i) {
+    const LoraMatrix& matrix = lora_.matrices[i];
+    if (matrix.slot == Slot::kOutput)
+      throw Error(Code::kUnsupported, "{}: adapters of the output matrix are not trained",
+                  lora_.path);
     const size_t at = Index(matrix.layer, matrix.slot);
     if (by_slot_.size() <= at) by_slot_.resize(at + 1, kNone);
     by_slot_[at] = i;
@@ -53,27 +56,56 @@ LoraGradient::LoraGradient(ops::Backend* backend, const model::Lora& values,
   }
 }
 
-size_t LoraGradient::Find(int64_t layer, Slot slot) const {
+model::Lora TrainedLora::Shape(std::span<const float> numbers) const {
+  model::Lora result = lora_;
+  for (LoraMatrix& matrix : result.matrices)
+    for (std::vector<float>* part : {&matrix.a, &matrix.b, &matrix.magnitude}) {
+      std::copy_n(numbers.begin(), part->size(), part->begin());
+      numbers = numbers.subspan(part->size());
+    }
+  return result;
+}
+
+std::vector<std::span<float>> TrainedLora::numbers() {
+  std::vector<std::span<float>> pieces;
+  for (LoraMatrix& matrix : lora_.matrices)
+    for (std::vector<float>* part : {&matrix.a, &matrix.b, &matrix.magnitude})
+      if (!part->empty()) pieces.emplace_back(*part);
+  return pieces;
+}
+
+nlohmann::ordered_json TrainedLora::Identity() const {
+  uint64_t adapter = 0;
+  for (const LoraMatrix& matrix : lora_.matrices) {
+    const int64_t shape[] = {static_cast<int64_t>(matrix.slot), matrix.layer, matrix.rank,
+                             static_cast<int64_t>(matrix.magnitude.size())};
+    adapter = Hash64({reinterpret_cast<const uint8_t*>(shape), sizeof shape}, adapter);
+    adapter = Hash64({reinterpret_cast<const uint8_t*>(&matrix.scale), 4}, adapter);
+  }
+  return {{"adapter", adapter}, {"dropout", share_}};
+}
+
+size_t TrainedLora::Find(int64_t layer, Slot slot) const {
   const size_t at = Index(layer, slot);
   return at < by_slot_.size() ? by_slot_[at] : kNone;
 }
 
-bool LoraGradient::HasMagnitude(int64_t layer, std::initializer_list<Slot> slots) const {
+bool TrainedLora::ReadsOutput(int64_t layer, std::initializer_list<Slot> slots) const {
   return std::any_of(slots.begin(), slots.end(), [&](Slot slot) {
     const size_t i = Find(layer, slot);
-    return i != kNone && !values_.matrices[i].magnitude.empty();
+    return i != kNone && !lora_.matrices[i].magnitude.empty();
   });
 }
 
-bool LoraGradient::HasMagnitude(std::initializer_list<Slot> slots) const {
-  return std::any_of(values_.matrices.begin(), values_.matrices.end(),
-                     [&](const LoraMatrix& m) { return HasMagnitude(m.layer, slots); });
+bool TrainedLora::ReadsOutput(std::initializer_list<Slot> slots) const {
+  return std::any_of(lora_.matrices.begin(), lora_.matrices.end(),
+                     [&](const LoraMatrix& m) { return ReadsOutput(m.layer, slots); });
 }
 
-uint64_t LoraGradient::BytesFor(int64_t rows) const {
+uint64_t TrainedLora::BytesFor(int64_t rows) const {
   uint64_t sums = 0, turned = 0, outer = 0;
   int64_t rank = 0;
-  for (const LoraMatrix& matrix : values_.matrices) {
+  for (const LoraMatrix& matrix : lora_.matrices) {
     if (matrix.layer == first_layer_) sums += matrix.a.size() + matrix.b.size();
     turned = std::max(turned, static_cast<uint64_t>(matrix.b.size()));
     rank = std::max(rank, engine::PadRow(matrix.rank));
@@ -81,13 +113,14 @@ uint64_t LoraGradient::BytesFor(int64_t rows) const {
         .rows = rows, .m = matrix.rank, .n = std::max(matrix.in, matrix.out)};
     outer = std::max(outer, backend_->gradients()->OuterBytes(product));
   }
-  return (sums + turned + static_cast<uint64_t>(2 * rank * rows)) * sizeof(float) + outer;
+  return (sums + turned + static_cast<uint64_t>(2 * rank * rows)) * sizeof(float) + outer +
+         changing_.LayerBytes();
 }
 
-void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples,
-                       ops::Precision precision, const GradientSink& sink) {
+void TrainedLora::Run(const Group& group, std::span<const SampleRows> samples,
+                      ops::Precision precision, GradientSum* gradient_sum) {
   const auto run_magnitudes = [&](const Tensor& tensor) {
-    RunMagnitudes(group, tensor, samples, precision, sink);
+    RunMagnitudes(group, tensor, samples, precision, gradient_sum);
   };
   if (!dropout_) std::for_each(group.tensors.begin(), group.tensors.end(), run_magnitudes);
   if (group.dx) {
@@ -100,17 +133,17 @@ void LoraGradient::Run(const Group& group, std::span<const SampleRows> samples,
   if (dropout_ && group.dx) Grow(&ddropped_, RowsOf(samples) * group.dx_stride);
   for (const Tensor& tensor : group.tensors) {
     if (dropout_) run_magnitudes(tensor);
-    RunTensor(group, tensor, samples, sink);
+    RunTensor(group, tensor, samples, gradient_sum);
   }
 }
 
-void LoraGradient::RunMagnitudes(const Group& group, const Tensor& tensor,
-                                 std::span<const SampleRows> samples, ops::Precision precision,
-                                 const GradientSink& sink) {
+void TrainedLora::RunMagnitudes(const Group& group, const Tensor& tensor,
+                                std::span<const SampleRows> samples, ops::Precision precision,
+                                GradientSum* gradient_sum) {
   const size_t index = Find(group.layer, tensor.slot);
-  if (index == kNone || values_.matrices[index].magnitude.empty()) return;
-  const LoraMatrix& matrix = values_.matrices[index];
-  const LowRank& low = *bound_.Find(group.layer, tensor.slot);
+  if (index == kNone || lora_.matrices[index].magnitude.empty()) return;
+  const LoraMatrix& matrix = lora_.matrices[index];
+  const LowRank& low = *changing_.lora()->Find(group.layer, tensor.slot);
   const auto products = group.products.first(tensor.end).last(low.parts.size());
   const int64_t rows = RowsOf(samples);
   std::vector<Product> dropped(products.begin(), products.end());  // of M x, without the rest
@@ -142,7 +175,7 @@ void LoraGradient::RunMagnitudes(const Group& group, const Tensor& tensor,
     }
     if (!sample.ends) continue;
     for (size_t i = 0; i < sum.size(); ++i) sum[i] /= matrix.magnitude[i];
-    sink(sample.sample, layout_.place(index).magnitude, sum);
+    gradient_sum->Add(sample.sample, layout_.place(index).magnitude, sum);
   }
   std::vector<ops::ProductGradient> changes;  // (factor - 1) dy
   for (size_t i = 0; i < products.size(); ++i) {
@@ -160,12 +193,12 @@ void LoraGradient::RunMagnitudes(const Group& group, const Tensor& tensor,
     gradients_->MatMul(changes, rows, group.k, precision, false, group.dx_stride, ddropped_.data());
 }
 
-void LoraGradient::RunTensor(const Group& group, const Tensor& tensor,
-                             std::span<const SampleRows> samples, const GradientSink& sink) {
+void TrainedLora::RunTensor(const Group& group, const Tensor& tensor,
+                            std::span<const SampleRows> samples, GradientSum* gradient_sum) {
   const size_t index = Find(group.layer, tensor.slot);
   if (index == kNone) return;
-  const LoraMatrix& matrix = values_.matrices[index];
-  const LowRank& low = *bound_.Find(group.layer, tensor.slot);
+  const LoraMatrix& matrix = lora_.matrices[index];
+  const LowRank& low = *changing_.lora()->Find(group.layer, tensor.slot);
   const auto products = group.products.first(tensor.end).last(low.parts.size());
   const int64_t rows = RowsOf(samples), stride = low.a.rows();
   Grow(&low_, rows * stride);
@@ -212,13 +245,13 @@ void LoraGradient::RunTensor(const Group& group, const Tensor& tensor,
       op.c += op.n;
     }
     if (!sample.ends) continue;
-    sink(sample.sample, layout_.place(index).a, sum.a);
+    gradient_sum->Add(sample.sample, layout_.place(index).a, sum.a);
     turned_.resize(sum.b.size());
     for (int64_t i = 0; i < matrix.out; ++i)
       for (int64_t r = 0; r < matrix.rank; ++r)
         turned_[static_cast<size_t>(i * matrix.rank + r)] =
             sum.b[static_cast<size_t>(r * matrix.out + i)];
-    sink(sample.sample, layout_.place(index).b, turned_);
+    gradient_sum->Add(sample.sample, layout_.place(index).b, turned_);
   }
 }
 
