@@ -192,16 +192,17 @@ def llama3_factors(rope, head_dim):
     return np.array(out, dtype=np.float32)
 
 
-def tensors(arch, model):
+def tensors(arch, model, state=None):
+    """What the file has of the model, or of numbers that stand beside its own, such as gradients."""
     config, out = model.config, {}
     is_gemma = arch.startswith("gemma")
     names = GEMMA_NAMES if is_gemma else LAYER_NAMES
-    for name, p in model.state_dict().items():
+    for name, p in (state or model.state_dict()).items():
         w = p.numpy().astype(np.float32)
         stem, kind = name.rsplit(".", 1)
         if stem == "lm_head" and config.tie_word_embeddings:
             continue
-        if is_gemma and "norm" in stem:
+        if is_gemma and "norm" in stem and not state:
             w = w + np.float32(1)
         if stem in TOP_NAMES:
             out[f"{TOP_NAMES[stem]}.{kind}"] = w
@@ -326,4 +327,5 @@ def main():
         make(name, args.out)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -354,11 +354,7 @@ void Executor::Embed(std::span<const int32_t> tokens, float* x) {
 }
 
 void Executor::Embed(const ops::PlainRows& table, std::span<const int32_t> tokens, float* x) {
-  const float scale =
-      model_->family().scales_embedding
-          ? static_cast<float>(std::sqrt(static_cast<double>(model_->hparams().d_model)))
-          : 1.0f;
-  backend_->Embed(table, tokens, scale, x);
+  backend_->Embed(table, tokens, model::EmbeddingScale(model_->family(), model_->hparams()), x);
 }
 
 template <class Run>

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "base/error.h"
 #include "kernels/table.h"
 
 namespace slm::engine {
@@ -28,8 +29,17 @@ Model::Model(format::GgufFile file, Runtime* runtime, Progress* progress,
 
 std::shared_ptr<const Model> Model::Load(const std::string& path, Runtime* runtime,
                                          Progress* progress, const model::PackOptions& pack) {
-  return std::shared_ptr<const Model>(
-      new Model(format::GgufFile::Open(path), runtime, progress, pack));
+  return Load(format::GgufFile::Open(path), runtime, progress, pack);
+}
+
+std::shared_ptr<Model> Model::Load(format::GgufFile file, Runtime* runtime, Progress* progress,
+                                   const model::PackOptions& pack) {
+  return std::shared_ptr<Model>(new Model(std::move(file), runtime, progress, pack));
+}
+
+void Model::Rebind() {
+  for (const ops::Matrix* matrix : model::MatricesOf(&weights_)) SLM_CHECK(!matrix->is_packed());
+  weights_ = model::BindWeights(file_, hparams_, family_, runtime_->backend());
 }
 
 }  // namespace slm::engine

@@ -48,6 +48,14 @@ class Model {
   static std::shared_ptr<const Model> Load(const std::string& path, Runtime* runtime,
                                            Progress* progress = nullptr,
                                            const model::PackOptions& pack = {});
+  // Of a file that is open already.
+  static std::shared_ptr<Model> Load(format::GgufFile file, Runtime* runtime,
+                                     Progress* progress = nullptr,
+                                     const model::PackOptions& pack = {});
+
+  // The numbers of a file in memory have changed, and matrices, which have no panels, read them
+  // where they are: what the model has copied is read again.
+  void Rebind();
 
   const format::GgufFile& file() const { return file_; }
   const model::Family& family() const { return family_; }

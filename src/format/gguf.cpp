@@ -62,6 +62,20 @@ GgufFile GgufFile::Parse(std::span<const uint8_t> bytes) {
   return file;
 }
 
+GgufFile GgufFile::WithTensors(std::vector<GgufTensor> tensors) const {
+  GgufFile file;
+  file.path_ = path_;
+  file.version_ = version_;
+  file.alignment_ = alignment_;
+  file.file_bytes_ = file_bytes_;
+  file.num_parts_ = num_parts_;
+  file.metadata_ = metadata_;
+  file.headers_ = headers_;
+  file.tensors_ = std::move(tensors);
+  file.BuildIndex();
+  return file;
+}
+
 // Appends the tensors of one part; the first also gives the metadata.
 void GgufFile::AddPart(const std::string& path, std::span<const uint8_t> bytes) {
   GgufPart part = ParseGgufPart(path, bytes);

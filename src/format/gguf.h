@@ -52,6 +52,10 @@ class GgufFile {
   // One unsplit file in memory, which must outlive the result. Throws as Open does.
   static GgufFile Parse(std::span<const uint8_t> bytes);
 
+  // This file with other tensors in the place of its own, in memory. Neither it nor their data are
+  // copied. Throws kBadInput for a name that is there twice.
+  GgufFile WithTensors(std::vector<GgufTensor> tensors) const;
+
   const std::string& path() const { return path_; }
   uint32_t version() const { return version_; }
   uint32_t alignment() const { return alignment_; }  // of the tensor data, bytes

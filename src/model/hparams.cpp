@@ -166,4 +166,9 @@ Hparams ReadHparams(const format::GgufFile& file, const Family& family) {
   return h;
 }
 
+float EmbeddingScale(const Family& family, const Hparams& hparams) {
+  if (!family.scales_embedding) return 1;
+  return static_cast<float>(std::sqrt(static_cast<double>(hparams.d_model)));
+}
+
 }  // namespace slm::model

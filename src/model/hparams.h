@@ -49,4 +49,7 @@ struct Hparams {
 // Throws kBadInput, naming the key, for what is missing or makes no sense.
 Hparams ReadHparams(const format::GgufFile& file, const Family& family);
 
+// What rows of the embedding are multiplied by.
+float EmbeddingScale(const Family& family, const Hparams& hparams);
+
 }  // namespace slm::model

@@ -85,12 +85,19 @@ class Gradients {
   virtual void Norm(const float* x, int64_t x_stride, const float* w, float eps, const float* dout,
                     int64_t dout_stride, int64_t rows, int64_t n, bool adds, float* dx,
                     int64_t dx_stride) = 0;
+  // Of the same, by w: sums[i] (+)= sum over the rows of dout[i] x[i] / rms(x).
+  virtual void NormWeights(const float* x, int64_t x_stride, float eps, const float* dout,
+                           int64_t dout_stride, int64_t rows, int64_t n, bool adds,
+                           float* sums) = 0;
   // Of activation(gate) * up: gate and up become their derivatives. dout is [T, n].
   virtual void Gate(Activation activation, const float* dout, int64_t dout_stride, int64_t rows,
                     int64_t n, float* gate, float* up, int64_t stride) = 0;
   // Of Backend::Store: args.q and args.k, derivatives by what that made, become those by what it
-  // was given, q and k, whose rows are args.stride apart too.
-  virtual void Store(const StoreArgs& args, const float* q, const float* k) = 0;
+  // rotated,
+  virtual void Rotate(const StoreArgs& args) = 0;
+  // and then by what its norms, where there are some, were given: q and k, whose rows are
+  // args.stride apart too.
+  virtual void HeadNorms(const StoreArgs& args, const float* q, const float* k) = 0;
   virtual void Attention(std::span<const AttentionGradient> sequences) = 0;
   // Memory for sequences of which none is longer than `op`, by its sizes alone.
   virtual uint64_t AttentionBytes(const AttentionGradient& op) const = 0;

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
-#include "ops/gradients.h"
+#include "base/aligned_buffer.h"
+#include "train/trained_weights.h"
 
 namespace slm::train {
 
@@ -18,22 +18,29 @@ struct AdamWOptions {
 class AdamW {
  public:
   AdamW(int64_t size, const AdamWOptions& options)
-      : options_(options), first_(static_cast<size_t>(size)), second_(static_cast<size_t>(size)) {}
+      : options_(options), first_(BytesFor(size) / 2), second_(BytesFor(size) / 2) {}
 
-  // Of the pieces of `numbers`, one behind the other.
+  // Memory of the moments, which is taken in the first step.
+  static uint64_t BytesFor(int64_t size) { return 2 * sizeof(float) * static_cast<uint64_t>(size); }
+
+  // The gradient is that of the pieces, one behind the other.
   void Step(ops::Gradients* gradients, std::span<const float> gradient, double learning_rate,
-            std::span<const std::span<float>> numbers);
+            std::span<const TrainedWeights::Piece> pieces);
 
   // What a checkpoint keeps of it.
   int64_t steps() const { return steps_; }
-  std::span<const float> first() const { return first_; }
-  std::span<const float> second() const { return second_; }
-  void Restore(int64_t steps, std::vector<float> first, std::vector<float> second);
+  void set_steps(int64_t steps) { steps_ = steps; }
+  std::span<float> first() { return Floats(first_); }
+  std::span<float> second() { return Floats(second_); }
 
  private:
+  static std::span<float> Floats(const AlignedBuffer& buffer) {
+    return {reinterpret_cast<float*>(buffer.data()), buffer.size() / sizeof(float)};
+  }
+
   const AdamWOptions options_;
   int64_t steps_ = 0;
-  std::vector<float> first_, second_;  // moments
+  AlignedBuffer first_, second_;  // moments
 };
 
 }  // namespace slm::train

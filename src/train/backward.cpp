@@ -15,6 +15,8 @@ constexpr int64_t kGateBytes = int64_t{20} << 20;
 // the system maps up to 64 KB around it.
 constexpr size_t kEmbedded = 64;
 
+const model::Vector kNoBias;
+
 // Each time the weights are decoded: not too few.
 int64_t RowsAtOnce(const model::Hparams& h, const BackwardOptions& options) {
   const int64_t row_bytes = engine::GateRow(h).stride * static_cast<int64_t>(sizeof(float));
@@ -65,6 +67,7 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, TrainedWeights* w
   const int64_t rows = std::clamp<int64_t>(kLogitBytes / 4 / stride, 16,
                                            std::min(options.rows, engine::Executor::kMaxRows));
   chosen_ = {rows, h.d_model};
+  normed_ = {rows, h.d_model};
   dchosen_ = {rows, layer_gradient_.stride()};
   dnormed_ = {rows, layer_gradient_.stride()};
   logits_ = {rows, stride};
@@ -138,7 +141,7 @@ void Backward::Forward(std::span<const Sample* const> samples, int64_t first, bo
 }
 
 std::vector<double> Backward::RunHead(std::span<const Sample* const> samples, float scale,
-                                      bool wants_gradient) {
+                                      GradientSum* gradient_sum) {
   const model::Hparams& h = model_->hparams();
   const ops::Matrix& output = model_->weights().output;
   const model::Vector& norm = model_->weights().output_norm;
@@ -149,7 +152,7 @@ std::vector<double> Backward::RunHead(std::span<const Sample* const> samples, fl
       const int32_t label = samples[s]->labels[static_cast<size_t>(t + 1)];
       if (label != kIgnored) targets.push_back({rows_[s].first + t, label, s});
     }
-  if (wants_gradient) {
+  if (gradient_sum) {
     const SampleRows& last = rows_.back();
     std::fill_n(dx_.data(), (last.first + last.count) * dx_.stride(), 0.0f);
   }
@@ -171,10 +174,34 @@ std::vector<double> Backward::RunHead(std::span<const Sample* const> samples, fl
         {labels, h.vocab, logits_.stride(), h.final_softcap, scale, logits_.data(), losses.data()});
     for (size_t i = 0; i < chunk.size(); ++i)
       sums[chunk[i].sample] += static_cast<double>(losses[i]);
-    if (!wants_gradient) continue;
-    const ops::ProductGradient product = {&output, logits_.data(), logits_.stride()};
-    gradients->MatMul({&product, 1}, rows, h.d_model, options_.precision, false, dnormed_.stride(),
-                      dnormed_.data());
+    if (!gradient_sum) continue;
+    // Of the samples whose tokens these are.
+    std::vector<SampleRows> parts;
+    for (size_t i = 0; i < chunk.size(); ++i) {
+      const int64_t sample = rows_[chunk[i].sample].sample;
+      if (parts.empty() || parts.back().sample != sample) {
+        const bool begins = first + i == 0 || targets[first + i - 1].sample != chunk[i].sample;
+        parts.push_back({sample, static_cast<int64_t>(i), 0, begins, false});
+      }
+      ++parts.back().count;
+      const size_t next = first + i + 1;
+      parts.back().ends = next == targets.size() || targets[next].sample != chunk[i].sample;
+    }
+    backend_->Norm(chosen_.data(), norm.data(), h.eps, {rows, h.d_model, {}, normed_.data()});
+    const TrainedWeights::Product product = {&output, &kNoBias, logits_.data(), nullptr,
+                                             logits_.stride()};
+    const TrainedWeights::Tensor tensor = {model::Slot::kOutput, 1};
+    weights_->Run({0,
+                   normed_.data(),
+                   h.d_model,
+                   {&product, 1},
+                   {&tensor, 1},
+                   dnormed_.data(),
+                   dnormed_.stride()},
+                  parts, options_.precision, gradient_sum);
+    weights_->RunNorm({0, model::Slot::kOutputNorm, chosen_.data(), dnormed_.data(), h.d_model,
+                       dnormed_.stride(), h.d_model},
+                      parts, gradient_sum);
     gradients->Norm(chosen_.data(), h.d_model, norm.data(), h.eps, dnormed_.data(),
                     dnormed_.stride(), rows, h.d_model, false, dchosen_.data(), dchosen_.stride());
     for (size_t i = 0; i < chunk.size(); ++i)
@@ -187,7 +214,7 @@ std::vector<double> Backward::RunHead(std::span<const Sample* const> samples, fl
 std::vector<double> Backward::Evaluate(std::span<const Sample* const> samples) {
   executor_.set_dropout(nullptr);
   Forward(samples, 0, false);
-  return RunHead(samples, 1, false);
+  return RunHead(samples, 1, nullptr);
 }
 
 void Backward::SeedRows(int64_t first, int64_t count) {
@@ -238,9 +265,11 @@ std::vector<double> Backward::Run(std::span<const Sample* const> samples, int64_
     executor_.set_dropout(dropout);
   }
   Forward(samples, first, true);
-  std::vector<double> losses = RunHead(samples, scale, true);
-  for (int64_t layer = model_->hparams().layers; layer-- > weights_->first_layer();)
+  std::vector<double> losses = RunHead(samples, scale, gradient_sum);
+  const int64_t first_layer = std::max<int64_t>(0, weights_->first_layer());
+  for (int64_t layer = model_->hparams().layers; layer-- > first_layer;)
     RunLayer(layer, gradient_sum);
+  if (weights_->first_layer() < 0) weights_->RunEmbedding(rows_, dx_.data(), dx_.stride());
   return losses;
 }
 

@@ -54,8 +54,9 @@ class Backward {
   // Which rows of the batch are computed next.
   void SeedRows(int64_t first, int64_t count);
   void RunLayer(int64_t layer, GradientSum* gradient_sum);
+  // Without a sum the losses alone.
   std::vector<double> RunHead(std::span<const Sample* const> samples, float scale,
-                              bool wants_gradient);
+                              GradientSum* gradient_sum);
 
   std::shared_ptr<const engine::Model> model_;
   ops::Backend* backend_;
@@ -73,8 +74,9 @@ class Backward {
   std::vector<engine::AttentionTrace> attention_;
   std::vector<engine::FeedForwardTrace> feed_forward_;
   engine::RowBuffer dx_;
-  // Of some rows that are trained: [rows, D] of x_, its derivative and that by its norm; [rows, V].
-  engine::RowBuffer chosen_, dchosen_, dnormed_, logits_;
+  // Of some rows that are trained: [rows, D] of x_, without gaps as its norm is, their derivatives;
+  // [rows, V].
+  engine::RowBuffer chosen_, normed_, dchosen_, dnormed_, logits_;
 };
 
 }  // namespace slm::train

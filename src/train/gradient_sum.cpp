@@ -13,10 +13,12 @@ constexpr int64_t kMessage = int64_t{1} << 20;  // floats
 }  // namespace
 
 std::vector<float>& GradientSum::Place(size_t level, int64_t index) {
-  if (places_.size() <= level) places_.resize(level + 1);
-  std::vector<float>& place = places_[level][index & 1];
-  place.resize(static_cast<size_t>(size_));
-  return place;
+  const bool is_odd = index & 1;
+  const auto i = is_odd ? level : static_cast<size_t>(std::popcount(static_cast<uint64_t>(index)));
+  std::vector<std::vector<float>>& places = is_odd ? odd_ : even_;
+  if (places.size() <= i) places.resize(i + 1);
+  places[i].resize(static_cast<size_t>(size_));
+  return places[i];
 }
 
 void GradientSum::Begin(std::vector<int> owners) {
@@ -28,11 +30,17 @@ void GradientSum::Add(int64_t index, int64_t at, std::span<float> values) {
   size_t level = 0;
   for (; index & 1; ++level, index >>= 1) {
     // The neighbour before is there if all of it is this rank's.
-    if (owners_[static_cast<size_t>((index - 1) << level)] != ranks_->rank()) break;
+    if (!IsMine((index - 1) << level)) break;
     const float* before = &Place(level, index - 1)[static_cast<size_t>(at)];
     for (size_t i = 0; i < values.size(); ++i) values[i] = before[i] + values[i];
   }
-  std::copy(values.begin(), values.end(), Place(level, index).begin() + at);
+  float* place = &Place(level, index)[static_cast<size_t>(at)];
+  if (place != values.data()) std::copy(values.begin(), values.end(), place);
+}
+
+float* GradientSum::Find(int64_t index, int64_t at) {
+  if (index & 1 && IsMine(index - 1)) return nullptr;
+  return &Place(0, index)[static_cast<size_t>(at)];
 }
 
 GradientSum::Part GradientSum::Collect(size_t level, int64_t index) {
@@ -64,7 +72,7 @@ void GradientSum::Add(const Part& left, const Part& right) {
 }
 
 uint64_t GradientSum::BytesFor(int64_t count) const {
-  return static_cast<uint64_t>(std::bit_width(static_cast<uint64_t>(count))) *
+  return static_cast<uint64_t>(std::bit_width(static_cast<uint64_t>(count + 1) / 2)) *
          static_cast<uint64_t>(size_) * sizeof(float);
 }
 

@@ -21,6 +21,10 @@ void RunProducts(const LayerGradient::Pass& pass, const float* input, int64_t k,
                     pass.precision, pass.gradient_sum);
 }
 
+void RunNorm(const LayerGradient::Pass& pass, const TrainedWeights::Norm& norm) {
+  pass.weights->RunNorm(norm, pass.samples, pass.gradient_sum);
+}
+
 }  // namespace
 
 LayerGradient::LayerGradient(const engine::Model& model, int64_t rows, int64_t feed_forward_rows,
@@ -63,16 +67,18 @@ uint64_t LayerGradient::BytesFor(int64_t rows) const {
          (has_norms ? dout_.BytesFor(rows) : 0);
 }
 
-float* LayerGradient::BehindNorm(const model::Vector& norm, const float* out, int64_t rows,
-                                 bool changes, float* dx) {
+float* LayerGradient::BehindNorm(const Pass& pass, Slot slot, const model::Vector& norm,
+                                 const float* out, bool changes) {
   const model::Hparams& h = model_.hparams();
+  const int64_t rows = RowsOf(pass.samples);
   if (!norm.empty()) {
-    gradients_->Norm(out, out_stride_, norm.data(), h.eps, dx, out_stride_, rows, h.d_model, false,
-                     dout_.data(), out_stride_);
+    RunNorm(pass, {pass.layer, slot, out, pass.dx, out_stride_, out_stride_, h.d_model});
+    gradients_->Norm(out, out_stride_, norm.data(), h.eps, pass.dx, out_stride_, rows, h.d_model,
+                     false, dout_.data(), out_stride_);
     return dout_.data();
   }
-  if (!changes) return dx;
-  dout_.Copy(dx, out_stride_, rows, 0);
+  if (!changes) return pass.dx;
+  dout_.Copy(pass.dx, out_stride_, rows, 0);
   return dout_.data();
 }
 
@@ -91,7 +97,7 @@ void LayerGradient::RunFeedForward(const Pass& pass, const float* middle,
   float* up = gate_up + gate_.up;
   const float* out = trace->out.empty() ? nullptr : trace->out.data() + row * out_stride_;
   const bool is_down_dora = pass.weights->ReadsOutput(pass.layer, {Slot::kFfnDown});
-  float* dout = BehindNorm(w.post_ffn_norm, out, rows, is_down_dora, pass.dx);
+  float* dout = BehindNorm(pass, Slot::kFfnPostNorm, w.post_ffn_norm, out, is_down_dora);
   const Product down = {&w.down, &kNoBias, dout, out, out_stride_, out_stride_};
   const Tensor down_tensor = {Slot::kFfnDown, 1};
   backend_->Gate(model_.family().activation, gate, up, gate_.stride,
@@ -112,6 +118,8 @@ void LayerGradient::RunFeedForward(const Pass& pass, const float* middle,
       {&w.up, &kNoBias, up, before(gate_.up), gate_.stride, gate_.stride}};
   const Tensor tensors[] = {{Slot::kFfnGate, 1}, {Slot::kFfnUp, 2}};
   RunProducts(pass, input_.data(), h.d_model, products, tensors, dinput_.data(), dinput_.stride());
+  RunNorm(pass, {pass.layer, Slot::kFfnNorm, middle, dinput_.data(), h.d_model, dinput_.stride(),
+                 h.d_model});
   gradients_->Norm(middle, h.d_model, w.ffn_norm.data(), h.eps, dinput_.data(), dinput_.stride(),
                    rows, h.d_model, true, pass.dx, out_stride_);
 }
@@ -123,7 +131,7 @@ void LayerGradient::RunAttention(const Pass& pass, const float* x,
   const int64_t rows = RowsOf(pass.samples);
   const int64_t q_dim = h.heads * h.head_dim;
   const bool is_dora = pass.weights->ReadsOutput(pass.layer, {Slot::kAttnOutput});
-  float* dout = BehindNorm(w.post_attn_norm, trace.out.data(), rows, is_dora, pass.dx);
+  float* dout = BehindNorm(pass, Slot::kAttnPostNorm, w.post_attn_norm, trace.out.data(), is_dora);
   const Product output = {&w.output, &kNoBias, dout, trace.out.data(), out_stride_, out_stride_};
   const Tensor output_tensor = {Slot::kAttnOutput, 1};
   RunProducts(pass, trace.attended.data(), q_dim, {&output, 1}, {&output_tensor, 1}, dinput_.data(),
@@ -173,9 +181,17 @@ void LayerGradient::RunAttention(const Pass& pass, const float* x,
     stores.push_back(store);
   }
   gradients_->Attention(sequences);
+  for (const ops::StoreArgs& store : stores) gradients_->Rotate(store);
+  const auto run_norm = [&](const model::Vector& norm, Slot slot, int64_t at, int64_t heads) {
+    if (!norm.empty())
+      RunNorm(pass, {pass.layer, slot, trace.qkv.data() + at, dqkv_.data() + at, attention_.stride,
+                     attention_.stride, h.head_dim, heads});
+  };
+  run_norm(w.q_norm, Slot::kAttnQNorm, attention_.q, h.heads);
+  run_norm(w.k_norm, Slot::kAttnKNorm, attention_.k, h.kv_heads);
   for (size_t s = 0; s < stores.size(); ++s) {
     const float* raw = trace.qkv.data() + pass.samples[s].first * attention_.stride;
-    gradients_->Store(stores[s], raw + attention_.q, raw + attention_.k);
+    gradients_->HeadNorms(stores[s], raw + attention_.q, raw + attention_.k);
   }
 
   Renew(x, w.attn_norm, rows);
@@ -193,6 +209,8 @@ void LayerGradient::RunAttention(const Pass& pass, const float* x,
   RunProducts(pass, input_.data(), h.d_model, products, tensors, is_last ? nullptr : dinput_.data(),
               dinput_.stride());
   if (is_last) return;
+  RunNorm(pass,
+          {pass.layer, Slot::kAttnNorm, x, dinput_.data(), h.d_model, dinput_.stride(), h.d_model});
   gradients_->Norm(x, h.d_model, w.attn_norm.data(), h.eps, dinput_.data(), dinput_.stride(), rows,
                    h.d_model, true, pass.dx, out_stride_);
 }

@@ -45,10 +45,10 @@ class LayerGradient {
   bool NeedsOutputs(const TrainedWeights& weights) const;
 
  private:
-  // dx by the normed output `out` of a half, or `dx` itself where there is no norm behind it; and a
-  // copy of its own where `changes`.
-  float* BehindNorm(const model::Vector& norm, const float* out, int64_t rows, bool changes,
-                    float* dx);
+  // pass.dx by the normed output `out` of a half, or pass.dx itself where there is no norm behind
+  // it; and a copy of its own where `changes`.
+  float* BehindNorm(const Pass& pass, model::Slot slot, const model::Vector& norm, const float* out,
+                    bool changes);
   // input_ = norm(x) * w.
   void Renew(const float* x, const model::Vector& w, int64_t rows);
 

@@ -66,11 +66,11 @@ model::Lora TrainedLora::Shape(std::span<const float> numbers) const {
   return result;
 }
 
-std::vector<std::span<float>> TrainedLora::numbers() {
-  std::vector<std::span<float>> pieces;
+std::vector<TrainedWeights::Piece> TrainedLora::pieces() {
+  std::vector<Piece> pieces;
   for (LoraMatrix& matrix : lora_.matrices)
     for (std::vector<float>* part : {&matrix.a, &matrix.b, &matrix.magnitude})
-      if (!part->empty()) pieces.emplace_back(*part);
+      if (!part->empty()) pieces.push_back({*part});
   return pieces;
 }
 

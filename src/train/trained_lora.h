@@ -31,7 +31,7 @@ class TrainedLora : public TrainedWeights {
   // Numbers such as a gradient's in the shape of the adapter.
   model::Lora Shape(std::span<const float> numbers) const;
 
-  std::vector<std::span<float>> numbers() override;
+  std::vector<Piece> pieces() override;
   void Update() override { changing_.Update(); }
   nlohmann::ordered_json Identity() const override;
   void HoldLayer(int64_t layer) override { changing_.HoldLayer(layer); }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/thread_pool.h"
 #include "format/safetensors.h"
 #include "format/safetensors_writer.h"
 #include "text/json.h"
@@ -30,10 +31,23 @@ uint64_t HashOf(const format::GgufFile& file) {
   return hash;
 }
 
-int64_t SizeOf(std::span<const std::span<float>> numbers) {
+int64_t SizeOf(std::span<const TrainedWeights::Piece> pieces) {
   size_t size = 0;
-  for (const std::span<float> piece : numbers) size += piece.size();
+  for (const TrainedWeights::Piece& piece : pieces) size += piece.values.size();
   return static_cast<int64_t>(size);
+}
+
+double SumOfSquares(std::span<const float> values, ThreadPool* pool) {
+  constexpr size_t kChunk = size_t{1} << 16;
+  std::vector<double> sums((values.size() + kChunk - 1) / kChunk);
+  pool->ParallelFor(static_cast<int64_t>(sums.size()), [&](int64_t chunk, int) {
+    const size_t at = static_cast<size_t>(chunk) * kChunk;
+    double sum = 0;
+    for (const float x : values.subspan(at, std::min(kChunk, values.size() - at)))
+      sum += static_cast<double>(x) * static_cast<double>(x);
+    sums[static_cast<size_t>(chunk)] = sum;
+  });
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 // The rank that computes each sample: neighbours, so that all have about as many rows. The first
@@ -53,12 +67,6 @@ std::vector<int> ShareOut(std::span<const Sample* const> samples, int ranks) {
 
 constexpr double kLongSeconds = 5;
 
-double SquareOf(std::span<const float> values) {
-  double sum = 0;
-  for (const float x : values) sum += static_cast<double>(x) * static_cast<double>(x);
-  return sum;
-}
-
 }  // namespace
 
 Trainer::Trainer(std::shared_ptr<const engine::Model> model,
@@ -68,12 +76,12 @@ Trainer::Trainer(std::shared_ptr<const engine::Model> model,
       ranks_(std::move(ranks)),
       options_(options),
       weights_(std::move(weights)),
-      numbers_(weights_->numbers()),
-      size_(SizeOf(numbers_)),
+      pieces_(weights_->pieces()),
+      size_(SizeOf(pieces_)),
       base_(HashOf(model_->file())),
       backward_(model_, weights_.get(), options.backward),
       sum_(size_, ranks_) {
-  if (ranks_->is_first()) adamw_.emplace(size_, options.adamw);
+  if (ranks_->is_first()) adamw_ = std::make_unique<AdamW>(size_, options.adamw);
 }
 
 template <class F>
@@ -106,7 +114,7 @@ std::vector<double> Trainer::Losses(std::span<const Sample* const> samples,
 }
 
 void Trainer::TakeNumbers() {
-  for (const std::span<float> piece : numbers_) ranks_->Broadcast(BytesOf(piece));
+  for (const TrainedWeights::Piece& piece : pieces_) ranks_->Broadcast(BytesOf(piece.values));
   if (!ranks_->is_first()) weights_->Update();
 }
 
@@ -139,9 +147,10 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
                              static_cast<float>(1 / trained), &sum_);
       });
   gradient_ = sum_.Finish();
+  weights_->Finish(samples, owners, ranks_.get(), gradient_);
   if (!ranks_->is_first()) return result;
   result.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / trained;
-  const double squares = SquareOf(gradient_);
+  const double squares = SumOfSquares(gradient_, model_->runtime()->pool());
   result.gradient_norm = std::sqrt(squares);
   if (!std::isfinite(result.loss) || !std::isfinite(squares))
     throw Error(Code::kFailed, "the loss is {} and the norm of its gradient {}", result.loss,
@@ -151,14 +160,15 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
     const auto factor = static_cast<float>(options_.clip / result.gradient_norm);
     for (float& g : gradient_) g *= factor;
   }
-  adamw_->Step(gradients, gradient_, learning_rate, numbers_);
+  adamw_->Step(gradients, gradient_, learning_rate, pieces_);
   weights_->Update();
   return result;
 }
 
 uint64_t Trainer::BytesFor(int64_t samples, const BatchSize& batch) const {
   const int64_t own = (samples + ranks_->size() - 1) / ranks_->size();
-  return backward_.BytesFor(batch) + sum_.BytesFor(own);
+  return AdamW::BytesFor(ranks_->is_first() ? size_ : 0) + backward_.BytesFor(batch) +
+         sum_.BytesFor(own);
 }
 
 TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evaluates) {
@@ -187,7 +197,9 @@ TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evalu
   if (run_seconds < kLongSeconds) run_seconds = seconds(run);
   cost.row_seconds = per_row(run_seconds);
   cost.step_seconds = seconds([&] {
-    SquareOf(sum_.Finish());
+    const std::span<float> gradient = sum_.Finish();
+    weights_->Finish(batch, std::vector<int>(count), ranks_.get(), gradient);
+    SumOfSquares(gradient, model_->runtime()->pool());
     weights_->Update();
   });
   if (evaluates) cost.evaluation_seconds = per_row(seconds([&] { backward_.Evaluate(batch); }));
@@ -233,7 +245,7 @@ void Trainer::Save(const std::string& folder, const std::string& stem, bool has_
   if (has_moments) declare("first", "F32", size_);
   if (has_moments) declare("second", "F32", size_);
   declare("state", "U8", static_cast<int64_t>(text.size()));
-  for (const std::span<float> piece : numbers_) append(piece);
+  for (const TrainedWeights::Piece& piece : pieces_) append(piece.values);
   if (has_moments) append(adamw_->first());
   if (has_moments) append(adamw_->second());
   writer.Append({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
@@ -244,14 +256,15 @@ nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::strin
                                      bool has_moments) {
   const std::string path = folder + "/" + stem + ".safetensors";
   const format::Safetensors file = format::Safetensors::Open(path);
-  const auto read = [&](const char* name) {
+  const auto find = [&](const char* name) {
     const format::SafetensorsTensor* tensor = file.Find(name);
     if (!tensor || tensor->type->bits != 32 || tensor->elements != size_)
       throw Error(Code::kBadInput, "{}: {}: expected {} numbers, as many as are trained", path,
                   name, size_);
-    std::vector<float> values(static_cast<size_t>(size_));
-    tensor->type->decode(tensor->data.data(), values.data(), tensor->elements);
-    return values;
+    return tensor;
+  };
+  const auto read = [](const format::SafetensorsTensor& tensor, int64_t at, std::span<float> to) {
+    tensor.type->decode(tensor.data.data() + 4 * at, to.data(), static_cast<int64_t>(to.size()));
   };
   const format::SafetensorsTensor* text = file.Find("state");
   if (!text) throw Error(Code::kBadInput, "{}: no state", path);
@@ -260,14 +273,18 @@ nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::strin
   if (!json.is_object() || !json.contains("state") || !json.contains("adamw_steps") ||
       !json.at("adamw_steps").is_number_integer())
     throw Error(Code::kBadInput, "{}: state: expected state and adamw_steps", path);
-  const std::vector<float> values = read("values");
-  const float* from = values.data();
-  for (const std::span<float> piece : numbers_) {
-    std::copy_n(from, piece.size(), piece.begin());
-    from += piece.size();
+  const format::SafetensorsTensor* values = find("values");
+  if (has_moments) {
+    const format::SafetensorsTensor* first = find("first");
+    read(*find("second"), 0, adamw_->second());
+    read(*first, 0, adamw_->first());
+    adamw_->set_steps(json.at("adamw_steps").get<int64_t>());
   }
-  if (has_moments)
-    adamw_->Restore(json.at("adamw_steps").get<int64_t>(), read("first"), read("second"));
+  int64_t at = 0;
+  for (const TrainedWeights::Piece& piece : pieces_) {
+    read(*values, at, piece.values);
+    at += static_cast<int64_t>(piece.values.size());
+  }
   weights_->Update();
   return json.at("state");
 }

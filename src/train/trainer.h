@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <span>
 #include <string>
 
@@ -90,13 +89,13 @@ class Trainer {
   std::shared_ptr<Ranks> ranks_;
   const TrainerOptions options_;
   std::shared_ptr<TrainedWeights> weights_;
-  const std::vector<std::span<float>> numbers_;
+  const std::vector<TrainedWeights::Piece> pieces_;
   const int64_t size_;
   const uint64_t base_;  // a hash of the model, as it was
   Backward backward_;
   GradientSum sum_;
   std::span<float> gradient_;
-  std::optional<AdamW> adamw_;  // of rank 0
+  std::unique_ptr<AdamW> adamw_;  // of rank 0
 };
 
 }  // namespace slm::train

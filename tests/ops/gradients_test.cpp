@@ -157,6 +157,28 @@ TEST_P(GradientOps, SumsOfProducts) {
   EXPECT_LE(Distance(got, expected), 1e-6);
 }
 
+TEST_P(GradientOps, WeightsOfNorms) {
+  std::mt19937 rng(138);
+  BackendCase c(table(), 2);
+  const int64_t rows = 21, n = 37, x_stride = 41, dout_stride = 48;
+  const Floats x = Random(rows * x_stride, rng), dout = Random(rows * dout_stride, rng);
+  Floats got(static_cast<size_t>(n), 1.0f);
+  Doubles expected(static_cast<size_t>(n), 1.0);
+  c.backend->gradients()->NormWeights(x.data(), x_stride, 1e-2f, dout.data(), dout_stride, rows, n,
+                                      true, got.data());
+  for (int64_t t = 0; t < rows; ++t) {
+    double squares = 0;
+    for (int64_t i = 0; i < n; ++i)
+      squares += std::pow(static_cast<double>(x[static_cast<size_t>(t * x_stride + i)]), 2);
+    for (int64_t i = 0; i < n; ++i)
+      expected[static_cast<size_t>(i)] +=
+          static_cast<double>(dout[static_cast<size_t>(t * dout_stride + i)]) *
+          static_cast<double>(x[static_cast<size_t>(t * x_stride + i)]) /
+          std::sqrt(squares / static_cast<double>(n) + 1e-2);
+  }
+  EXPECT_LE(Distance(got, expected), 1e-6);
+}
+
 // d loss / d x[i] by central differences.
 Doubles Differences(const Floats& x, const std::function<double(const Doubles&)>& loss) {
   Doubles at(x.begin(), x.end()), result;
@@ -267,7 +289,8 @@ TEST_P(GradientOps, NormsRotationsAndScalesOfQueriesAndKeys) {
       args.layout.kv_heads = kv_heads, args.layout.head_dim = dim;
       Floats slopes = dout;
       args.q = slopes.data(), args.k = slopes.data() + heads * dim;
-      c.backend->gradients()->Store(args, x.data(), x.data() + heads * dim);
+      c.backend->gradients()->Rotate(args);
+      c.backend->gradients()->HeadNorms(args, x.data(), x.data() + heads * dim);
       const auto loss = [&](const Doubles& at) {
         double sum = 0;
         for (int64_t t = 0; t < rows; ++t)

@@ -49,7 +49,11 @@ std::vector<float> SumOnRanks(const std::vector<std::vector<float>>& gradients,
         if (owners[i] != ranks->rank()) continue;
         std::vector<float> lost = gradients[i];
         const auto index = static_cast<int64_t>(i), half = static_cast<int64_t>(n / 2);
-        sum.Add(index, half, std::span(lost).subspan(n / 2));
+        const std::span<float> second = std::span(lost).subspan(n / 2);
+        // Where it is added without a copy, or from elsewhere.
+        float* place = sum.Find(index, half);
+        if (place) std::copy(second.begin(), second.end(), place);
+        sum.Add(index, half, place ? std::span(place, second.size()) : second);
         sum.Add(index, 0, std::span(lost).first(n / 2));
       }
       const std::span<float> all = sum.Finish();

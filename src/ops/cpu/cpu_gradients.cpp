@@ -79,6 +79,17 @@ class CpuGradients : public Gradients {
     });
   }
 
+  void NormWeights(const float* x, int64_t x_stride, float eps, const float* dout,
+                   int64_t dout_stride, int64_t rows, int64_t n, bool adds, float* sums) override {
+    const int64_t stride = (n + 15) / 16 * 16;
+    ones_.resize(std::max(ones_.size(), static_cast<size_t>(stride)), 1.0f);
+    normed_.resize(std::max(normed_.size(), static_cast<size_t>(rows * stride)));
+    ForRows(pool_, rows, [&](int64_t t, int) {
+      kernels_.rms_norm(x + t * x_stride, ones_.data(), n, eps, normed_.data() + t * stride);
+    });
+    SumProducts(rows, n, dout, dout_stride, normed_.data(), stride, nullptr, adds, sums);
+  }
+
   void Gate(Activation activation, const float* dout, int64_t dout_stride, int64_t rows, int64_t n,
             float* gate, float* up, int64_t stride) override {
     const auto run =
@@ -90,31 +101,39 @@ class CpuGradients : public Gradients {
     });
   }
 
-  void Store(const StoreArgs& args, const float* q, const float* k) override {
+  void Rotate(const StoreArgs& args) override {
     const int64_t dim = args.layout.head_dim, half = args.rope.n / 2;
     ForRows(pool_, args.rows, [&](int64_t t, int thread) {
-      std::vector<float>& values = scratch_[static_cast<size_t>(thread)].values;
-      values.resize(static_cast<size_t>(half + dim));
       // The way back is the rotation by the opposite angle.
-      float* sin = values.data();
-      for (int64_t i = 0; i < half; ++i) sin[i] = -args.rope.sin[t * half + i];
-      float* sum = sin + half;
-      const auto back = [&](const float* norm, const float* x, float* d) {
-        kernels_.rope(args.rope.cos + t * half, sin, args.rope.n, args.rope.is_interleaved, d);
-        if (!norm) return;
-        std::fill_n(sum, dim, 0.0f);
-        kernels_.gradients.rms_norm(x, norm, d, dim, args.eps, sum);
-        std::copy_n(sum, dim, d);
+      std::vector<float>& sin = scratch_[static_cast<size_t>(thread)].values;
+      sin.resize(static_cast<size_t>(half));
+      for (int64_t i = 0; i < half; ++i) sin[static_cast<size_t>(i)] = -args.rope.sin[t * half + i];
+      const auto back = [&](float* d) {
+        kernels_.rope(args.rope.cos + t * half, sin.data(), args.rope.n, args.rope.is_interleaved,
+                      d);
       };
       for (int64_t h = 0; h < args.heads; ++h) {
-        const int64_t at = t * args.stride + h * dim;
-        kernels_.scale(args.q_scale[t], dim, args.q + at);
-        back(args.q_norm, q + at, args.q + at);
+        float* q = args.q + t * args.stride + h * dim;
+        kernels_.scale(args.q_scale[t], dim, q);
+        back(q);
       }
-      for (int64_t h = 0; h < args.layout.kv_heads; ++h) {
-        const int64_t at = t * args.stride + h * dim;
-        back(args.k_norm, k + at, args.k + at);
-      }
+      for (int64_t h = 0; h < args.layout.kv_heads; ++h) back(args.k + t * args.stride + h * dim);
+    });
+  }
+
+  void HeadNorms(const StoreArgs& args, const float* q, const float* k) override {
+    const int64_t dim = args.layout.head_dim;
+    ForRows(pool_, args.rows, [&](int64_t t, int thread) {
+      std::vector<float>& sum = scratch_[static_cast<size_t>(thread)].values;
+      const auto back = [&](const float* norm, int64_t heads, const float* x, float* d) {
+        for (int64_t at = t * args.stride, h = 0; norm && h < heads; ++h, at += dim) {
+          sum.assign(static_cast<size_t>(dim), 0.0f);
+          kernels_.gradients.rms_norm(x + at, norm, d + at, dim, args.eps, sum.data());
+          std::copy_n(sum.data(), dim, d + at);
+        }
+      };
+      back(args.q_norm, args.heads, q, args.q);
+      back(args.k_norm, args.layout.kv_heads, k, args.k);
     });
   }
 
@@ -178,8 +197,9 @@ class CpuGradients : public Gradients {
   const kernels::KernelTable& kernels_;
   ThreadPool* pool_;
   CpuMatMulGradient matmul_;
-  std::vector<Scratch> scratch_;  // per thread
-  std::vector<float> turned_;     // Outer: the left side, [m, rows]
+  std::vector<Scratch> scratch_;      // per thread
+  std::vector<float> turned_;         // Outer: the left side, [m, rows]
+  std::vector<float> ones_, normed_;  // NormWeights: [n], and x / rms(x)
 };
 
 }  // namespace

@@ -67,24 +67,33 @@ uint64_t CpuMatMulGradient::BytesFor(int64_t rows, int64_t numbers, Precision pr
   return scratch_.size() * strip + (is_rounded ? static_cast<uint64_t>(rows) * rounded : 0);
 }
 
+void CpuMatMulGradient::FillDecoded(const Matrix& matrix, const Strip& strip, int64_t n,
+                                    int64_t weights, Scratch* scratch) const {
+  scratch->decoded.resize(static_cast<size_t>(strip.count * kPanelRows));
+  // A panel of weights is a few rows of all panels of the strip.
+  scratch->panels.Resize((weights + kPanelRows - 1) / kPanelRows * kPanelRows, strip.count);
+  for (int64_t row = 0; row < weights; row += kPanelRows) {
+    matrix.DecodePanel((n + row) / kPanelRows, strip.first, strip.count, scratch->decoded.data());
+    for (int64_t j = 0; j < strip.count; j += kPanelRows)
+      Transpose(&scratch->decoded[static_cast<size_t>(j * kPanelRows)], kPanelRows,
+                std::min<int64_t>(kPanelRows, strip.count - j), kPanelRows,
+                scratch->panels.panel(j / kPanelRows) + row * kPanelRows, kPanelRows);
+  }
+}
+
 void CpuMatMulGradient::RunFloat(std::span<const ProductGradient> products, const Args& args,
                                  const Strip& strip, Scratch* scratch) const {
-  scratch->decoded.resize(static_cast<size_t>(strip.count * kPanelRows));
   float* dx = args.dx + strip.row * args.dx_stride + strip.first;
   bool adds = args.adds;
   for (const ProductGradient& product : products)
     for (int64_t n = 0; n < product.matrix->rows(); n += kFloatRows) {
       const int64_t weights = std::min(kFloatRows, product.matrix->rows() - n);
-      // A panel of weights is a few rows of all panels of the strip.
-      scratch->panels.Resize((weights + kPanelRows - 1) / kPanelRows * kPanelRows, strip.count);
-      for (int64_t row = 0; row < weights; row += kPanelRows) {
-        product.matrix->DecodePanel((n + row) / kPanelRows, strip.first, strip.count,
-                                    scratch->decoded.data());
-        for (int64_t j = 0; j < strip.count; j += kPanelRows)
-          Transpose(&scratch->decoded[static_cast<size_t>(j * kPanelRows)], kPanelRows,
-                    std::min<int64_t>(kPanelRows, strip.count - j), kPanelRows,
-                    scratch->panels.panel(j / kPanelRows) + row * kPanelRows, kPanelRows);
-      }
+      const PlainRows& plain = product.matrix->plain();
+      if (plain.type == Type::kF32 && !product.matrix->is_packed())
+        scratch->panels.Fill(reinterpret_cast<const float*>(plain.data) + n * plain.k + strip.first,
+                             plain.k, weights, strip.count);
+      else
+        FillDecoded(*product.matrix, strip, n, weights, scratch);
       FloatProduct part = {.a = product.dout + strip.row * product.stride + n};
       part.a_stride = product.stride;
       part.m = strip.rows;

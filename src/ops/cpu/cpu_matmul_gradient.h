@@ -41,6 +41,9 @@ class CpuMatMulGradient {
     std::vector<float> decoded;  // of a panel, or two, [columns][16]
   };
 
+  // Rows [n, n + weights) of the strip as panels of floats.
+  void FillDecoded(const Matrix& matrix, const Strip& strip, int64_t n, int64_t weights,
+                   Scratch* scratch) const;
   void RunFloat(std::span<const ProductGradient> products, const Args& args, const Strip& strip,
                 Scratch* scratch) const;
   void Round(std::span<const ProductGradient> products, int64_t rows);
