@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "base/cpu.h"
@@ -19,6 +20,8 @@
 #include "cli/sample_answers.h"
 #include "cli/training_base.h"
 #include "cli/training_progress.h"
+#include "cli/write_merged.h"
+#include "convert/hf_gradients.h"
 #include "convert/peft_adapter.h"
 #include "convert/peft_adapter_writer.h"
 #include "model/lora_writer.h"
@@ -28,6 +31,7 @@
 #include "train/prepare_data.h"
 #include "train/token_data.h"
 #include "train/trained_lora.h"
+#include "train/trained_model.h"
 #include "train/training_log.h"
 #include "train/training_report.h"
 #include "train/training_run.h"
@@ -42,10 +46,14 @@ struct Flags {
   int64_t longest = 1024;
   bool may_cut = false, may_skip = false, removes_duplicates = false, is_in_order = false;
 
+  bool is_full = false;
+  std::string type = "f32";
+
   train::NewLoraOptions lora;
   std::string init_adapter, targets = "all";
 
   train::RunOptions run;
+  std::optional<double> learning_rate;
   std::string schedule = "cosine";
   double clip = 1, weight_decay = 0, dropout = 0;
   std::string precision = "int16", checkpointing = "on";
@@ -146,7 +154,7 @@ train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data, int
   if (flags.precision != "f32" && flags.precision != "int16")
     throw Error(Code::kUsage, "--precision: expected int16 or f32, got \"{}\"", flags.precision);
   options.backward.precision =
-      flags.precision == "f32" ? ops::Precision::kFloats : ops::Precision::kWords;
+      flags.precision == "f32" || flags.is_full ? ops::Precision::kFloats : ops::Precision::kWords;
   if (flags.checkpointing != "on" && flags.checkpointing != "off")
     throw Error(Code::kUsage, "--checkpointing: expected on or off, got \"{}\"",
                 flags.checkpointing);
@@ -172,26 +180,83 @@ void WriteAdapter(const Flags& flags, const engine::Model& model, const model::L
                          {base, flags.lora.is_rank_stabilised, flags.dropout});
 }
 
-void DumpGradients(const Flags& flags, const engine::Model& model, const model::Lora& gradient) {
+// What is trained, and what becomes of it.
+struct Subject {
+  std::shared_ptr<const engine::Model> model;
+  std::shared_ptr<train::TrainedWeights> weights;
+  // Gradients, by the names of whoever has such weights, into a file of this name and folder.
+  std::function<void(std::span<const float> gradient, const std::string& folder)> write_gradients;
+  const char* gradients_file;
+  std::function<void()> write;  // the result
+  Facts facts;
+};
+
+Subject AdapterSubject(const Flags& flags, const std::shared_ptr<const engine::Model>& model,
+                       const std::shared_ptr<train::TrainedLora>& adapter) {
+  const model::Lora& lora = adapter->lora();
+  const model::LoraMatrix& first = lora.matrices.front();
+  const double parameters = static_cast<double>(train::ParameterLayout(lora).size());
+  Subject subject{model, adapter, {}, "adapter_model.safetensors", {}, {}};
+  subject.facts = {{"adapter", fmt::format("{} of rank {} on {} matrices, {:.3g} M parameters, "
+                                           "scale {:.3g}",
+                                           first.magnitude.empty() ? "LoRA" : "DoRA", first.rank,
+                                           lora.matrices.size(), parameters / 1e6, first.scale)},
+                   {"computed", fmt::format("base's products in {}, checkpointing {}",
+                                            flags.precision, flags.checkpointing)}};
+  subject.write_gradients = [=](std::span<const float> gradient, const std::string& folder) {
+    WriteAdapter(flags, *model, adapter->Shape(gradient), folder);
+  };
+  subject.write = [=] {
+    const model::Lora& trained = adapter->lora();
+    WriteAdapter(flags, *model, trained, flags.output);
+    if (std::all_of(trained.matrices.begin(), trained.matrices.end(),
+                    [](const model::LoraMatrix& matrix) { return matrix.magnitude.empty(); }))
+      model::WriteGgufLora(flags.output + "/adapter.gguf", trained, model->file());
+  };
+  return subject;
+}
+
+std::string ModelOutput(const Flags& flags) { return flags.output + "/model.gguf"; }
+
+Subject ModelSubject(const Flags& flags, const std::shared_ptr<engine::FloatModel>& model) {
+  const auto weights = std::make_shared<train::TrainedModel>(model);
+  double parameters = 0;
+  for (const auto& piece : weights->pieces())
+    parameters += static_cast<double>(piece.values.size());
+  Subject subject{model->model(), weights, {}, "gradients.safetensors", {}, {}};
+  subject.facts = {{"trained", fmt::format("all weights, {:.4g} M parameters", parameters / 1e6)},
+                   {"computed", fmt::format("in floats, checkpointing {}", flags.checkpointing)}};
+  subject.write_gradients = [=](std::span<const float> gradient, const std::string& folder) {
+    convert::WriteHfGradients(weights->Shape(gradient), model->model()->hparams(), folder,
+                              "gradients");
+  };
+  subject.write = [=] {
+    compress::QuantizeOptions options;
+    options.recipe = &compress::FindRecipe(flags.type);
+    ProgressBar progress(STDERR_FILENO);
+    const MergedFile written = WriteMerged(model->model()->file(), {}, options, ModelOutput(flags),
+                                           model->model()->runtime()->pool(), &progress);
+    for (const std::string& line : compress::Describe(written.fallbacks))
+      std::fprintf(stderr, "slm: %s\n", line.c_str());
+  };
+  return subject;
+}
+
+void DumpGradients(const Flags& flags, const Subject& subject, std::span<const float> gradient) {
   const std::filesystem::path path = flags.gradients;
   const std::filesystem::path folder = path.string() + ".folder";
   if (!std::filesystem::create_directory(folder))
     throw Error(Code::kUsage, "--dump-gradients: {} is there already", folder.string());
-  WriteAdapter(flags, model, gradient, folder.string());
-  std::filesystem::rename(folder / "adapter_model.safetensors", path);
+  subject.write_gradients(gradient, folder.string());
+  std::filesystem::rename(folder / subject.gradients_file, path);
   std::filesystem::remove_all(folder);
 }
 
-Facts FactsOf(const Flags& flags, const engine::Model& model, const model::Lora& lora,
-              const Data& data, const train::TrainingRun& run) {
-  const train::ParameterLayout layout(lora);
-  const model::LoraMatrix& first = lora.matrices.front();
-  Facts facts = {
-      {"base", fmt::format("{}, {}", model.file().path(), FormatBytes(model.file().file_bytes()))},
-      {"adapter",
-       fmt::format("{} of rank {} on {} matrices, {:.3g} M parameters, scale {:.3g}",
-                   first.magnitude.empty() ? "LoRA" : "DoRA", first.rank, lora.matrices.size(),
-                   static_cast<double>(layout.size()) / 1e6, first.scale)}};
+Facts FactsOf(const Flags& flags, const Subject& subject, const Data& data,
+              const train::TrainingRun& run) {
+  const format::GgufFile& file = subject.model->file();
+  Facts facts = {{"base", fmt::format("{}, {}", file.path(), FormatBytes(file.file_bytes()))}};
+  facts.insert(facts.end(), subject.facts.begin(), subject.facts.end());
   facts.insert(facts.end(), data.facts.begin(), data.facts.end());
   facts.insert(facts.end(),
                {{"steps", fmt::format("{} of {}, {} samples each", run.done(), run.steps(),
@@ -200,26 +265,16 @@ Facts FactsOf(const Flags& flags, const engine::Model& model, const model::Lora&
                                               flags.schedule, flags.run.warmup)},
                 {"AdamW", fmt::format("weight decay {:g}, gradients cut to {:g}",
                                       flags.weight_decay, flags.clip)},
-                {"computed", fmt::format("base's products in {}, checkpointing {}", flags.precision,
-                                         flags.checkpointing)},
                 {"seed", std::to_string(flags.run.seed)}});
   return facts;
 }
 
-// What is left of a training when its memory has been given back; on rank 0.
-struct Trained {
-  model::Lora lora;
-  Facts facts;
-};
-
-Trained Train(const Flags& flags, const Data& data,
-              const std::shared_ptr<const engine::Model>& shared,
-              const std::shared_ptr<train::Ranks>& ranks) {
-  const engine::Model& model = *shared;
-  const auto adapter =
-      std::make_shared<train::TrainedLora>(shared, FirstLora(flags, model), flags.dropout);
-  train::Trainer trainer(shared, adapter, TrainerOptionsOf(flags, data, model.hparams().context),
-                         ranks);
+// What is to be said of it, on rank 0.
+Facts Train(const Flags& flags, const Data& data, const Subject& subject,
+            const std::shared_ptr<train::Ranks>& ranks) {
+  const engine::Model& model = *subject.model;
+  train::Trainer trainer(subject.model, subject.weights,
+                         TrainerOptionsOf(flags, data, model.hparams().context), ranks);
   train::TrainingRun run(&trainer, data.train, data.eval, flags.run);
   if (!ranks->is_first()) {
     const InterruptGuard guard;  // rank 0 says when
@@ -249,7 +304,7 @@ Trained Train(const Flags& flags, const Data& data,
     train::RunHooks hooks = reporter.Hooks();
     if (!flags.gradients.empty())
       hooks.on_step = [&, on_step = hooks.on_step](const train::StepReport& report) {
-        if (report.step == 1) DumpGradients(flags, model, adapter->Shape(trainer.gradient()));
+        if (report.step == 1) DumpGradients(flags, subject, trainer.gradient());
         on_step(report);
       };
     end = run.Run(hooks);
@@ -259,32 +314,27 @@ Trained Train(const Flags& flags, const Data& data,
   if (end == train::RunEnd::kCancelled)
     throw Error(Code::kInterrupted, "stopped after step {}; the same command goes on from there",
                 run.done());
-  WriteAdapter(flags, model, adapter->lora(), flags.output);
-  const std::vector<model::LoraMatrix>& matrices = adapter->lora().matrices;
-  if (std::all_of(matrices.begin(), matrices.end(),
-                  [](const model::LoraMatrix& matrix) { return matrix.magnitude.empty(); }))
-    model::WriteGgufLora(flags.output + "/adapter.gguf", adapter->lora(), model.file());
+  subject.write();
   run.RemoveCheckpoints();
   taken.bytes = PeakResidentBytes();
   std::fprintf(stderr, "slm: taken: %s\n", Describe(taken).c_str());
-  Facts facts = FactsOf(flags, model, adapter->lora(), data, run);
+  Facts facts = FactsOf(flags, subject, data, run);
   facts.push_back({"planned", Describe(plan)});
   facts.push_back({"taken", Describe(taken)});
-  return {adapter->lora(), std::move(facts)};
+  return facts;
 }
 
-void WriteReport(const Flags& flags, Trained trained, const Data& data, LoadedModel* loaded) {
+void WriteReport(const Flags& flags, Facts facts, const Data& data, const Speaker& before,
+                 const Speaker& after) {
   train::TrainingReport report;
   report.title = std::filesystem::path(flags.output).lexically_normal().string();
-  report.facts = std::move(trained.facts);
+  report.facts = std::move(facts);
   // Token data may be of a model without a vocabulary.
   if (flags.token_data.empty()) {
     report.answers_from = data.eval.empty()
                               ? "To samples that it was trained on: there was nothing else."
                               : "To samples of the evaluation data, greedily.";
-    report.answers =
-        AnswerSamples(loaded, data.eval.empty() ? data.train : data.eval, 5,
-                      std::make_shared<engine::Lora>(*loaded->model(), trained.lora, 1.0f));
+    report.answers = AnswerSamples(before, after, data.eval.empty() ? data.train : data.eval, 5);
   }
   const std::string html = train::RenderReport(report, train::ReadTrainingLog(flags.log));
   ResultFile file(flags.report);
@@ -296,28 +346,57 @@ void Run(Flags flags, const std::shared_ptr<train::Ranks>& ranks) {
   flags.run.schedule = train::ParseSchedule(flags.schedule);
   flags.run.shuffles = !flags.is_in_order && flags.token_data.empty();
   flags.run.folder = flags.output;
+  flags.run.learning_rate = flags.learning_rate.value_or(flags.is_full ? 2e-5 : 2e-4);
+  compress::FindRecipe(flags.type);  // which is needed at the end
   if (flags.log.empty()) flags.log = flags.output + "/log.jsonl";
   if (flags.report.empty()) flags.report = flags.output + "/report.html";
   if (IsCheckpoint(flags.model.model)) {
     ThreadPool pool(flags.model.threads > 0 ? flags.model.threads : DefaultThreads());
     ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
     flags.checkpoint = flags.model.model;
-    flags.model.model = TrainingBase(flags.model.model, flags.base_type, &pool, &progress);
+    flags.model.model =
+        TrainingBase(flags.model.model, flags.is_full ? "f32" : flags.base_type, &pool, &progress);
   }
-  LoadedModel loaded(flags.model);
-  const engine::Model& model = *loaded.model();
-  const Data data = ReadData(flags, &loaded, ranks->is_first());
-  train::CheckFinite(model);
+  flags.model.in_floats = flags.is_full;
+  std::optional<LoadedModel> loaded(flags.model);
+  const Data data = ReadData(flags, &*loaded, ranks->is_first());
+  train::CheckFinite(*loaded->model());
+  const std::string path = loaded->model()->file().path();
   if (ranks->is_first()) {
     std::filesystem::create_directories(flags.output);
+    if (flags.is_full) CheckOutput(ModelOutput(flags), {path});
     if (flags.report != "off")
       CheckOutput(flags.report, {flags.data, flags.eval_data, flags.token_data, flags.log});
   }
-  Trained trained = Train(flags, data, loaded.model(), ranks);
-  if (!ranks->is_first()) return;
-  if (flags.report != "off") WriteReport(flags, std::move(trained), data, &loaded);
+  if (flags.is_full) {
+    Facts facts = Train(flags, data, ModelSubject(flags, loaded->float_model()), ranks);
+    if (!ranks->is_first()) return;
+    loaded.reset();  // which takes more memory than both that answer
+    if (flags.report != "off") {
+      flags.model.in_floats = false;
+      LoadedModel before(flags.model);
+      flags.model.model = ModelOutput(flags);
+      LoadedModel after(flags.model);
+      WriteReport(flags, std::move(facts), data, {&before}, {&after});
+    }
+    std::fprintf(stderr, "slm: wrote %s; try it: slm run -m %s -p \"..\"\n",
+                 ModelOutput(flags).c_str(), ModelOutput(flags).c_str());
+    return;
+  }
+  model::Lora lora;
+  Facts facts;
+  {
+    const auto adapter = std::make_shared<train::TrainedLora>(
+        loaded->model(), FirstLora(flags, *loaded->model()), flags.dropout);
+    facts = Train(flags, data, AdapterSubject(flags, loaded->model(), adapter), ranks);
+    if (!ranks->is_first()) return;
+    lora = adapter->lora();
+  }
+  if (flags.report != "off")
+    WriteReport(flags, std::move(facts), data, {&*loaded},
+                {&*loaded, {std::make_shared<engine::Lora>(*loaded->model(), lora, 1.0f)}});
   std::fprintf(stderr, "slm: wrote %s; try it: slm run -m %s --lora %s -p \"..\"\n",
-               flags.output.c_str(), model.file().path().c_str(), flags.output.c_str());
+               flags.output.c_str(), path.c_str(), flags.output.c_str());
 }
 
 // What goes wrong on one rank ends all of them, which would wait for it.
@@ -342,11 +421,20 @@ Work DeclareFinetune(CLI::App* app) {
   AddThreads(app, &f->model.threads);
   AddPack(app, &f->model.pack);
   AddChatTemplateFile(app, &f->model.chat_template_file);
-  app->add_option("-o,--output", f->output, "Folder of the adapter")->required();
-  app->add_option("--base-type", f->base_type,
-                  "Where -m is a folder of Hugging Face, its weights become: nf4, bf16, f32, q8_0 "
-                  "or any other of slm quantize")
+  app->add_option("-o,--output", f->output, "Folder of the adapter, or with --full of model.gguf")
+      ->required();
+  CLI::Option* full =
+      app->add_flag("--full", f->is_full,
+                    "Train all weights, in floats, instead of an adapter: see docs/finetune.md");
+  app->add_option("--type", f->type, "With --full: of the result, any type of slm quantize")
+      ->needs(full)
       ->capture_default_str();
+  CLI::Option* base_type =
+      app->add_option(
+             "--base-type", f->base_type,
+             "Where -m is a folder of Hugging Face, its weights become: nf4, bf16, f32, q8_0 "
+             "or any other of slm quantize")
+          ->capture_default_str();
   app->add_option("-d,--data", f->data,
                   "Examples, JSON lines: messages, conversations (sharegpt), instruction (alpaca), "
                   "prompt and completion, or text");
@@ -375,9 +463,15 @@ Work DeclareFinetune(CLI::App* app) {
       add("--target", f->targets, "Matrices, such as q_proj,v_proj, or all")};
   CLI::Option* init =
       app->add_option("--init-adapter", f->init_adapter, "Begin with this one, a PEFT folder");
-  for (CLI::Option* option : of_new_adapter) init->excludes(option);
+  for (CLI::Option* option : of_new_adapter) {
+    init->excludes(option);
+    full->excludes(option);
+  }
+  full->excludes(init)->excludes(base_type);
 
-  add("--lr", f->run.learning_rate, "Highest learning rate")->check(CLI::PositiveNumber);
+  app->add_option("--lr", f->learning_rate,
+                  "Highest learning rate (default: 2e-4, with --full 2e-5)")
+      ->check(CLI::PositiveNumber);
   add("--schedule", f->schedule, "constant, linear or cosine");
   add("--warmup", f->run.warmup, "Steps in which it rises, or below 1 a share of all")
       ->check(CLI::NonNegativeNumber);
@@ -389,12 +483,14 @@ Work DeclareFinetune(CLI::App* app) {
       ->check(CLI::NonNegativeNumber);
   add("--weight-decay", f->weight_decay, "AdamW's")->check(CLI::NonNegativeNumber);
   add("--dropout", f->dropout, "Share of what the adapter reads that is left out, by chance")
-      ->check(CLI::Range(0.0, 0.9));
+      ->check(CLI::Range(0.0, 0.9))
+      ->excludes(full);
   add("--eval-every", f->run.evaluate_every, "Steps; 0: each epoch")->check(CLI::NonNegativeNumber);
   add("--patience", f->run.patience, "End after so many evaluations without a gain; 0: never")
       ->check(CLI::NonNegativeNumber);
 
-  add("--precision", f->precision, "Of the base's products: int16, which is faster, or f32");
+  add("--precision", f->precision, "Of the base's products: int16, which is faster, or f32")
+      ->excludes(full);
   add("--checkpointing", f->checkpointing,
       "on: layers are computed twice; off: their activations are kept");
   app->add_option("--rows", f->rows, "Tokens that are computed at once (default 512)")
@@ -411,7 +507,7 @@ Work DeclareFinetune(CLI::App* app) {
       ->excludes(eval_data)
       ->excludes(eval_share);
   app->add_option("--dump-gradients", f->gradients,
-                  "Write those of the first step, by PEFT's names");
+                  "Write those of the first step, by PEFT's names, or with --full transformers'");
   return [flags] { RunOnRanks(*flags); };
 }
 

@@ -117,7 +117,10 @@ void CheckSameVocabulary(const text::Tokenizer& base, const std::string& base_na
 LoadedModel::LoadedModel(const ModelOptions& options)
     : options_(options),
       runtime_(options.threads, options.batch_threads),
-      model_(Load(options, &runtime_)),
+      float_model_(options.in_floats ? std::make_shared<engine::FloatModel>(
+                                           ResolveModelPath(options.model), &runtime_)
+                                     : nullptr),
+      model_(float_model_ ? float_model_->model() : Load(options, &runtime_)),
       loras_(LoadLoras(*model_, options.loras)),
       executor_(model_) {}
 

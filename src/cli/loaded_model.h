@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/executor.h"
+#include "engine/float_model.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -29,6 +30,7 @@ struct ModelOptions {
   std::string chat_template_file;
   std::vector<std::string> loras;  // FILE or FILE:SCALE
   PackFlags pack;
+  bool in_floats = false;  // see LoadedModel::float_model
 };
 
 // The default model that came with the program, or "" when it is not there.
@@ -58,6 +60,8 @@ class LoadedModel {
 
   engine::Runtime& runtime() { return runtime_; }
   const std::shared_ptr<const engine::Model>& model() const { return model_; }
+  // What the model is of, in_floats: its weights can be changed. Else nullptr.
+  const std::shared_ptr<engine::FloatModel>& float_model() const { return float_model_; }
   const text::Tokenizer& tokenizer();  // made on first use: a model may have no vocabulary
   const std::vector<std::shared_ptr<const engine::Lora>>& loras() const { return loras_; }
   engine::Executor& executor() { return executor_; }
@@ -69,6 +73,7 @@ class LoadedModel {
  private:
   ModelOptions options_;
   engine::Runtime runtime_;
+  std::shared_ptr<engine::FloatModel> float_model_;
   std::shared_ptr<const engine::Model> model_;
   std::optional<text::Tokenizer> tokenizer_;
   std::vector<std::shared_ptr<const engine::Lora>> loras_;

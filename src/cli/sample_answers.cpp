@@ -35,10 +35,10 @@ std::string TextOf(const text::Tokenizer& tokenizer, std::span<const int32_t> to
 
 }  // namespace
 
-std::vector<train::SampleAnswer> AnswerSamples(LoadedModel* loaded,
-                                               std::span<const train::Sample> samples, size_t count,
-                                               std::shared_ptr<const engine::Lora> lora) {
-  const text::Tokenizer& tokenizer = loaded->tokenizer();
+std::vector<train::SampleAnswer> AnswerSamples(const Speaker& before, const Speaker& after,
+                                               std::span<const train::Sample> samples,
+                                               size_t count) {
+  const text::Tokenizer& tokenizer = before.model->tokenizer();
   std::vector<std::pair<uint64_t, size_t>> order;
   for (size_t i = 0; i < samples.size(); ++i) order.push_back({RandomBits(0, i), i});
   std::sort(order.begin(), order.end());
@@ -60,14 +60,17 @@ std::vector<train::SampleAnswer> AnswerSamples(LoadedModel* loaded,
         std::max(options.session.context, static_cast<int64_t>(prompt.size() + kMostTokens));
     prompts.push_back(std::move(question.prompt));
   }
-  options.session.context = std::min(options.session.context, loaded->model()->hparams().context);
-  for (const auto said : {&train::SampleAnswer::before, &train::SampleAnswer::after}) {
-    if (said == &train::SampleAnswer::after) options.session.loras = {lora};
-    eval::AnswerAll(loaded->model(), &loaded->executor(), prompts, options,
+  options.session.context =
+      std::min(options.session.context, before.model->model()->hparams().context);
+  const auto answer = [&](const Speaker& speaker, std::string train::SampleAnswer::*said) {
+    options.session.loras = speaker.loras;
+    eval::AnswerAll(speaker.model->model(), &speaker.model->executor(), prompts, options,
                     [&](size_t i, const std::vector<int32_t>& tokens) {
                       answers[i].*said = TextOf(tokenizer, tokens);
                     });
-  }
+  };
+  answer(before, &train::SampleAnswer::before);
+  answer(after, &train::SampleAnswer::after);
   return answers;
 }
 

@@ -9,6 +9,8 @@
 
 #include "cli/model_command.h"
 #include "cli/program.h"
+#include "format/gguf.h"
+#include "format/safetensors.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
 #include "tiny/tiny_model.h"
@@ -138,6 +140,83 @@ TEST(Finetune, TakesTokensAndGivesGradients) {
   EXPECT_LT(two[0]["loss"].get<double>(), one[2]["loss"].get<double>());
 }
 
+TEST(Finetune, TrainsAllWeights) {
+  const TempFolder folder;
+  WriteFile(folder / "data.jsonl", Examples(30));
+  const auto train = [&](const std::string& model, const std::string& name,
+                         std::vector<std::string> more) {
+    std::vector<std::string> args = {
+        "finetune", "--full", "-m",    model,      "-o", folder / name, "--batch",
+        "6",        "--lr",   "0.003", "--warmup", "0",  "-d",          folder / "data.jsonl"};
+    args.insert(args.end(), more.begin(), more.end());
+    const ProgramResult result = RunProgram(args, "", {"SLM_CACHE=" + (folder / "cache")});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.err;
+  };
+  const std::string said = train(
+      Model(), "full", {"--steps", "60", "--dump-gradients", folder / "gradients.safetensors"});
+  EXPECT_NE(said.find("slm run -m " + (folder / "full/model.gguf")), std::string::npos) << said;
+  const std::vector<json> log = Lines(ReadFile(folder / "full/log.jsonl"));
+  ASSERT_EQ(log.size(), 60u);
+  EXPECT_LT(log.back()["loss"].get<double>(), 0.3 * log.front()["loss"].get<double>());
+  EXPECT_NE(ReadFile(folder / "full/report.html").find("all weights"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder / "full/checkpoint.safetensors"));
+
+  // It is a model like any other.
+  const auto score = [&](const std::string& model) {
+    return Json({"eval", "-m", model, "-d", folder / "data.jsonl", "--metric", "label", "-o",
+                 folder / "answers.jsonl"})["score"];
+  };
+  EXPECT_LT(score(Model()).get<double>(), 1.0);
+  EXPECT_EQ(score(folder / "full/model.gguf"), 1.0);
+  EXPECT_EQ(RunProgram({"quantize", folder / "full/model.gguf", folder / "q8.gguf", "q8_0"}).code,
+            0);
+  EXPECT_EQ(score(folder / "q8.gguf"), 1.0);
+
+  // Of every tensor, by transformers' names.
+  const format::Safetensors gradients = format::Safetensors::Open(folder / "gradients.safetensors");
+  const format::GgufFile model = format::GgufFile::Open(folder / "full/model.gguf");
+  EXPECT_EQ(gradients.tensors().size(), model.tensors().size());
+  const format::SafetensorsTensor* norm =
+      gradients.Find("model.layers.1.pre_feedforward_layernorm.weight");
+  ASSERT_NE(norm, nullptr);
+  EXPECT_EQ(norm->shape, std::vector<int64_t>{96});
+  for (const format::GgufTensor& tensor : model.tensors())
+    EXPECT_EQ(tensor.type, quant::Type::kF32) << tensor.name;
+}
+
+TEST(Finetune, AllWeightsOfAFolderAreTheSameHoweverTheyAreTrained) {
+  const TempFolder folder;
+  WriteFile(folder / "data.jsonl", R"({"ids": [5, 6, 7, 8, 5], "labels": [5, 6, 7, 8, 5]})"
+                                   "\n"
+                                   R"({"ids": [9, 6, 4], "labels": [9, 6, 4]})"
+                                   "\n");
+  const std::string original = WriteTinyModel({});
+  ASSERT_EQ(RunProgram({"convert", "--to", "hf", original, "-o", folder / "base"}).code, 0);
+  std::filesystem::remove(folder / "base/tokenizer.json");
+  const auto train = [&](const std::string& name, std::vector<std::string> more) {
+    std::vector<std::string> args = {"finetune",     "--full",
+                                     "-m",           folder / "base",
+                                     "--token-data", folder / "data.jsonl",
+                                     "-o",           folder / name,
+                                     "--steps",      "3",
+                                     "--batch",      "2"};
+    args.insert(args.end(), more.begin(), more.end());
+    const ProgramResult result = RunProgram(args, "", {"SLM_CACHE=" + (folder / "cache")});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return ReadFile(folder / (name + "/model.gguf"));
+  };
+  const std::string expected = train("a", {});
+  EXPECT_EQ(train("b", {"-t", "1"}), expected);
+  EXPECT_EQ(train("c", {"--checkpointing", "off", "--rows", "3"}), expected);
+  train("d", {"--type", "bf16"});
+  const auto type = [&](const std::string& name) {
+    return format::GgufFile::Open(folder / (name + "/model.gguf")).Get("blk.0.ffn_up.weight").type;
+  };
+  EXPECT_EQ(type("a"), quant::Type::kF32);
+  EXPECT_EQ(type("d"), quant::Type::kBF16);
+}
+
 TEST(Finetune, KilledAtAnyMomentEndsAtTheSameBits) {
   const TempFolder folder;
   WriteFile(folder / "data.jsonl", Examples(30));
@@ -228,6 +307,22 @@ TEST(Finetune, SaysWhatIsWrong) {
   has(message(Examples(3), {"--dropout", "1"}, 2), "--dropout");
   has(message(Examples(3), {"--checkpointing", "auto"}, 2), "--checkpointing");
   has(message(Examples(3), {"--init-adapter", "x", "--rank", "4"}, 2), "--init-adapter");
+  for (const std::vector<std::string>& flag :
+       std::vector<std::vector<std::string>>{{"--rank", "4"},
+                                             {"--alpha", "4"},
+                                             {"--rslora"},
+                                             {"--dora"},
+                                             {"--target", "q_proj"},
+                                             {"--dropout", "0.1"},
+                                             {"--init-adapter", "x"},
+                                             {"--precision", "f32"},
+                                             {"--base-type", "nf4"}}) {
+    std::vector<std::string> args = {"--full"};
+    args.insert(args.end(), flag.begin(), flag.end());
+    has(message(Examples(3), args, 2), flag[0].c_str());
+  }
+  has(message(Examples(3), {"--type", "bf16"}, 2), "--full");
+  has(message(Examples(3), {"--full", "--type", "q9"}, 2), "q9");
   has(message(Examples(3), {"--eval-data", folder / "data.jsonl"}, 3), "nothing is trained");
   EXPECT_FALSE(std::filesystem::exists(folder / "adapter/adapter_config.json"));
 }
