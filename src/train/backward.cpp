@@ -8,8 +8,9 @@
 namespace slm::train {
 namespace {
 
-// Logits that are there at once, and rows of gate and up.
-constexpr int64_t kLogitBytes = int64_t{32} << 20;
+// Logits that are there at once, where memory is scarce and where it is not, and rows of gate and
+// up.
+constexpr int64_t kLogitBytes = int64_t{32} << 20, kMoreLogitBytes = int64_t{128} << 20;
 constexpr int64_t kGateBytes = int64_t{20} << 20;
 // Tokens that are embedded before pages of the table are given back: a row is a page or less, and
 // the system maps up to 64 KB around it.
@@ -64,7 +65,8 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, TrainedWeights* w
   }
   for (int64_t layer = 0; layer < h.layers; ++layer) inputs_.emplace_back(options.rows, h.d_model);
   const int64_t stride = engine::RowStride(h.vocab);
-  const int64_t rows = std::clamp<int64_t>(kLogitBytes / 4 / stride, 16,
+  const int64_t logit_bytes = options.keeps_activations ? kMoreLogitBytes : kLogitBytes;
+  const int64_t rows = std::clamp<int64_t>(logit_bytes / 4 / stride, 16,
                                            std::min(options.rows, engine::Executor::kMaxRows));
   chosen_ = {rows, h.d_model};
   normed_ = {rows, h.d_model};

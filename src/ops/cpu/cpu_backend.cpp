@@ -71,14 +71,22 @@ class CpuBackend : public Backend {
     // Enough chunks that a slow thread holds up little, few enough that claiming them costs
     // nothing.
     const int64_t per_chunk = std::clamp<int64_t>(panels / (16 * pool_->used()) * 2, 1, 16);
-    pool_->ParallelFor((panels + per_chunk - 1) / per_chunk, [&](int64_t chunk, int) {
+    // Where there are few panels, as of an adapter, threads share the rows.
+    const int64_t parts = panels >= 2 * pool_->used()
+                              ? 1
+                              : std::clamp<int64_t>(input.rows / 64, 1, 4 * pool_->used());
+    const int64_t rows = (input.rows + parts - 1) / parts;
+    const int64_t chunks = (panels + per_chunk - 1) / per_chunk;
+    pool_->ParallelFor(chunks * parts, [&](int64_t index, int) {
+      const int64_t chunk = index / parts, row = index % parts * rows;
       const int64_t end = std::min(panels, (chunk + 1) * per_chunk);
       int64_t first = 0;  // of the product's panels
       for (const Product& product : products) {
         const int64_t count = product.matrix->panels();
         const int64_t begin = std::max(first, chunk * per_chunk);
-        if (begin < std::min(first + count, end))
-          RunPanels(input, product, begin - first, std::min(first + count, end) - first);
+        if (begin < std::min(first + count, end) && row < input.rows)
+          RunPanels(input, product, begin - first, std::min(first + count, end) - first, row,
+                    std::min(rows, input.rows - row));
         first += count;
       }
     });
@@ -167,7 +175,9 @@ class CpuBackend : public Backend {
     }
   }
 
-  void RunPanels(const Input& input, const Product& product, int64_t begin, int64_t end) {
+  // Panels [begin, end) times rows [first, first + count).
+  void RunPanels(const Input& input, const Product& product, int64_t begin, int64_t end,
+                 int64_t first, int64_t count) {
     const Matrix& matrix = *product.matrix;
     // Matrices of floats are exact whatever the precision.
     Precision precision = matrix.is_float() ? Precision::kServed : input.precision;
@@ -185,7 +195,8 @@ class CpuBackend : public Backend {
                : format == ActFormat::kWords ? input.words
                                              : input.act256;
     args.act_stride = ActRowBytes(format, input.k);
-    args.cols = static_cast<int>(input.rows);
+    args.act += static_cast<size_t>(first) * args.act_stride;
+    args.cols = static_cast<int>(count);
     args.out_stride = product.out_stride;
     for (int64_t panel = begin; panel < end; panel += args.panels) {
       const int64_t row = panel * quant::kPanelRows;
@@ -197,7 +208,7 @@ class CpuBackend : public Backend {
         matrix.SetPanels(panel, end, &args);
       args.adds = product.adds;
       args.bias = product.bias ? product.bias + row : nullptr;
-      args.out = product.out + row;
+      args.out = product.out + first * product.out_stride + row;
       is_words ? kernels_.words.matmul(args) : matrix.Run(args);
     }
   }
