@@ -123,13 +123,7 @@ void TrainedLora::Run(const Group& group, std::span<const SampleRows> samples,
     RunMagnitudes(group, tensor, samples, precision, gradient_sum);
   };
   if (!dropout_) std::for_each(group.tensors.begin(), group.tensors.end(), run_magnitudes);
-  if (group.dx) {
-    std::vector<ops::ProductGradient> products;
-    for (const Product& product : group.products)
-      products.push_back({product.matrix, product.dout, product.stride});
-    gradients_->MatMul(products, RowsOf(samples), group.k, precision, false, group.dx_stride,
-                       group.dx);
-  }
+  RunInput(gradients_, group, RowsOf(samples), precision);
   if (dropout_ && group.dx) Grow(&ddropped_, RowsOf(samples) * group.dx_stride);
   for (const Tensor& tensor : group.tensors) {
     if (dropout_) run_magnitudes(tensor);

@@ -103,13 +103,7 @@ void TrainedModel::Add(const Place& place, std::span<const SampleRows> samples,
 
 void TrainedModel::Run(const Group& group, std::span<const SampleRows> samples,
                        ops::Precision precision, GradientSum* gradient_sum) {
-  if (group.dx) {
-    std::vector<ops::ProductGradient> products;
-    for (const Product& product : group.products)
-      products.push_back({product.matrix, product.dout, product.stride});
-    gradients_->MatMul(products, RowsOf(samples), group.k, precision, false, group.dx_stride,
-                       group.dx);
-  }
+  RunInput(gradients_, group, RowsOf(samples), precision);
   for (const Tensor& tensor : group.tensors) {
     const Place* weight = Find(group.layer, tensor.slot);
     if (!weight && tensor.slot == Slot::kOutput) weight = Find(0, Slot::kTokenEmbd);

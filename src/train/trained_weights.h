@@ -108,6 +108,11 @@ class TrainedWeights {
                       Ranks* /*ranks*/, std::span<float> /*gradient*/) {}
   // Memory that a batch of so many rows takes for all this, beside the gradient itself.
   virtual uint64_t BytesFor(int64_t rows) const = 0;
+
+ protected:
+  // Sets group.dx, where it is wanted: the derivative through the model's own products.
+  static void RunInput(ops::Gradients* gradients, const Group& group, int64_t rows,
+                       ops::Precision precision);
 };
 
 }  // namespace slm::train

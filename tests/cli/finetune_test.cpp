@@ -9,6 +9,7 @@
 
 #include "cli/model_command.h"
 #include "cli/program.h"
+#include "cli/training_examples.h"
 #include "format/gguf.h"
 #include "format/safetensors.h"
 #include "support/data.h"
@@ -19,20 +20,6 @@ namespace slm::testing {
 namespace {
 
 using nlohmann::json;
-
-constexpr const char* kAnswers[] = {"red", "green", "blue"};
-
-// Conversations whose answer follows from the question.
-std::string Examples(int count) {
-  std::string lines;
-  for (int i = 0; i < count; ++i)
-    lines += json{{"messages",
-                   {{{"role", "user"}, {"content", std::string(12, "abc"[i % 3])}},
-                    {{"role", "assistant"}, {"content", kAnswers[i % 3]}}}}}
-                 .dump() +
-             "\n";
-  return lines;
-}
 
 std::vector<json> Lines(const std::string& text) {
   std::vector<json> lines;

@@ -6,6 +6,7 @@
 
 #include "cli/model_command.h"
 #include "cli/program.h"
+#include "cli/training_examples.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
 #include "tiny/tiny_model.h"
@@ -15,19 +16,6 @@ namespace {
 
 using nlohmann::json;
 using Args = std::vector<std::string>;
-
-// Conversations whose answer follows from the question.
-std::string Examples(int count) {
-  constexpr const char* kAnswers[] = {"red", "green", "blue"};
-  std::string lines;
-  for (int i = 0; i < count; ++i)
-    lines += json{{"messages",
-                   {{{"role", "user"}, {"content", std::string(12, "abc"[i % 3])}},
-                    {{"role", "assistant"}, {"content", kAnswers[i % 3]}}}}}
-                 .dump() +
-             "\n";
-  return lines;
-}
 
 // A folder with examples and an adapter of `base` that learnt them.
 class MergeTest : public ::testing::Test {
