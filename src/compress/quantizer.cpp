@@ -145,12 +145,13 @@ void DeclareTensor(const TensorPlan& entry, format::GgufWriter* writer) {
 format::TensorSource RowsOf(const format::GgufTensor& tensor, const QuantizeOptions& options) {
   format::TensorSource source = {tensor.name,
                                  {tensor.dims.begin(), tensor.dims.begin() + tensor.num_dims}};
-  source.read = [&](int64_t first, int64_t count, float* out) {
+  const bool allows_non_finite = options.allows_non_finite;
+  source.read = [&tensor, allows_non_finite](int64_t first, int64_t count, float* out) {
     const int64_t row = tensor.dims[0];
     quant::Traits(tensor.type)
         .decode(tensor.data.data() + static_cast<size_t>(first) * tensor.row_bytes(), out,
                 count * row);
-    if (options.allows_non_finite) return;
+    if (allows_non_finite) return;
     for (int64_t r = 0; r < count; ++r) CheckFinite(tensor.name, out + r * row, row, first + r);
   };
   return source;
