@@ -166,7 +166,11 @@ train::TrainerOptions TrainerOptionsOf(const Flags& flags, const Data& data, int
   if (options.backward.longest > context)
     throw Error(Code::kBadInput, "a sample has {} tokens, the context of the model is {}",
                 options.backward.longest, context);
-  options.backward.rows = std::max(flags.rows > 0 ? flags.rows : 512, options.backward.longest);
+  // Each time rows are computed the weights are decoded.
+  const int64_t rows = flags.rows > 0                       ? flags.rows
+                       : options.backward.keeps_activations ? 1024
+                                                            : 512;
+  options.backward.rows = std::max(rows, options.backward.longest);
   return options;
 }
 
@@ -493,7 +497,8 @@ Work DeclareFinetune(CLI::App* app) {
       ->excludes(full);
   add("--checkpointing", f->checkpointing,
       "on: layers are computed twice; off: their activations are kept");
-  app->add_option("--rows", f->rows, "Tokens that are computed at once (default 512)")
+  app->add_option("--rows", f->rows,
+                  "Tokens that are computed at once (default 512; 1024 with --checkpointing off)")
       ->check(CLI::PositiveNumber);
   app->add_option("--save-every", f->run.save_every, "Steps (default: every ten minutes)")
       ->check(CLI::PositiveNumber);

@@ -78,7 +78,7 @@ std::vector<ops::Product> Dropout::RunRest(const Rows& rows, const float* x,
   });
   ops::Input input = {rows.count, rows.k, {}, rest};
   input.precision = precision;
-  input.forms.words = precision == ops::Precision::kWords && rows.k % 32 == 0;
+  input.forms.words = precision == ops::Precision::kWords && rows.k % kernels::kWordBlock == 0;
   if (input.forms.words) {
     const size_t bytes =
         static_cast<size_t>(rows.count) * kernels::ActRowBytes(kernels::ActFormat::kWords, rows.k);

@@ -93,7 +93,7 @@ ops::Input Executor::MakeInput(int64_t rows, int64_t k,
   input.k = k;
   input.f32 = input_;
   input.precision = precision_;
-  if (precision_ == ops::Precision::kWords) input.forms.words = k % 32 == 0;
+  if (precision_ == ops::Precision::kWords) input.forms.words = k % kernels::kWordBlock == 0;
   for (const ops::Matrix* reader : readers)
     if (precision_ == ops::Precision::kServed) input.forms.Add(*reader);
   const auto memory = [&](bool is_wanted, kernels::ActFormat format, AlignedBuffer* buffer) {
@@ -430,7 +430,7 @@ void Executor::RunOutput(const BatchItem& item, const ops::Matrix& output, const
 
 void Executor::RunLogits(const ops::Matrix& output, const float* x, int64_t rows, int64_t stride,
                          float* logits) {
-  SLM_CHECK(rows > 0 && rows <= kMaxRows);
+  SLM_CHECK(rows > 0);
   Resize(rows);
   model_->runtime()->PrepareFor(rows);
   const model::Hparams& h = model_->hparams();

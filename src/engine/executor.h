@@ -63,7 +63,7 @@ class Executor {
   void set_dropout(Dropout* dropout) { dropout_ = dropout; }
 
   // Rows that RunLayer computes at a time, which bounds its memory; changes no bit.
-  void set_rows_at_once(int64_t rows) { rows_at_once_ = std::min(rows, kMaxRows); }
+  void set_rows_at_once(int64_t rows) { rows_at_once_ = rows; }
   int64_t rows_at_once() const { return rows_at_once_; }
   // Memory of the activations of so many rows at once, in this precision.
   uint64_t BytesFor(int64_t rows) const;
@@ -87,7 +87,7 @@ class Executor {
   // sees their input.
   void RunOutput(const BatchItem& item, const ops::Matrix& output, const float* x,
                  const LogitSink& sink);
-  // Of any rows, at most kMaxRows: [rows, D] to [rows, V], rows `stride` apart, without adapters
+  // Of any rows: [rows, D] to [rows, V], rows `stride` apart, without adapters
   // and before the final softcap.
   void RunLogits(const ops::Matrix& output, const float* x, int64_t rows, int64_t stride,
                  float* logits);

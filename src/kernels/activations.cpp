@@ -15,7 +15,7 @@ size_t ActRowBytes(ActFormat format, int64_t k) {
     case ActFormat::kAct256:
       return static_cast<size_t>(k / 256) * sizeof(Act256);
     case ActFormat::kWords:
-      return static_cast<size_t>(k / 32) * sizeof(ActWords);
+      return static_cast<size_t>(k / kWordBlock) * sizeof(ActWords);
   }
   SLM_CHECK(false);
 }

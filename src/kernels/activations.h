@@ -30,9 +30,10 @@ struct Act256 {
   float d;
 };
 
-// Rounded to 14 bits: 32 products with codes of 13 bits add up exactly in 32.
+// Rounded to 14 bits: 64 products with codes of 13 bits add up exactly in 32.
+constexpr int64_t kWordBlock = 64;
 struct ActWords {
-  int16_t q[32];  // within 8191
+  int16_t q[kWordBlock];  // within 8191
   float d;
 };
 

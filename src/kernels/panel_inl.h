@@ -106,13 +106,17 @@ static void DecodePanel(quant::Type type, const uint8_t* panel, int64_t first, i
 
 // --- Products in words
 // ------------------------------------------------------------------------------------------------
-// Both sides are integers of 16 bits with a scale for each 32 elements of a row: 13 bits of
-// weights, 14 of activations, so that 32 products add up in 32 bits. Between floats and 8-bit
-// integers in speed, and near floats in their error.
+// Both sides are integers of 16 bits with a scale for each kWordBlock elements of a row: 13 bits of
+// weights, 14 of activations, so that the products of a block add up in 32 bits. Between floats and
+// 8-bit integers in speed, and near floats in their error.
 
 constexpr float kWeightWord = 4095.0f, kActWord = 8191.0f;
-constexpr int64_t kWordBlockBytes = 16 * 64 + 64;  // pairs of 16 rows, then scales
-constexpr int64_t kWordStretch = 16;  // blocks of a panel that all columns pass over at a time
+constexpr int64_t kWordCodes = 16 * 2 * kWordBlock;       // bytes: pairs of 16 rows
+constexpr int64_t kWordBlockBytes = kWordCodes + 16 * 4;  // then scales
+// Blocks of a panel that columns pass over at a time, and columns that all panels do: those stay in
+// the first cache, these in the second.
+constexpr int64_t kWordStretch = 10;
+constexpr int kWordCols = 120;
 
 // `x`, times the inverse of the scale, within `most`.
 SLM_INLINE V16 WordsOf(V16 x, V16 inverse, float most) {
@@ -120,29 +124,30 @@ SLM_INLINE V16 WordsOf(V16 x, V16 inverse, float most) {
 }
 
 static void EncodePanel(const float* w, int64_t n, uint8_t* panel) {
-  for (int64_t k = 0; k < n; k += 32, w += 16 * 32, panel += kWordBlockBytes) {
+  for (int64_t k = 0; k < n; k += kWordBlock, w += 16 * kWordBlock, panel += kWordBlockBytes) {
     V16 largest = Set(0.0f);
-    for (int i = 0; i < 32; ++i) largest = Max(Abs(Load(w + 16 * i)), largest);
+    for (int i = 0; i < kWordBlock; ++i) largest = Max(Abs(Load(w + 16 * i)), largest);
     // What is smaller is zero: its inverse would overflow.
     largest = IfLess(Set(1e-30f), largest, largest, Set(0.0f));
     const V16 inverse = IfLess(Set(0.0f), largest, Div(Set(kWeightWord), largest), Set(0.0f));
-    for (int i = 0; i < 16; ++i)
+    for (int i = 0; i < kWordBlock / 2; ++i)
       StorePairs(WordsOf(Load(w + 32 * i), inverse, kWeightWord),
                  WordsOf(Load(w + 32 * i + 16), inverse, kWeightWord), panel + 64 * i);
     float d[16];
     Store(Mul(largest, Set(1.0f / kWeightWord)), d);
-    __builtin_memcpy(panel + 16 * 64, d, 64);
+    __builtin_memcpy(panel + kWordCodes, d, 64);
   }
 }
 
 static void RoundWords(const float* x, int64_t n, ActWords* out) {
-  for (int64_t b = 0; b < n / 32; ++b) {
-    const V16 low = Load(x + 32 * b), high = Load(x + 32 * b + 16);
-    float max = ReduceMax(Max(Abs(low), Abs(high)));
+  for (int64_t b = 0; b < n / kWordBlock; ++b, x += kWordBlock) {
+    V16 largest = Set(0.0f);
+    for (int i = 0; i < kWordBlock; i += 16) largest = Max(Abs(Load(x + i)), largest);
+    float max = ReduceMax(largest);
     if (!(max > 1e-30f)) max = 0;
     const V16 inverse = Set(max > 0 ? kActWord / max : 0.0f);
-    StoreInt16(WordsOf(low, inverse, kActWord), out[b].q);
-    StoreInt16(WordsOf(high, inverse, kActWord), out[b].q + 16);
+    for (int i = 0; i < kWordBlock; i += 16)
+      StoreInt16(WordsOf(Load(x + i), inverse, kActWord), out[b].q + i);
     out[b].d = max * (1.0f / kActWord);
   }
 }
@@ -174,7 +179,7 @@ SLM_INLINE void WordColumns(const MatMulArgs& args, int p, int64_t first, int64_
       }
       // Unrolled further, gcc 12 keeps sums in memory.
       SLM_NO_UNROLL
-      for (int i = 0; i < 16; i += 4) {
+      for (int i = 0; i < kWordBlock / 2; i += 4) {
         SLM_UNROLL
         for (int j = i; j < i + 4; ++j) {
           Ints w[kWordParts];
@@ -195,7 +200,7 @@ SLM_INLINE void WordColumns(const MatMulArgs& args, int p, int64_t first, int64_
         for (int q = 0; q < kWordParts; ++q) StoreInts(sum[c][q], sums[c] + lane + kIntLanes * q);
       }
     }
-    const V16 d = Load(reinterpret_cast<const float*>(panel + 16 * 64));
+    const V16 d = Load(reinterpret_cast<const float*>(panel + kWordCodes));
     for (int c = 0; c < kCols; ++c) {
       float* to = out + c * args.out_stride;
       Store(Fma(Mul(d, Set(act[c][b].d)), LoadInts(sums[c]), Load(to)), to);
@@ -204,11 +209,16 @@ SLM_INLINE void WordColumns(const MatMulArgs& args, int p, int64_t first, int64_
 }
 
 static void MatMulWords(const MatMulArgs& args) {
-  const int64_t blocks = args.k / 32;
-  for (int64_t first = 0; first < blocks; first += kWordStretch) {
-    const int64_t count = blocks - first < kWordStretch ? blocks - first : kWordStretch;
-    for (int p = 0; p < args.panels; ++p)
-      ForTiles<kWordTile, 4, 2, 1>(
-          args.cols, [&](auto cols, int c) { WordColumns<cols.value>(args, p, first, count, c); });
+  const int64_t blocks = args.k / kWordBlock;
+  const int64_t stretches = (blocks + kWordStretch - 1) / kWordStretch;
+  for (int64_t s = 0; s < stretches; ++s) {
+    const int64_t first = s * blocks / stretches, count = (s + 1) * blocks / stretches - first;
+    for (int begin = 0; begin < args.cols; begin += kWordCols) {
+      const int end = begin + kWordCols < args.cols ? begin + kWordCols : args.cols;
+      for (int p = 0; p < args.panels; ++p)
+        ForTiles<kWordTile, 4, 2, 1>(
+            end, [&](auto cols, int c) { WordColumns<cols.value>(args, p, first, count, c); },
+            begin);
+    }
   }
 }

@@ -78,7 +78,7 @@ struct AttentionParts {
 
 // Products in 16-bit integers, for training (docs/arithmetic.md): panels from floats [n][16],
 // activations, and products of both as MatMulKernel has them, of any number of panels. n and k are
-// multiples of 32; a panel has block_bytes for each 32 elements.
+// multiples of kWordBlock; a panel has block_bytes for each so many elements.
 struct WordKernels {
   void (*encode)(const float* w, int64_t n, uint8_t* panel);
   void (*round)(const float* x, int64_t n, ActWords* out);

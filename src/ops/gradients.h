@@ -69,7 +69,7 @@ class Gradients {
   virtual ~Gradients() = default;
 
   // dx [T, k] (+)= sum over the products of dout W, rows of dx dx_stride apart. In floats; with
-  // kWords in those, where the weights are not F32 and both sides have multiples of 32.
+  // kWords in those, where the weights are not F32 and both sides have whole blocks of words.
   virtual void MatMul(std::span<const ProductGradient> products, int64_t rows, int64_t k,
                       Precision precision, bool adds, int64_t dx_stride, float* dx) = 0;
   // Memory that this takes for rows with so many numbers of dout each, all products together.

@@ -111,7 +111,7 @@ void Matrix::SetFloatPanels(int64_t first, int64_t end, kernels::MatMulArgs* arg
 void Matrix::SetWordPanels(int64_t first, int64_t end, kernels::MatMulArgs* args) const {
   constexpr int64_t kPanels = 4;
   args->panels = static_cast<int>(std::min(kPanels, end - first));
-  args->panel_stride = static_cast<size_t>(k() / 32 * kernels_->words.block_bytes);
+  args->panel_stride = static_cast<size_t>(k() / kernels::kWordBlock * kernels_->words.block_bytes);
   args->rows = static_cast<int>(std::min<int64_t>(kPanelRows, rows() - first * kPanelRows));
   args->k = k();
   thread_local AlignedBuffer scratch;

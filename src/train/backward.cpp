@@ -10,7 +10,7 @@ namespace {
 
 // Logits that are there at once, where memory is scarce and where it is not, and rows of gate and
 // up.
-constexpr int64_t kLogitBytes = int64_t{32} << 20, kMoreLogitBytes = int64_t{128} << 20;
+constexpr int64_t kLogitBytes = int64_t{32} << 20, kMoreLogitBytes = int64_t{256} << 20;
 constexpr int64_t kGateBytes = int64_t{20} << 20;
 // Tokens that are embedded before pages of the table are given back: a row is a page or less, and
 // the system maps up to 64 KB around it.
@@ -24,7 +24,7 @@ int64_t RowsAtOnce(const model::Hparams& h, const BackwardOptions& options) {
   const int64_t wanted = options.rows_at_once > 0
                              ? options.rows_at_once
                              : std::max<int64_t>(192, kGateBytes / row_bytes / 16 * 16);
-  return std::min({options.rows, engine::Executor::kMaxRows, wanted});
+  return std::min(options.rows, wanted);
 }
 
 // Those of rows [first, first + count), which count from `first`.
@@ -66,8 +66,7 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, TrainedWeights* w
   for (int64_t layer = 0; layer < h.layers; ++layer) inputs_.emplace_back(options.rows, h.d_model);
   const int64_t stride = engine::RowStride(h.vocab);
   const int64_t logit_bytes = options.keeps_activations ? kMoreLogitBytes : kLogitBytes;
-  const int64_t rows = std::clamp<int64_t>(logit_bytes / 4 / stride, 16,
-                                           std::min(options.rows, engine::Executor::kMaxRows));
+  const int64_t rows = std::min(options.rows, std::max<int64_t>(16, logit_bytes / 4 / stride));
   chosen_ = {rows, h.d_model};
   normed_ = {rows, h.d_model};
   dchosen_ = {rows, layer_gradient_.stride()};

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Types, Panel, ::testing::ValuesIn(kTypes),
 struct Words {
   explicit Words(const KernelTable& kernels, int64_t block_count)
       : table(kernels),
-        k(32 * block_count),
+        k(kWordBlock * block_count),
         panel_bytes(static_cast<size_t>(block_count * kernels.words.block_bytes)) {}
   const KernelTable& table;
   int64_t k;
@@ -68,9 +68,9 @@ struct Words {
     for (int64_t p = 0; p < panels; ++p)
       table.words.encode(w.data() + p * k * kPanelRows, k,
                          encoded.data() + static_cast<size_t>(p) * panel_bytes);
-    std::vector<ActWords> act(x.size() / 32);
+    std::vector<ActWords> act(x.size() / kWordBlock);
     for (int64_t c = 0; c < cols; ++c)
-      table.words.round(x.data() + c * k, k, act.data() + c * k / 32);
+      table.words.round(x.data() + c * k, k, act.data() + c * k / kWordBlock);
     std::vector<float> out =
         start ? *start : std::vector<float>(static_cast<size_t>(cols * panels * kPanelRows));
     MatMulArgs args = {};
@@ -96,14 +96,14 @@ TEST(WordProducts, AreNearTheSumsAndTheSameOnEveryTable) {
   for (const testing::Values values : {testing::Values::kNormal, testing::Values::kFinite})
     for (const int64_t blocks : {1, 5, 16, 37})
       for (const int64_t cols : {1, 2, 3, 7, 13, 26}) {
-        const int64_t k = 32 * blocks, panels = 1 + blocks % 3;
+        const int64_t k = kWordBlock * blocks, panels = 1 + blocks % 3;
         const auto size = [](int64_t n) { return static_cast<size_t>(n); };
         std::vector<float> w = MakeFloats(values, size(panels * k * kPanelRows), rng);
         std::vector<float> x = MakeFloats(values, size(cols * k), rng);
         if (values == testing::Values::kFinite)
           for (std::vector<float>* all : {&w, &x})
             for (float& f : *all) f = std::fabs(f) > 1e15f ? 1e15f : f;
-        for (int64_t i = 0; i < 32; ++i) w[size(i * kPanelRows + 3)] = 0;
+        for (int64_t i = 0; i < kWordBlock; ++i) w[size(i * kPanelRows + 3)] = 0;
         const std::vector<float> bias =
             MakeFloats(testing::Values::kNormal, size(panels * kPanelRows), rng);
         const std::vector<float> start =

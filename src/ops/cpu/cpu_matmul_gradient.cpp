@@ -7,6 +7,7 @@
 namespace slm::ops {
 namespace {
 
+using kernels::kWordBlock;
 using quant::kPanelRows;
 using quant::Type;
 
@@ -14,13 +15,12 @@ using quant::Type;
 constexpr int64_t kColumns = 64;
 // Rows of weights that are panels at once: of 256 columns half a megabyte of floats or words.
 constexpr int64_t kFloatRows = 512, kWordRows = 1024;
-constexpr int64_t kBlock = 32;  // of words
 
 bool IsRounded(std::span<const ProductGradient> products, Precision precision) {
   return precision == Precision::kWords &&
          std::all_of(products.begin(), products.end(), [](const auto& product) {
-           return product.matrix->type() != Type::kF32 && product.matrix->rows() % kBlock == 0 &&
-                  product.matrix->k() % kPanelRows == 0;
+           return product.matrix->type() != Type::kF32 &&
+                  product.matrix->rows() % kWordBlock == 0 && product.matrix->k() % kPanelRows == 0;
          });
 }
 
@@ -126,20 +126,21 @@ void CpuMatMulGradient::Round(std::span<const ProductGradient> products, int64_t
 
 void CpuMatMulGradient::Encode(const Matrix& matrix, const Strip& strip, int64_t n, int64_t weights,
                                size_t stride, Scratch* scratch) const {
-  scratch->decoded.resize(static_cast<size_t>(2 * strip.count * kPanelRows));
-  for (int64_t row = 0; row < weights; row += kBlock) {
+  constexpr int64_t kParts = kWordBlock / kPanelRows;
+  scratch->decoded.resize(static_cast<size_t>(kWordBlock * strip.count));
+  for (int64_t row = 0; row < weights; row += kWordBlock) {
     float* decoded = scratch->decoded.data();
-    for (int64_t half = 0; half < 2; ++half)
-      matrix.DecodePanel((n + row) / kPanelRows + half, strip.first, strip.count,
-                         decoded + half * strip.count * kPanelRows);
+    for (int64_t part = 0; part < kParts; ++part)
+      matrix.DecodePanel((n + row) / kPanelRows + part, strip.first, strip.count,
+                         decoded + part * strip.count * kPanelRows);
     for (int64_t j = 0; j < strip.count; j += kPanelRows) {
-      float block[kBlock * kPanelRows];
-      for (int64_t half = 0; half < 2; ++half)
-        Transpose(decoded + (half * strip.count + j) * kPanelRows, kPanelRows, kPanelRows,
-                  kPanelRows, block + half * kPanelRows * kPanelRows, kPanelRows);
-      kernels_.words.encode(block, kBlock,
+      float block[kWordBlock * kPanelRows];
+      for (int64_t part = 0; part < kParts; ++part)
+        Transpose(decoded + (part * strip.count + j) * kPanelRows, kPanelRows, kPanelRows,
+                  kPanelRows, block + part * kPanelRows * kPanelRows, kPanelRows);
+      kernels_.words.encode(block, kWordBlock,
                             scratch->bytes.data() + static_cast<size_t>(j / kPanelRows) * stride +
-                                static_cast<size_t>(row / kBlock * kernels_.words.block_bytes));
+                                static_cast<size_t>(row / kWordBlock * kernels_.words.block_bytes));
     }
   }
 }
@@ -153,7 +154,7 @@ void CpuMatMulGradient::RunWords(std::span<const ProductGradient> products, cons
     for (int64_t n = 0; n < product.matrix->rows(); n += kWordRows) {
       const int64_t weights = std::min(kWordRows, product.matrix->rows() - n);
       kernels::MatMulArgs part = {};
-      part.panel_stride = static_cast<size_t>(weights / kBlock * kernels_.words.block_bytes);
+      part.panel_stride = static_cast<size_t>(weights / kWordBlock * kernels_.words.block_bytes);
       const size_t bytes = part.panel_stride * static_cast<size_t>(panels);
       if (scratch->bytes.size() < bytes) scratch->bytes = AlignedBuffer(bytes);
       Encode(*product.matrix, strip, n, weights, part.panel_stride, scratch);
