@@ -14,10 +14,12 @@ struct SampleAnswer {
   std::string prompt, expected, before, after;
 };
 
+using Facts = std::vector<std::pair<std::string, std::string>>;  // names and values
+
 struct TrainingReport {
   std::string title;
-  std::vector<std::pair<std::string, std::string>> facts;  // name and value, in their order
-  std::string answers_from;                                // which samples they are
+  Facts facts;
+  std::string answers_from;  // which samples they are
   std::vector<SampleAnswer> answers;
 };
 
