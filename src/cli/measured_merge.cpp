@@ -16,6 +16,7 @@
 #include "cli/write_merged.h"
 #include "compress/importance.h"
 #include "eval/compare.h"
+#include "eval/speed.h"
 #include "model/vocab.h"
 #include "train/prepare_data.h"
 
@@ -67,18 +68,11 @@ eval::Sequence SequenceOf(const train::Sample& sample) {
   return {sample.ids, eval::BlocksOf(is_scored)};
 }
 
-// What is loaded of a model to be measured.
+// A model to be measured, with the adapters that are beside it.
 struct Measured {
   std::shared_ptr<const engine::Model> model;
-  engine::Executor executor;
-  engine::SessionOptions options;
-  engine::Session session;
-
-  Measured(std::shared_ptr<const engine::Model> loaded, const engine::SessionOptions& of_session)
-      : model(std::move(loaded)),
-        executor(model),
-        options(of_session),
-        session(model, of_session) {}
+  std::vector<std::shared_ptr<const engine::Lora>> loras;
+  engine::Executor executor{model};
 };
 
 class MeasuredMerge {
@@ -100,6 +94,7 @@ class MeasuredMerge {
     MeasureBase();
     const std::vector<Candidate> candidates = Candidates();
     for (size_t i = 0; i < candidates.size(); ++i) Measure(candidates[i], folder / i);
+    if (!flags_.has_no_speed) MeasureSpeed(candidates, folder);
     const size_t picked = Pick();
     const bool is_written = picked >= kMade;
     if (is_written) std::filesystem::rename(folder / (picked - kMade), flags_.output);
@@ -153,22 +148,16 @@ class MeasuredMerge {
                   flags_.data, kFewestExamples, part.samples.size());
     for (const train::TokenizedSample& sample : part.samples) {
       examples_.push_back(SequenceOf(sample.sample));
-      session_.context =
-          std::max(session_.context, static_cast<int64_t>(examples_.back().ids.size()));
+      context_ = std::max(context_, static_cast<int64_t>(examples_.back().ids.size()));
     }
-  }
-
-  engine::SessionOptions WithLoras(std::vector<std::shared_ptr<const engine::Lora>> loras) const {
-    engine::SessionOptions options = session_;
-    options.loras = std::move(loras);
-    return options;
   }
 
   // `model` beside the base that has the adapter beside it.
   eval::SequenceDivergences Compare(Measured* model) {
-    engine::Session session(loaded_.model(), WithLoras(loaded_.loras()));
-    eval::ModelBase reference(&loaded_.executor(), &session);
-    const eval::Candidate candidate = {&model->executor, &model->session};
+    engine::Session beside(loaded_.model(), {.context = context_, .loras = loaded_.loras()});
+    eval::ModelBase reference(&loaded_.executor(), &beside);
+    engine::Session session(model->model, {.context = context_, .loras = model->loras});
+    const eval::Candidate candidate = {&model->executor, &session};
     const auto example = [&](int64_t i) {
       CheckInterrupted();
       return examples_[static_cast<size_t>(i)];
@@ -178,15 +167,29 @@ class MeasuredMerge {
         .front();
   }
 
-  std::optional<eval::SpeedReport> Speed(Measured* model) {
-    CheckInterrupted();
-    if (flags_.has_no_speed) return std::nullopt;
-    eval::SpeedOptions options;
-    options.prompt = 256;
-    options.predict = 32;
-    options.repeats = 3;
-    options.session.loras = model->options.loras;
-    return eval::MeasureSpeed(model->model, &model->executor, options, &progress_);
+  // In turns, so that what else the machine does falls on all forms alike. Each is loaded again for
+  // its turn: beside the base there is never more than one in memory.
+  void MeasureSpeed(const std::vector<Candidate>& candidates, const CandidateFolder& folder) {
+    constexpr uint64_t kTurns = 3;
+    const auto measure = [&](Measured model, MergeRow* row) {
+      CheckInterrupted();
+      eval::SpeedOptions options;
+      options.prompt = 256;
+      options.predict = 32;
+      options.repeats = 1;
+      options.session.loras = model.loras;
+      const eval::SpeedReport speed = eval::MeasureSpeed(model.model, &model.executor, options);
+      row->prefill.push_back(speed.prefill.tokens_per_second);
+      row->decode.push_back(speed.decode.tokens_per_second);
+    };
+    progress_.Start("timing", ProgressUnit::kCount, 0, kTurns);
+    for (uint64_t turn = 0; turn < kTurns; ++turn) {
+      measure({loaded_.model(), loaded_.loras()}, &rows_[kBeside]);
+      for (size_t i = 0; i < candidates.size(); ++i)
+        measure(Load(candidates[i], folder / i, nullptr), &rows_[kMade + i]);
+      progress_.Update(turn + 1);
+    }
+    progress_.Finish();
   }
 
   template <class SumUp>
@@ -202,7 +205,7 @@ class MeasuredMerge {
   }
 
   void MeasureBase() {
-    Measured alone(loaded_.model(), session_);
+    Measured alone{loaded_.model(), {}};
     const eval::SequenceDivergences found = Compare(&alone);
     MergeRow row;
     row.name = "base alone";
@@ -213,8 +216,6 @@ class MeasuredMerge {
     row.name = "adapter beside";
     row.form = "beside";
     row.adapter_bytes = AdapterBytes();
-    Measured beside(loaded_.model(), WithLoras(loaded_.loras()));
-    row.speed = Speed(&beside);
     Add(row, found, [](const auto& tokens) { return eval::SumUpBase(tokens); });
   }
 
@@ -280,17 +281,19 @@ class MeasuredMerge {
       }
     row.bytes = std::filesystem::file_size(path);
     CheckInterrupted();
-    auto model = engine::Model::Load(path, &loaded_.runtime(), &progress_);
+    Measured measured = Load(candidate, path, &progress_);
+    Add(std::move(row), Compare(&measured));
+  }
+
+  Measured Load(const Candidate& candidate, const std::string& path, Progress* progress) {
+    auto model = engine::Model::Load(path, &loaded_.runtime(), progress);
     if (model->hparams().vocab != loaded_.model()->hparams().vocab)
       throw Error(Code::kBadInput, "{}: expected logits of {} tokens, as {} has, got {}",
-                  row.weights, loaded_.model()->hparams().vocab, base_.path(),
+                  candidate.weights->path(), loaded_.model()->hparams().vocab, base_.path(),
                   model->hparams().vocab);
-    std::vector<std::shared_ptr<const engine::Lora>> beside;
-    if (!candidate.is_merged) beside = LoadLoras(*model, flags_.model.loras);
-    Measured measured(std::move(model), WithLoras(std::move(beside)));
-    const eval::SequenceDivergences found = Compare(&measured);
-    row.speed = Speed(&measured);
-    Add(std::move(row), found);
+    std::vector<std::shared_ptr<const engine::Lora>> loras;
+    if (!candidate.is_merged) loras = LoadLoras(*model, flags_.model.loras);
+    return {std::move(model), std::move(loras)};
   }
 
   size_t Pick() {
@@ -302,7 +305,7 @@ class MeasuredMerge {
       // With the adapter beside nothing was merged that could be regretted.
       if (row.form == "beside") row.verdict.has_regret = false;
       forms.push_back({row.bytes + row.adapter_bytes,
-                       row.speed ? row.speed->decode.tokens_per_second : 0, row.score.kld,
+                       row.decode.empty() ? 0 : eval::Median(row.decode), row.score.kld,
                        row.verdict.has_regret});
     }
     const size_t picked = kBeside + eval::Choose(forms);
@@ -345,7 +348,7 @@ class MeasuredMerge {
   const compress::Recipe* recipe_ = nullptr;
   std::vector<eval::Sequence> examples_;
   std::optional<compress::Importance> importance_;
-  engine::SessionOptions session_;
+  int64_t context_ = 0;  // of the longest example
   ProgressBar progress_{STDERR_FILENO, ProgressBar::Rest::kNothing};
   std::vector<MergeRow> rows_;
   std::vector<std::vector<ExampleScore>> scores_;  // of the rows

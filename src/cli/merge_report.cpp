@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "eval/speed.h"
 
 namespace slm::cli {
 namespace {
@@ -40,9 +41,9 @@ ordered_json ToJson(const MergeRow& row) {
     json["kept_stderr"] = kept->error;
   }
   json["has_regret"] = row.verdict.has_regret;
-  if (row.speed) {
-    json["prefill_tokens_per_second"] = row.speed->prefill.tokens_per_second;
-    json["decode_tokens_per_second"] = row.speed->decode.tokens_per_second;
+  if (!row.decode.empty()) {
+    json["prefill_tokens_per_second"] = eval::Median(row.prefill);
+    json["decode_tokens_per_second"] = eval::Median(row.decode);
   }
   json["is_picked"] = row.is_picked;
   return json;
@@ -57,7 +58,8 @@ void PrintTable(std::span<const MergeRow> rows) {
   std::printf("%-*s  %*s %8s %15s %9s %9s %7s", static_cast<int>(width), "",
               static_cast<int>(size_width), "size", "loss", "kept", "mean KLD", "same top",
               "right");
-  if (rows.back().speed) std::printf(" %9s %9s", "pre tok/s", "dec tok/s");
+  const bool has_speed = !rows.back().decode.empty();
+  if (has_speed) std::printf(" %9s %9s", "pre tok/s", "dec tok/s");
   std::printf("\n");
   for (const MergeRow& row : rows) {
     const eval::MeanScore& score = row.score;
@@ -70,10 +72,9 @@ void PrintTable(std::span<const MergeRow> rows) {
                 row.name.c_str(), static_cast<int>(size_width), SizeOf(row).c_str(), score.loss,
                 kept.empty() ? 15 : 16, kept.c_str(), score.kld, 100 * score.same_top,
                 100 * score.right.share());
-    if (row.speed)
-      std::printf(" %9.1f %9.1f", row.speed->prefill.tokens_per_second,
-                  row.speed->decode.tokens_per_second);
-    else if (rows.back().speed)
+    if (!row.decode.empty())
+      std::printf(" %9.1f %9.1f", eval::Median(row.prefill), eval::Median(row.decode));
+    else if (has_speed)
       std::printf(" %9s %9s", "", "");
     if (row.is_picked)
       std::printf("  picked");

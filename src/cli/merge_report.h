@@ -3,12 +3,11 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "eval/merge_choice.h"
-#include "eval/speed.h"
 
 namespace slm::cli {
 
@@ -20,8 +19,8 @@ struct MergeRow {
   bool has_imatrix = false;
   uint64_t bytes = 0, adapter_bytes = 0;
   eval::MeanScore score;
-  eval::Verdict verdict;                   // not of "alone"
-  std::optional<eval::SpeedReport> speed;  // nor is its speed measured
+  eval::Verdict verdict;                // not of "alone"
+  std::vector<double> prefill, decode;  // tokens per second, turn by turn; nothing: not measured
   bool is_picked = false;
 };
 

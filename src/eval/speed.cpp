@@ -40,12 +40,6 @@ Work WorkOf(const engine::Model& model) {
   return work;
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 // The repetitions of one test.
 class Repetitions {
  public:
@@ -71,6 +65,12 @@ class Repetitions {
 };
 
 }  // namespace
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
 
 SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
                          engine::Executor* executor, const SpeedOptions& options,

@@ -45,4 +45,7 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
                          engine::Executor* executor, const SpeedOptions& options,
                          Progress* progress = nullptr);
 
+// Of at least one.
+double Median(std::vector<double> values);
+
 }  // namespace slm::eval

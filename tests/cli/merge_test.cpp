@@ -126,6 +126,14 @@ TEST_F(MergeTest, WhatLosesNothingIsWritten) {
                            folder_ / "answers.jsonl", "-n", "8"});
   EXPECT_EQ(score["score"], merged["right"]);
 
+  const json timed = Json(Merge(base, {}));
+  for (const json& row : timed["forms"])
+    for (const char* key : {"prefill_tokens_per_second", "decode_tokens_per_second"})
+      if (row["form"] == "alone")
+        EXPECT_FALSE(row.contains(key));
+      else
+        EXPECT_GT(row[key].get<double>(), 0) << row;
+
   const ProgramResult table = RunProgram(Merge(base, {}));
   EXPECT_EQ(table.code, 0) << table.err;
   EXPECT_NE(table.out.find("30 answers of 150 tokens"), std::string::npos) << table.out;
