@@ -1,7 +1,9 @@
 // A checkpoint folder as the base of a training: a GGUF file that is made once.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace slm {
 class Progress;
@@ -19,5 +21,20 @@ bool IsCheckpoint(const std::string& path);
 // home.
 std::string TrainingBase(const std::string& folder, const std::string& type, ThreadPool* pool,
                          Progress* progress);
+
+// A file of the cache that TrainingBase made.
+struct BaseEntry {
+  std::string path;
+  std::string folder = "", type = "";  // what it is of; empty when that is not known
+  uint64_t bytes = 0;
+  int64_t last_used_s = 0;  // Unix time
+  bool is_stale = false;    // nothing will read it: the folder is gone or has changed
+};
+
+// By their paths. Throws kUsage without a home.
+std::vector<BaseEntry> ListTrainingBases();
+
+// Throws kFailed when it cannot be removed.
+void RemoveTrainingBase(const BaseEntry& base);
 
 }  // namespace slm::cli

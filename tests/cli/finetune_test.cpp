@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -267,6 +268,84 @@ TEST(Finetune, TrainsOnAFolder) {
   const json config = json::parse(ReadFile(folder / "nf4/adapter_config.json"));
   EXPECT_EQ(config["base_model_name_or_path"], folder / "base");
   Json({"logits", "-m", WriteTinyModel({}), "--lora", folder / "nf4", "--ids", "5,6"});
+}
+
+// slm models knows what training on a folder left.
+TEST(Finetune, ItsBasesAreListedAndRemoved) {
+  const TempFolder folder;
+  WriteFile(folder / "data.jsonl", R"({"ids": [5, 6, 7, 8], "labels": [5, 6, 7, 8]})"
+                                   "\n");
+  for (const std::string name : {"one", "two"}) {
+    ASSERT_EQ(RunProgram({"convert", "--to", "hf", WriteTinyModel({}), "-o", folder / name}).code,
+              0);
+    std::filesystem::remove(folder / (name + "/tokenizer.json"));
+  }
+  const auto run = [&](std::vector<std::string> args, int code = 0) {
+    const ProgramResult result = RunProgram(
+        args, "", {"SLM_CACHE=" + (folder / "cache"), "HF_HUB_CACHE=" + (folder / "hub")});
+    EXPECT_EQ(result.code, code) << result.err;
+    return code == 0 ? result.out : result.err;
+  };
+  const auto train = [&](const std::string& of, const std::string& type) {
+    run({"finetune", "-m", folder / of, "--base-type", type, "--token-data", folder / "data.jsonl",
+         "-o", folder / "adapter", "--steps", "1", "--fresh", "--report", "off"});
+  };
+  // By their folders' names and types.
+  const auto bases = [&] {
+    std::map<std::string, json> found;
+    for (const json& model : json::parse(run({"models", "--json"})))
+      if (const std::string path = model["path"]; path.starts_with(folder / "cache/bases"))
+        found[std::filesystem::path(model["source"].get<std::string>()).filename().string() + " " +
+              model["quant"].get<std::string>()] = model;
+    return found;
+  };
+  train("one", "nf4");
+  train("one", "f32");
+  train("two", "nf4");
+  auto found = bases();
+  ASSERT_EQ(found.size(), 3u);
+  for (const auto& base : found) {
+    EXPECT_EQ(base.second["bytes"], std::filesystem::file_size(base.second["path"]));
+    EXPECT_GT(base.second["packed_bytes"], 0);
+    EXPECT_GT(base.second["last_used_s"], 1'600'000'000);
+    EXPECT_FALSE(base.second["is_stale"]);
+  }
+  const json one = found["one nf4"], two = found["two nf4"];
+  EXPECT_EQ(one["source"], std::filesystem::canonical(folder / "one").string());
+  EXPECT_NE(run({"models"}).find("(nf4 of " + one["source"].get<std::string>() + ") "),
+            std::string::npos);
+  EXPECT_EQ(run({"models", "--prune"}), "freed 0 B\n");
+
+  // One that is named, whatever its folder.
+  const std::string path = found["one f32"]["path"];
+  EXPECT_EQ(run({"models", "--rm", path}).find("removed " + path + "\n"), 0u);
+  run({"models", "--rm", path}, 1);
+  EXPECT_EQ(bases().size(), 2u);
+
+  // Those whose folder has changed or is gone, with what was packed of them; other removals leave
+  // them.
+  WriteFile(folder / "one/more", "");
+  EXPECT_TRUE(bases()["one nf4"]["is_stale"]);
+  std::filesystem::rename(folder / "two", folder / "elsewhere");
+  EXPECT_TRUE(bases()["two nf4"]["is_stale"]);
+  EXPECT_NE(run({"models"}).find("its folder is gone or has changed"), std::string::npos);
+  std::filesystem::rename(folder / "elsewhere", folder / "two");
+  EXPECT_FALSE(bases()["two nf4"]["is_stale"]);
+  const json pruned = json::parse(run({"models", "--prune", "--json"}));
+  ASSERT_EQ(pruned["removed"].size(), 2u);
+  EXPECT_EQ(pruned["removed"][0], one["path"]);
+  EXPECT_EQ(pruned["freed_bytes"],
+            one["bytes"].get<int64_t>() + one["packed_bytes"].get<int64_t>());
+  found = bases();
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found["two nf4"]["path"], two["path"]);
+
+  // What does not say what it is of is read by nothing.
+  std::filesystem::remove(std::filesystem::path(two["path"]).replace_extension(".origin"));
+  EXPECT_NE(run({"models"}).find("(base of training) "), std::string::npos);
+  EXPECT_EQ(run({"models", "--prune"}).find("removed " + two["path"].get<std::string>()), 0u);
+  EXPECT_EQ(bases().size(), 0u);
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "cache/bases"));
 }
 
 TEST(Finetune, SaysWhatIsWrong) {
