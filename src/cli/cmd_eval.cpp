@@ -221,6 +221,12 @@ void Run(const Flags& flags) {
     shots.resize(static_cast<size_t>(flags.shots));
     for (Question& question : questions) AddShots(shots, &question.messages);
   }
+  // What is expected may be wrong, too, which is better known before the answers are.
+  for (const Question& question : questions) try {
+      check->IsRight(question.expected, question.expected);
+    } catch (const Error& error) {
+      throw Error(error.code(), "{}:{}: {}", flags.data, question.line, error.what());
+    }
   const std::vector<std::string> answers = flags.nearest.empty()
                                                ? ModelAnswers(flags, questions)
                                                : NearestAnswers(flags.nearest, questions);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <optional>
 
@@ -26,6 +27,33 @@
 namespace slm::cli {
 namespace {
 
+// When the run began the first time, which templates take for the clock: the same tokens on all
+// ranks, and when it goes on on another day.
+int64_t Started(const FinetuneFlags& flags, train::Ranks* ranks) {
+  int64_t started = 0;
+  if (ranks->is_first()) {
+    const auto before =
+        flags.is_fresh ? std::nullopt : train::TrainingRun::StartedBefore(flags.output);
+    started = before.value_or(std::time(nullptr));
+  }
+  ranks->Broadcast(train::BytesOf(std::span(&started, 1)));
+  return started;
+}
+
+// Models whose context was stretched (Phi) turn by other frequencies where it is longer than the
+// original one, which is decided once for a training, and once where it is served.
+void SayContext(const engine::Model& model, int64_t longest) {
+  const int64_t original = model.hparams().original_context;
+  if (model.weights().rope_factors_long.empty() || original == 0) return;
+  const bool is_long = longest > original;
+  std::fprintf(stderr,
+               "slm: trained with the rotary factors of contexts %s %lld tokens, as the longest "
+               "sample has %lld: serve it with -c %lld%s\n",
+               is_long ? "over" : "up to", static_cast<long long>(original),
+               static_cast<long long>(longest), static_cast<long long>(original + is_long),
+               is_long ? " or more" : " or less");
+}
+
 // What is to be said of it, on rank 0.
 train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
                    const TrainingSubject& subject, const std::shared_ptr<train::Ranks>& ranks) {
@@ -42,7 +70,8 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
   if (ranks->size() > 1)
     std::fprintf(stderr, "slm: %d ranks; threads of rank 0: %d\n", ranks->size(),
                  model.runtime()->threads());
-  if (flags.is_new) run.RemoveCheckpoints();
+  SayContext(model, data.longest());
+  if (flags.is_fresh) run.RemoveCheckpoints();
   const bool goes_on = run.Resume();
   if (goes_on && !flags.gradients.empty())
     throw Error(Code::kUsage,
@@ -50,7 +79,7 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
   if (goes_on)
     std::fprintf(stderr, "slm: going on after step %lld of %lld\n",
                  static_cast<long long>(run.done()), static_cast<long long>(run.steps()));
-  train::TrainingLog log(flags.log, run.done());
+  train::TrainingLog log(flags.log, run.done(), run.evaluated());
   train::RunEnd end;
   Needs plan, taken;
   {
@@ -83,12 +112,24 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
 
 void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
   FillIn(&flags);
-  if (IsCheckpoint(flags.model.model)) {
+  flags.run.started = Started(flags, ranks.get());
+  if (!IsCheckpoint(flags.model.model)) {
+    if (flags.base_type)
+      throw Error(Code::kUsage, "--base-type: expected a folder of Hugging Face as -m, got {}",
+                  flags.model.model);
+  } else {
     ThreadPool pool(flags.model.threads > 0 ? flags.model.threads : DefaultThreads());
     ProgressBar progress(STDERR_FILENO, ProgressBar::Rest::kNothing);
     flags.checkpoint = flags.model.model;
-    flags.model.model =
-        TrainingBase(flags.model.model, flags.is_full ? "f32" : flags.base_type, &pool, &progress);
+    const auto convert = [&] {
+      flags.model.model =
+          TrainingBase(flags.checkpoint, flags.is_full ? "f32" : flags.base_type.value_or("nf4"),
+                       &pool, &progress);
+    };
+    // The others find it, unless they are on other machines.
+    if (ranks->is_first()) convert();
+    ranks->Agree(true);
+    if (!ranks->is_first()) convert();
   }
   flags.model.in_floats = flags.is_full;
   std::optional<LoadedModel> loaded(flags.model);
@@ -97,20 +138,31 @@ void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
   const std::string path = loaded->model()->file().path();
   if (ranks->is_first()) {
     std::filesystem::create_directories(flags.output);
-    if (flags.is_full) CheckOutput(ModelOutput(flags), {path});
-    if (flags.report != "off")
-      CheckOutput(flags.report, {flags.data, flags.eval_data, flags.token_data, flags.log});
+    std::vector<std::string> files = {path, flags.data, flags.eval_data, flags.token_data,
+                                      flags.init_adapter};
+    if (flags.is_full) CheckOutput(ModelOutput(flags), files);
+    CheckIsNoInput(flags.log, files);
+    files.push_back(flags.log);
+    if (!flags.gradients.empty()) CheckOutput(flags.gradients, files);
+    files.push_back(flags.gradients);
+    if (flags.report != "off") CheckOutput(flags.report, files);
   }
   if (flags.is_full) {
     train::Facts facts = Train(flags, data, ModelSubject(flags, loaded->float_model()), ranks);
     if (!ranks->is_first()) return;
     loaded.reset();  // which takes more memory than both that answer
     if (flags.report != "off") {
+      // Which speak a little, and only where there are texts.
       flags.model.in_floats = false;
-      LoadedModel before(flags.model);
-      flags.model.model = ModelOutput(flags);
-      LoadedModel after(flags.model);
-      WriteFinetuneReport(flags, std::move(facts), data, {&before}, {&after});
+      flags.model.pack.is_not_repacked = true;
+      std::optional<LoadedModel> before, after;
+      if (flags.token_data.empty()) {
+        before.emplace(flags.model);
+        flags.model.model = ModelOutput(flags);
+        after.emplace(flags.model);
+      }
+      WriteFinetuneReport(flags, std::move(facts), data, {before ? &*before : nullptr, {}},
+                          {after ? &*after : nullptr, {}});
     }
     std::fprintf(stderr, "slm: wrote %s; try it: slm run -m %s -p \"..\"\n",
                  ModelOutput(flags).c_str(), ModelOutput(flags).c_str());

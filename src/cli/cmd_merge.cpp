@@ -26,7 +26,9 @@ std::string DefaultType(const format::GgufFile& file) {
 
 void RunMerge(const MeasuredMergeFlags& flags) {
   const std::string path = ResolveModelPath(flags.model.model);
-  CheckOutput(flags.output, {path, flags.imatrix});
+  std::vector<std::string> inputs = LoraPaths(flags.model.loras);
+  inputs.insert(inputs.end(), {path, flags.imatrix});
+  CheckOutput(flags.output, inputs);
   const format::GgufFile base = format::GgufFile::Open(path);
   const model::Hparams hparams =
       ReadHparams(base, model::FindFamily(base.metadata().GetString("general.architecture"), path));

@@ -21,12 +21,10 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
   app->add_option("--type", f->type, "With --full: of the result, any type of slm quantize")
       ->needs(full)
       ->capture_default_str();
-  CLI::Option* base_type =
-      app->add_option(
-             "--base-type", f->base_type,
-             "Where -m is a folder of Hugging Face, its weights become: nf4, bf16, f32, q8_0 "
-             "or any other of slm quantize")
-          ->capture_default_str();
+  CLI::Option* base_type = app->add_option(
+      "--base-type", f->base_type,
+      "Where -m is a folder of Hugging Face, its weights become: nf4, bf16, f32, q8_0 "
+      "or any other of slm quantize (default: nf4)");
   app->add_option("-d,--data", f->data,
                   "Examples, JSON lines: messages, conversations (sharegpt), instruction (alpaca), "
                   "prompt and completion, or text");
@@ -36,12 +34,16 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
       app->add_option("--eval-share", f->eval_share, "Or a share of -d, taken out by chance")
           ->check(CLI::Range(0.0, 0.9))
           ->excludes(eval_data);
-  app->add_option("--seq", f->longest, "Tokens of a sample at most")
-      ->check(CLI::Range(2, 1 << 20))
-      ->capture_default_str();
-  app->add_flag("--allow-cut", f->may_cut, "Cut samples that are longer");
-  app->add_flag("--allow-untrained", f->may_skip, "Leave out samples that train nothing");
-  app->add_flag("--dedup", f->removes_duplicates, "Leave out near duplicates");
+  const std::vector<CLI::Option*> of_examples = {
+      eval_data,
+      eval_share,
+      app->add_option("--seq", f->longest, "Tokens of a sample at most")
+          ->check(CLI::Range(2, 1 << 20))
+          ->capture_default_str(),
+      app->add_flag("--allow-cut", f->may_cut, "Cut samples that are longer"),
+      app->add_flag("--allow-untrained", f->may_skip, "Leave out samples that train nothing"),
+      app->add_flag("--allow-leaks", f->keeps_leaks, "Evaluate on what is trained, too"),
+      app->add_flag("--dedup", f->removes_duplicates, "Leave out near duplicates")};
   app->add_flag("--in-order", f->is_in_order, "Do not shuffle");
 
   const auto add = [&](const char* name, auto& value, const char* help) {
@@ -49,12 +51,12 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
   };
   const std::vector<CLI::Option*> of_new_adapter = {
       add("--rank", f->lora.rank, "Of the adapter")->check(CLI::Range(1, 256)),
-      add("--alpha", f->lora.alpha, "The adapter counts alpha / rank"),
+      add("--alpha", f->lora.alpha, "The adapter counts alpha / rank")->check(CLI::PositiveNumber),
       app->add_flag("--rslora", f->lora.is_rank_stabilised, "alpha / sqrt(rank) instead"),
       app->add_flag("--dora", f->lora.is_dora, "Train magnitudes of rows too"),
       add("--target", f->targets, "Matrices, such as q_proj,v_proj, or all")};
-  CLI::Option* init =
-      app->add_option("--init-adapter", f->init_adapter, "Begin with this one, a PEFT folder");
+  CLI::Option* init = app->add_option("--init-adapter", f->init_adapter,
+                                      "Begin with this one, a PEFT folder or GGUF");
   for (CLI::Option* option : of_new_adapter) {
     init->excludes(option);
     full->excludes(option);
@@ -73,7 +75,10 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
   add("--seed", f->run.seed, "Of the order of samples, of the adapter and of dropout");
   add("--clip", f->clip, "Norm that gradients are cut to; 0: they are not")
       ->check(CLI::NonNegativeNumber);
-  add("--weight-decay", f->weight_decay, "AdamW's")->check(CLI::NonNegativeNumber);
+  add("--weight-decay", f->adamw.weight_decay, "AdamW's")->check(CLI::NonNegativeNumber);
+  add("--beta1", f->adamw.beta1, "AdamW's")->check(CLI::Range(0.0, 0.9999));
+  add("--beta2", f->adamw.beta2, "AdamW's")->check(CLI::Range(0.0, 0.99999));
+  add("--epsilon", f->adamw.epsilon, "AdamW's")->check(CLI::PositiveNumber);
   add("--dropout", f->dropout, "Share of what the adapter reads that is left out, by chance")
       ->check(CLI::Range(0.0, 0.9))
       ->excludes(full);
@@ -82,23 +87,25 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
       ->check(CLI::NonNegativeNumber);
 
   add("--precision", f->precision, "Of the base's products: int16, which is faster, or f32")
+      ->check(CLI::IsMember({"int16", "f32"}))
       ->excludes(full);
   add("--checkpointing", f->checkpointing,
-      "on: layers are computed twice; off: their activations are kept");
+      "on: layers are computed twice; off: their activations are kept")
+      ->check(CLI::IsMember({"on", "off"}));
   app->add_option("--rows", f->rows,
                   "Tokens that are computed at once (default 512; 1024 with --checkpointing off)")
       ->check(CLI::PositiveNumber);
   app->add_option("--save-every", f->run.save_every, "Steps (default: every ten minutes)")
       ->check(CLI::PositiveNumber);
-  app->add_flag("--fresh", f->is_new, "Begin anew where a checkpoint is there");
+  app->add_flag("--fresh", f->is_fresh, "Begin anew where a checkpoint is there");
   app->add_option("--log", f->log, "Losses, JSON lines (default: log.jsonl in the folder)");
   app->add_option("--report", f->report,
                   "Curves and answers before and after, HTML (default: report.html in the folder); "
                   "off: none");
-  app->add_option("--token-data", f->token_data,
-                  "Instead of -d, lines {\"ids\": .., \"labels\": ..}, in their order")
-      ->excludes(eval_data)
-      ->excludes(eval_share);
+  CLI::Option* token_data =
+      app->add_option("--token-data", f->token_data,
+                      "Instead of -d, lines {\"ids\": .., \"labels\": ..}, in their order");
+  for (CLI::Option* option : of_examples) token_data->excludes(option);
   app->add_option("--dump-gradients", f->gradients,
                   "Write those of the first step, by PEFT's names, or with --full transformers'");
 }
@@ -109,6 +116,9 @@ void FillIn(FinetuneFlags* flags) {
   flags->run.folder = flags->output;
   flags->run.learning_rate = flags->learning_rate.value_or(flags->is_full ? 2e-5 : 2e-4);
   compress::FindRecipe(flags->type);  // which is needed at the end
+  if (flags->eval_data.empty() && flags->eval_share == 0 &&
+      (flags->run.evaluate_every > 0 || flags->run.patience > 0))
+    throw Error(Code::kUsage, "--eval-every, --patience: expected --eval-data or --eval-share");
   if (flags->log.empty()) flags->log = flags->output + "/log.jsonl";
   if (flags->report.empty()) flags->report = flags->output + "/report.html";
 }
@@ -118,14 +128,9 @@ train::TrainerOptions TrainerOptionsOf(const FinetuneFlags& flags, int64_t longe
   train::TrainerOptions options;
   options.clip = flags.clip;
   options.seed = flags.run.seed;
-  options.adamw.weight_decay = flags.weight_decay;
-  if (flags.precision != "f32" && flags.precision != "int16")
-    throw Error(Code::kUsage, "--precision: expected int16 or f32, got \"{}\"", flags.precision);
+  options.adamw = flags.adamw;
   options.backward.precision =
       flags.precision == "f32" || flags.is_full ? ops::Precision::kFloats : ops::Precision::kWords;
-  if (flags.checkpointing != "on" && flags.checkpointing != "off")
-    throw Error(Code::kUsage, "--checkpointing: expected on or off, got \"{}\"",
-                flags.checkpointing);
   options.backward.keeps_activations = flags.checkpointing == "off";
   if (longest > context)
     throw Error(Code::kBadInput, "a sample has {} tokens, the context of the model is {}", longest,

@@ -18,7 +18,8 @@ struct FinetuneFlags {
   std::string data, eval_data, token_data, output;
   double eval_share = 0;
   int64_t longest = 1024;
-  bool may_cut = false, may_skip = false, removes_duplicates = false, is_in_order = false;
+  bool may_cut = false, may_skip = false, removes_duplicates = false, keeps_leaks = false;
+  bool is_in_order = false;
 
   bool is_full = false;
   std::string type = "f32";
@@ -29,12 +30,13 @@ struct FinetuneFlags {
   train::RunOptions run;
   std::optional<double> learning_rate;
   std::string schedule = "cosine";
-  double clip = 1, weight_decay = 0, dropout = 0;
+  train::AdamWOptions adamw;
+  double clip = 1, dropout = 0;
   std::string precision = "int16", checkpointing = "on";
   int64_t rows = 0;
-  bool is_new = false;
+  bool is_fresh = false;
   std::string log, gradients, report;
-  std::string base_type = "nf4";
+  std::optional<std::string> base_type;
   std::string checkpoint;  // -m, where it is a folder of one
 };
 
@@ -43,7 +45,7 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* flags);
 // What follows from the flags, and what they leave open. Throws kUsage for values that are none.
 void FillIn(FinetuneFlags* flags);
 
-// Throws kUsage for values that are none, kBadInput when `longest`, tokens of the longest sample,
+// Throws kBadInput when `longest`, tokens of the longest sample,
 // is more than `context`.
 train::TrainerOptions TrainerOptionsOf(const FinetuneFlags& flags, int64_t longest,
                                        int64_t context);

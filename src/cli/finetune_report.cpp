@@ -21,7 +21,8 @@ train::Facts FactsOf(const FinetuneFlags& flags, const TrainingSubject& subject,
                 {"learning rate", fmt::format("{:g}, {}, warm-up {:g}", flags.run.learning_rate,
                                               flags.schedule, flags.run.warmup)},
                 {"AdamW", fmt::format("weight decay {:g}, gradients cut to {:g}",
-                                      flags.weight_decay, flags.clip)},
+                                      flags.adamw.weight_decay, flags.clip)},
+                {"dropout", fmt::format("{:g}", flags.dropout)},
                 {"seed", std::to_string(flags.run.seed)}});
   return facts;
 }
@@ -30,6 +31,7 @@ void WriteFinetuneReport(const FinetuneFlags& flags, train::Facts facts, const T
                          const Speaker& before, const Speaker& after) {
   train::TrainingReport report;
   report.title = std::filesystem::path(flags.output).lexically_normal().string();
+  report.trained = flags.is_full ? "all weights trained" : "with the adapter";
   report.facts = std::move(facts);
   // Token data may be of a model without a vocabulary.
   if (flags.token_data.empty()) {

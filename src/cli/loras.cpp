@@ -28,13 +28,6 @@ Spec Parse(const std::string& text) {
   return spec;
 }
 
-model::Lora Read(const std::string& path, const model::LoraTargets& targets) {
-  if (std::filesystem::is_directory(path)) return convert::ReadPeftLora(path, targets);
-  if (!std::filesystem::exists(path))
-    throw Error(Code::kUsage, "--lora {}: there is no such file or folder", path);
-  return model::ReadGgufLora(path, targets);
-}
-
 bool IsDora(const model::Lora& lora) {
   return std::any_of(lora.matrices.begin(), lora.matrices.end(),
                      [](const model::LoraMatrix& matrix) { return !matrix.magnitude.empty(); });
@@ -42,12 +35,19 @@ bool IsDora(const model::Lora& lora) {
 
 }  // namespace
 
+model::Lora ReadLora(const std::string& path, const model::LoraTargets& targets) {
+  if (std::filesystem::is_directory(path)) return convert::ReadPeftLora(path, targets);
+  if (!std::filesystem::exists(path))
+    throw Error(Code::kUsage, "{}: there is no such file or folder", path);
+  return model::ReadGgufLora(path, targets);
+}
+
 std::vector<NamedLora> ReadLoras(const model::LoraTargets& targets,
                                  const std::vector<std::string>& specs) {
   std::vector<NamedLora> loras;
   for (const std::string& text : specs) {
     const Spec spec = Parse(text);
-    loras.push_back({Read(spec.path, targets), spec.scale});
+    loras.push_back({ReadLora(spec.path, targets), spec.scale});
     if (specs.size() > 1 && IsDora(loras.back().lora))
       throw Error(Code::kUnsupported, "{}: DoRA beside another adapter is not supported",
                   spec.path);
@@ -61,6 +61,12 @@ std::vector<std::shared_ptr<const engine::Lora>> LoadLoras(const engine::Model& 
   for (const NamedLora& named : ReadLoras({model.file(), model.hparams()}, specs))
     loras.push_back(std::make_shared<engine::Lora>(model, named.lora, named.scale));
   return loras;
+}
+
+std::vector<std::string> LoraPaths(const std::vector<std::string>& specs) {
+  std::vector<std::string> paths;
+  for (const std::string& text : specs) paths.push_back(Parse(text).path);
+  return paths;
 }
 
 }  // namespace slm::cli

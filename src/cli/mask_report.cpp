@@ -53,7 +53,7 @@ std::string Describe(const char* what, const train::PreparedPart& part) {
 }  // namespace
 
 std::string MaskReport(const train::PreparedData& data, format::DataFormat data_format,
-                       const text::Tokenizer& tokenizer, bool has_colours) {
+                       bool keeps_leaks, const text::Tokenizer& tokenizer, bool has_colours) {
   std::string text = fmt::format("data: {}\n", format::Name(data_format));
   text += Describe("train", data.train);
   if (!data.eval.samples.empty()) text += Describe("eval", data.eval);
@@ -61,8 +61,8 @@ std::string MaskReport(const train::PreparedData& data, format::DataFormat data_
     text += fmt::format("{} near duplicates were removed: lines {}\n", data.duplicates.size(),
                         Lines(data.duplicates));
   if (!data.leaks.empty())
-    text += fmt::format("{} examples of eval are in train as well and were left out: lines {}\n",
-                        data.leaks.size(), Lines(data.leaks));
+    text += fmt::format("{} examples of eval are in train as well and were {}: lines {}\n",
+                        data.leaks.size(), keeps_leaks ? "kept" : "left out", Lines(data.leaks));
   const std::vector<train::TokenizedSample>& samples = data.train.samples;
   for (size_t i = 0; i < std::min(kShown, samples.size()); ++i) {
     const size_t at = samples.size() <= kShown ? i : i * (samples.size() - 1) / (kShown - 1);

@@ -11,7 +11,7 @@ namespace slm::cli {
 // Counts, what was noticed, and three samples with what is trained of them coloured (or, without
 // colours, in brackets).
 std::string MaskReport(const train::PreparedData& data, format::DataFormat data_format,
-                       const text::Tokenizer& tokenizer, bool has_colours);
+                       bool keeps_leaks, const text::Tokenizer& tokenizer, bool has_colours);
 
 // Throws kBadInput, naming lines, when samples are cut or train nothing and that is not allowed.
 void CheckAllTrained(const train::PreparedPart& part, const std::string& path, int64_t longest,

@@ -79,7 +79,8 @@ class MeasuredMerge {
  public:
   explicit MeasuredMerge(const MeasuredMergeFlags& flags)
       : flags_(flags), loaded_(flags.model), base_(loaded_.model()->file()) {
-    std::vector<std::string> inputs = {flags.data, flags.imatrix};
+    std::vector<std::string> inputs = LoraPaths(flags.model.loras);
+    inputs.insert(inputs.end(), {flags.data, flags.imatrix});
     for (const format::GgufFile* file : {&base_, OpenFloat()})
       if (file && file->Reads(flags.output)) inputs.push_back(flags.output);
     CheckOutput(flags.output, inputs);

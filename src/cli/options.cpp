@@ -157,12 +157,16 @@ void AddPrompt(CLI::App* app, PromptFlags* flags) {
   app->add_option("-f,--file", flags->file, "File to read the prompt from; - for standard input");
 }
 
-void CheckOutput(const std::string& output, const std::vector<std::string>& inputs) {
+void CheckIsNoInput(const std::string& output, const std::vector<std::string>& inputs) {
   std::error_code ignored;
   for (const std::string& input : inputs)
     if (std::filesystem::equivalent(output, input, ignored))
       throw Error(Code::kUsage, "{}: expected another file to write than the input {}", output,
                   input);
+}
+
+void CheckOutput(const std::string& output, const std::vector<std::string>& inputs) {
+  CheckIsNoInput(output, inputs);
   ResultFile{output};
 }
 

@@ -59,6 +59,8 @@ void AddPrompt(CLI::App* app, PromptFlags* flags);
 // For before the work: throws kUsage when the file `output` is one of `inputs`, and what ResultFile
 // does when it cannot be written.
 void CheckOutput(const std::string& output, const std::vector<std::string>& inputs);
+// The first half of it, for outputs that may be a pipe.
+void CheckIsNoInput(const std::string& output, const std::vector<std::string>& inputs);
 
 std::string ReadTextFile(const std::string& path);  // "-": standard input
 

@@ -81,12 +81,6 @@ std::string TrainingBase(const std::string& folder, const std::string& type, Thr
     return path;
   }
   fs::create_directories(path.parent_path());
-  for (const auto& entry : fs::directory_iterator(path.parent_path())) {
-    const std::string name = entry.path().filename();
-    // What another process makes of the same state is not gone.
-    if (name.starts_with(PrefixOf(from, type)) && !name.starts_with(path.stem().string()))
-      fs::remove(entry.path());
-  }
   std::fprintf(stderr, "slm: %s to %s, once: %s\n", folder.c_str(), type.c_str(), path.c_str());
   auto notices =
       convert::ConvertToGguf({.folder = folder, .output = path, .has_vocab = HasTokenizer(folder)},
@@ -97,6 +91,13 @@ std::string TrainingBase(const std::string& folder, const std::string& type, Thr
   const std::string text = type + "\n" + from.string();
   file.Write(text.data(), text.size());
   file.Finish();
+  // Of other states. What another process makes of the same one is not gone.
+  for (const auto& entry : fs::directory_iterator(path.parent_path())) {
+    const std::string name = entry.path().filename(), kind = entry.path().extension();
+    if ((kind == ".gguf" || kind == ".origin") && name.starts_with(PrefixOf(from, type)) &&
+        !name.starts_with(path.stem().string()))
+      fs::remove(entry.path());
+  }
   ReturnFreeMemory();
   return path;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <optional>
 
 #include "base/error.h"
@@ -16,8 +17,19 @@ namespace {
 
 std::vector<train::Sample> Take(std::vector<train::TokenizedSample>* from) {
   std::vector<train::Sample> samples;
-  for (train::TokenizedSample& sample : *from) samples.push_back(std::move(sample.sample));
+  for (train::TokenizedSample& sample : *from) {
+    samples.push_back(std::move(sample.sample));
+    samples.back().line = sample.line;
+  }
   return samples;
+}
+
+// Whatever the time zone of the machine.
+std::tm UtcOf(int64_t seconds) {
+  const auto time = static_cast<std::time_t>(seconds);
+  std::tm utc = {};
+  gmtime_r(&time, &utc);
+  return utc;
 }
 
 train::Facts FactsOf(const FinetuneFlags& flags, const train::PreparedData& data) {
@@ -32,7 +44,8 @@ train::Facts FactsOf(const FinetuneFlags& flags, const train::PreparedData& data
   if (!data.duplicates.empty())
     facts.push_back({"near duplicates", fmt::format("{} left out", data.duplicates.size())});
   if (!data.leaks.empty())
-    facts.push_back({"in both", fmt::format("{} left out of evaluation", data.leaks.size())});
+    facts.push_back({"in both", fmt::format("{} {} evaluation", data.leaks.size(),
+                                            flags.keeps_leaks ? "kept in" : "left out of")});
   return facts;
 }
 
@@ -58,16 +71,28 @@ TrainingData ReadTrainingData(const FinetuneFlags& flags, LoadedModel* loaded, b
   const bool needs_template = dataset.format != format::DataFormat::kText ||
                               (eval && eval->format != format::DataFormat::kText);
   const train::ExampleTokenizer tokenizer(
-      loaded->tokenizer(), needs_template ? &loaded->chat_template() : nullptr, {flags.longest});
-  train::PreparedData prepared =
-      train::Prepare(dataset, eval ? &*eval : nullptr, tokenizer,
-                     {flags.eval_share, flags.run.seed, flags.removes_duplicates});
+      loaded->tokenizer(), needs_template ? &loaded->chat_template() : nullptr,
+      {flags.longest, [&] { return UtcOf(flags.run.started); }});
+  train::PreparedData prepared = train::Prepare(
+      dataset, eval ? &*eval : nullptr, tokenizer,
+      {flags.eval_share, flags.run.seed, flags.removes_duplicates, flags.keeps_leaks});
   if (shows)
-    std::fputs(MaskReport(prepared, dataset.format, loaded->tokenizer(), isatty(STDERR_FILENO) != 0)
+    std::fputs(MaskReport(prepared, dataset.format, flags.keeps_leaks, loaded->tokenizer(),
+                          isatty(STDERR_FILENO) != 0)
                    .c_str(),
                stderr);
   CheckAllTrained(prepared.train, flags.data, flags.longest, flags.may_cut, flags.may_skip);
-  if (eval || flags.eval_share > 0)
+  const bool is_evaluated = eval || flags.eval_share > 0;
+  if (is_evaluated && prepared.eval.samples.empty() && !prepared.leaks.empty())
+    throw Error(
+        Code::kBadInput,
+        "{}: all {} examples of eval are in train as well: give others, or evaluate on them "
+        "all the same with --allow-leaks",
+        eval ? flags.eval_data : flags.data, prepared.leaks.size());
+  if (is_evaluated && !eval && prepared.eval.samples.empty() && prepared.eval.untrained.empty())
+    throw Error(Code::kBadInput, "--eval-share {}: of {} examples that is none", flags.eval_share,
+                dataset.examples.size());
+  if (is_evaluated)
     CheckAllTrained(prepared.eval, eval ? flags.eval_data : flags.data, flags.longest,
                     flags.may_cut, flags.may_skip);
   train::Facts facts = FactsOf(flags, prepared);

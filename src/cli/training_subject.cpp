@@ -8,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "cli/loras.h"
 #include "cli/write_merged.h"
 #include "convert/hf_gradients.h"
-#include "convert/peft_adapter.h"
 #include "convert/peft_adapter_writer.h"
 #include "model/lora_writer.h"
 #include "train/trained_model.h"
@@ -48,7 +48,7 @@ model::Lora FirstLora(const FinetuneFlags& flags, const engine::Model& model) {
     options.seed = flags.run.seed;
     lora = train::NewLora(model, options);
   } else {
-    lora = convert::ReadPeftLora(flags.init_adapter, {model.file(), model.hparams()});
+    lora = ReadLora(flags.init_adapter, {model.file(), model.hparams()});
   }
   lora.base = model::IdentityOf(model.file(), model.hparams());
   return lora;
@@ -68,7 +68,10 @@ TrainingSubject AdapterSubject(const FinetuneFlags& flags,
                    {"computed", fmt::format("base's products in {}, checkpointing {}",
                                             flags.precision, flags.checkpointing)}};
   subject.write_gradients = [=](std::span<const float> gradient, const std::string& folder) {
-    WriteAdapter(flags, *model, adapter->Shape(gradient), folder);
+    // By B, not by what the file's scale makes of it.
+    model::Lora shaped = adapter->Shape(gradient);
+    for (model::LoraMatrix& matrix : shaped.matrices) matrix.scale = shaped.matrices.front().scale;
+    WriteAdapter(flags, *model, shaped, folder);
   };
   subject.write = [=] {
     const model::Lora& trained = adapter->lora();

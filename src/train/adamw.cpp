@@ -1,6 +1,9 @@
 #include "train/adamw.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <vector>
 
 namespace slm::train {
 
@@ -23,6 +26,16 @@ void AdamW::Step(ops::Gradients* gradients, std::span<const float> gradient, dou
                      &second()[at], piece.values.data());
     at += piece.values.size();
   }
+}
+
+double AdamW::Measure(ops::Gradients* gradients, int64_t size) {
+  const int64_t some = std::min(size, int64_t{1} << 20);
+  std::vector<float> numbers(static_cast<size_t>(4 * some));
+  float* at = numbers.data();
+  const auto begin = std::chrono::steady_clock::now();
+  gradients->AdamW({}, at, some, at + some, at + 2 * some, at + 3 * some);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  return seconds.count() * static_cast<double>(size) / static_cast<double>(some);
 }
 
 }  // namespace slm::train

@@ -27,6 +27,9 @@ class AdamW {
   void Step(ops::Gradients* gradients, std::span<const float> gradient, double learning_rate,
             std::span<const TrainedWeights::Piece> pieces);
 
+  // Seconds that a step over so many numbers takes, by some of them.
+  static double Measure(ops::Gradients* gradients, int64_t size);
+
   // What a checkpoint keeps of it.
   int64_t steps() const { return steps_; }
   void set_steps(int64_t steps) { steps_ = steps; }

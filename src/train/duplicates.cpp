@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdint>
 #include <map>
+#include <unordered_map>
 
 #include "base/hash.h"
 #include "base/random.h"
@@ -16,6 +17,9 @@ constexpr size_t kWords = 3;
 constexpr double kSimilar = 0.8;
 constexpr size_t kBands = 32, kRows = 4;  // of the signature
 using Shingles = std::vector<uint64_t>;   // ascending, each once
+// What more texts have, and more than this share of them, is their form, such as an instruction.
+constexpr size_t kFormTexts = 20;
+constexpr double kFormShare = 0.05;
 
 // Bytes above ASCII belong to words.
 std::vector<std::string> WordsOf(const std::string& text) {
@@ -45,6 +49,21 @@ Shingles ShinglesOf(const std::string& text) {
   return shingles;
 }
 
+// A text of nothing but form keeps it.
+void RemoveForm(std::vector<Shingles>* texts) {
+  std::unordered_map<uint64_t, size_t> counts;
+  for (const Shingles& shingles : *texts)
+    for (const uint64_t shingle : shingles) ++counts[shingle];
+  const size_t most =
+      std::max(kFormTexts, static_cast<size_t>(kFormShare * static_cast<double>(texts->size())));
+  for (Shingles& shingles : *texts) {
+    Shingles own;
+    for (const uint64_t shingle : shingles)
+      if (counts.at(shingle) <= most) own.push_back(shingle);
+    if (!own.empty()) shingles = std::move(own);
+  }
+}
+
 double Similarity(const Shingles& a, const Shingles& b) {
   Shingles both;
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
@@ -69,10 +88,11 @@ std::array<uint64_t, kBands> BandsOf(const Shingles& shingles) {
 
 std::vector<size_t> FindDuplicates(const std::vector<std::string>& texts) {
   std::vector<Shingles> shingles;
+  for (const std::string& text : texts) shingles.push_back(ShinglesOf(text));
+  RemoveForm(&shingles);
   std::map<uint64_t, std::vector<size_t>> buckets;
   std::vector<size_t> first(texts.size(), kNoDuplicate);
   for (size_t i = 0; i < texts.size(); ++i) {
-    shingles.push_back(ShinglesOf(texts[i]));
     const auto bands = BandsOf(shingles[i]);
     for (const uint64_t band : bands)
       for (const size_t other : buckets[band])

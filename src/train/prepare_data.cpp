@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/error.h"
 #include "base/random.h"
 #include "train/duplicates.h"
 
@@ -31,8 +32,14 @@ std::set<size_t> Choose(size_t size, double share, uint64_t seed) {
   return chosen;
 }
 
-void Append(const format::Example& example, const ExampleTokenizer& tokenizer, PreparedPart* part) {
-  const std::vector<TokenizedSample> samples = tokenizer.Tokenize(example);
+void Append(const std::string& path, const format::Example& example,
+            const ExampleTokenizer& tokenizer, PreparedPart* part) {
+  std::vector<TokenizedSample> samples;
+  try {
+    samples = tokenizer.Tokenize(example);
+  } catch (const Error& error) {
+    throw Error(error.code(), "{}: {}", path, error.what());
+  }
   for (const TokenizedSample& sample : samples) {
     if (sample.is_cut()) part->cut.push_back(sample.line);
     if (sample.sample.trained() > 0)
@@ -85,12 +92,13 @@ PreparedData Prepare(const format::Dataset& train, const format::Dataset* eval,
       data.leaks.push_back(examples[i]->line);
     }
   for (size_t i = 0; i < examples.size(); ++i) {
-    if (leaked.count(i)) continue;
+    if (leaked.count(i) && !options.keeps_leaks) continue;
     if (i < trained && options.removes_duplicates && first[i] != kNoDuplicate) {
       data.duplicates.push_back(examples[i]->line);
       continue;
     }
-    Append(*examples[i], tokenizer, i < trained ? &data.train : &data.eval);
+    Append(i >= trained && eval ? eval->path : train.path, *examples[i], tokenizer,
+           i < trained ? &data.train : &data.eval);
   }
   return data;
 }

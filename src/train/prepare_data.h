@@ -13,6 +13,7 @@ struct PrepareOptions {
   double eval_share = 0;  // of the examples, taken out by chance, where there is no file
   uint64_t seed = 0;
   bool removes_duplicates = false;  // of an earlier example
+  bool keeps_leaks = false;
 };
 
 struct PreparedPart {
@@ -25,7 +26,7 @@ struct PreparedPart {
 struct PreparedData {
   PreparedPart train, eval;
   std::vector<size_t> duplicates;  // lines that were removed
-  std::vector<size_t> leaks;       // lines of eval that are in train as well, removed there
+  std::vector<size_t> leaks;  // lines of eval that are in train as well, removed there unless kept
 };
 
 // `eval` may be null.

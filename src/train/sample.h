@@ -1,6 +1,7 @@
 // What a model is trained on.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace slm::train {
 inline constexpr int32_t kIgnored = -100;
 struct Sample {
   std::vector<int32_t> ids, labels;
+  size_t line = 0;  // of the data; 0: unknown
 
   // Rows of the forward pass that the last label needs; 0 where nothing is trained.
   int64_t rows() const {

@@ -33,7 +33,8 @@ std::vector<Sample> ReadTokenData(const std::string& path, int64_t vocab) {
   std::vector<Sample> samples;
   format::ForJsonObjects(path, [&](const ordered_json& object, size_t line) {
     const std::string where = path + ":" + std::to_string(line);
-    Sample sample = {ReadIds(object, "ids", vocab, where), ReadIds(object, "labels", vocab, where)};
+    Sample sample = {ReadIds(object, "ids", vocab, where), ReadIds(object, "labels", vocab, where),
+                     line};
     if (sample.ids.size() != sample.labels.size())
       throw Error(Code::kBadInput, "{}: {} ids and {} labels", where, sample.ids.size(),
                   sample.labels.size());

@@ -43,7 +43,8 @@ std::string ExampleTokenizer::Render(const format::Example& example, size_t mess
     part.back().erase("weight");
   }
   try {
-    return template_->Render(part, example.tools, is_prompt, ordered_json::object());
+    return template_->Render(part, example.tools, is_prompt, ordered_json::object(),
+                             {.limits = {}, .now = options_.now});
   } catch (const std::runtime_error& error) {
     throw Error(Code::kBadInput, "line {}: the chat template refuses the conversation: {}",
                 example.line, error.what());
@@ -78,7 +79,13 @@ Sample ExampleTokenizer::Answer(const format::Example& example, size_t index,
                               ? message.at("content").get<std::string>()
                               : "";
     content.erase(0, std::min(content.find_first_not_of(" \t\r\n"), content.size()));
-    const size_t at = content.empty() ? std::string::npos : whole.rfind(content);
+    // Not before it could begin where both part, nor behind it, in what ends the message.
+    const auto parts =
+        std::mismatch(whole.begin(), whole.end(), before.begin(), before.end()).first;
+    const auto apart = static_cast<size_t>(parts - whole.begin());
+    const size_t at = content.empty()
+                          ? std::string::npos
+                          : whole.find(content, apart - std::min(apart, content.size()));
     if (at == std::string::npos)
       throw Error(Code::kBadInput,
                   "line {}: the chat template does not show where the answer of message {} begins",
@@ -111,15 +118,22 @@ void ExampleTokenizer::AppendText(const format::Example& example,
   if (tokenizer_.eos() >= 0 && (ids.empty() || ids.back() != tokenizer_.eos()))
     ids.push_back(tokenizer_.eos());
   const auto longest = static_cast<size_t>(options_.longest);
-  // The last token of a part is the first of the next, so that it is predicted once.
-  for (size_t at = 0; at + 1 < ids.size(); at += longest - 1) {
-    const auto first = ids.begin() + static_cast<std::ptrdiff_t>(at);
-    const size_t count = std::min(longest, ids.size() - at);
+  const bool has_bos =
+      longest > 2 && tokenizer_.bos() >= 0 && !ids.empty() && ids.front() == tokenizer_.bos();
+  // The last token of a part is the first of the next, behind its BOS, so that it is predicted
+  // once.
+  for (size_t at = 0; at + 1 < ids.size();) {
     TokenizedSample part;
-    part.sample.ids.assign(first, first + static_cast<std::ptrdiff_t>(count));
-    part.sample.labels = part.sample.ids;
+    std::vector<int32_t>& own = part.sample.ids;
+    if (at > 0 && has_bos) own.push_back(tokenizer_.bos());
+    const auto first = ids.begin() + static_cast<std::ptrdiff_t>(at);
+    const size_t count = std::min(longest - own.size(), ids.size() - at);
+    own.insert(own.end(), first, first + static_cast<std::ptrdiff_t>(count));
+    part.sample.labels = own;
+    if (at > 0 && has_bos) part.sample.labels[1] = kIgnored;
     part.line = example.line;
-    part.whole_tokens = static_cast<int64_t>(count);
+    part.whole_tokens = static_cast<int64_t>(own.size());
+    at += count - 1;
     samples->push_back(std::move(part));
   }
 }

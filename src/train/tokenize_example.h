@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
+#include <functional>
 #include <vector>
 
 #include "format/dataset.h"
@@ -22,7 +24,8 @@ struct TokenizedSample {
 };
 
 struct TokenizeOptions {
-  int64_t longest = 0;  // ids of a sample: what is longer is cut behind
+  int64_t longest = 0;                // ids of a sample: what is longer is cut behind
+  std::function<std::tm()> now = {};  // for templates; empty: the clock of the system
 };
 
 class ExampleTokenizer {
@@ -35,7 +38,8 @@ class ExampleTokenizer {
   // One sample of a conversation, in which every answer is trained; several, one for each answer,
   // where the prompt of a later answer does not begin with the earlier ones as they were said (some
   // templates leave out reasoning). A message's "weight": 0 leaves its answer out. Of a text, as
-  // many as it is long. Throws kBadInput, naming the line, when the template refuses it.
+  // many as it is long, each with the BOS that one has. Throws kBadInput, naming the line, when the
+  // template refuses it.
   std::vector<TokenizedSample> Tokenize(const format::Example& example) const;
 
  private:

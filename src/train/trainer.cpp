@@ -50,6 +50,16 @@ double SumOfSquares(std::span<const float> values, ThreadPool* pool) {
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
+void Multiply(float factor, std::span<float> values, ThreadPool* pool) {
+  constexpr size_t kChunk = size_t{1} << 16;
+  pool->ParallelFor(static_cast<int64_t>((values.size() + kChunk - 1) / kChunk),
+                    [&](int64_t c, int) {
+                      const size_t at = static_cast<size_t>(c) * kChunk;
+                      for (float& x : values.subspan(at, std::min(kChunk, values.size() - at)))
+                        x *= factor;
+                    });
+}
+
 // The rank that computes each sample: neighbours, so that all have about as many rows. The first
 // one's is 0.
 std::vector<int> ShareOut(std::span<const Sample* const> samples, int ranks) {
@@ -150,17 +160,18 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
   weights_->Finish(samples, owners, ranks_.get(), gradient_);
   if (!ranks_->is_first()) return result;
   result.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / trained;
-  const double squares = SumOfSquares(gradient_, model_->runtime()->pool());
+  ThreadPool* pool = model_->runtime()->pool();
+  const double squares = SumOfSquares(gradient_, pool);
   result.gradient_norm = std::sqrt(squares);
   if (!std::isfinite(result.loss) || !std::isfinite(squares))
-    throw Error(Code::kFailed, "the loss is {} and the norm of its gradient {}", result.loss,
-                result.gradient_norm);
-  ops::Gradients* gradients = model_->runtime()->backend()->gradients();
-  if (options_.clip > 0 && result.gradient_norm > options_.clip) {
-    const auto factor = static_cast<float>(options_.clip / result.gradient_norm);
-    for (float& g : gradient_) g *= factor;
-  }
-  adamw_->Step(gradients, gradient_, learning_rate, pieces_);
+    throw Error(
+        Code::kFailed,
+        "the loss is {} and the norm of its gradient {}: try a smaller --lr, or --precision "
+        "f32",
+        result.loss, result.gradient_norm);
+  if (options_.clip > 0 && result.gradient_norm > options_.clip)
+    Multiply(static_cast<float>(options_.clip / result.gradient_norm), gradient_, pool);
+  adamw_->Step(model_->runtime()->backend()->gradients(), gradient_, learning_rate, pieces_);
   weights_->Update();
   return result;
 }
@@ -188,6 +199,7 @@ TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evalu
   const auto batch = samples.first(count);
   const auto per_row = [&](double all) { return all / static_cast<double>(rows); };
   TrainingCost cost;
+  ThreadPool* pool = model_->runtime()->pool();
   const auto run = [&] {
     sum_.Begin(std::vector<int>(count));
     backward_.Run(batch, 0, std::vector<uint64_t>(count), 1, &sum_);
@@ -199,9 +211,11 @@ TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evalu
   cost.step_seconds = seconds([&] {
     const std::span<float> gradient = sum_.Finish();
     weights_->Finish(batch, std::vector<int>(count), ranks_.get(), gradient);
-    SumOfSquares(gradient, model_->runtime()->pool());
+    SumOfSquares(gradient, pool);
+    Multiply(1, gradient, pool);
     weights_->Update();
   });
+  cost.step_seconds += AdamW::Measure(model_->runtime()->backend()->gradients(), size_);
   if (evaluates) cost.evaluation_seconds = per_row(seconds([&] { backward_.Evaluate(batch); }));
   return cost;
 }
@@ -211,9 +225,7 @@ double Trainer::Evaluate(std::span<const Sample* const> samples) {
   const std::vector<double> losses = Losses(
       samples, ShareOut(samples, ranks_->size()),
       [&](size_t, std::span<const Sample* const> batch) { return backward_.Evaluate(batch); });
-  int64_t trained = 0;
-  for (const Sample* sample : samples) trained += sample->trained();
-  return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(trained);
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 nlohmann::ordered_json Trainer::Identity() const {
@@ -252,27 +264,49 @@ void Trainer::Save(const std::string& folder, const std::string& stem, bool has_
   writer.Finish();
 }
 
-nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::string& stem,
-                                     bool has_moments) {
-  const std::string path = folder + "/" + stem + ".safetensors";
-  const format::Safetensors file = format::Safetensors::Open(path);
-  const auto find = [&](const char* name) {
-    const format::SafetensorsTensor* tensor = file.Find(name);
-    if (!tensor || tensor->type->bits != 32 || tensor->elements != size_)
-      throw Error(Code::kBadInput, "{}: {}: expected {} numbers, as many as are trained", path,
-                  name, size_);
-    return tensor;
-  };
-  const auto read = [](const format::SafetensorsTensor& tensor, int64_t at, std::span<float> to) {
-    tensor.type->decode(tensor.data.data() + 4 * at, to.data(), static_cast<int64_t>(to.size()));
-  };
+namespace {
+
+// {"state": .., "adamw_steps": ..}
+nlohmann::ordered_json StateOf(const format::Safetensors& file, const std::string& path) {
   const format::SafetensorsTensor* text = file.Find("state");
   if (!text) throw Error(Code::kBadInput, "{}: no state", path);
   const nlohmann::ordered_json json = text::ParseJson(
       {reinterpret_cast<const char*>(text->data.data()), text->data.size()}, path + ": state");
   if (!json.is_object() || !json.contains("state") || !json.contains("adamw_steps") ||
-      !json.at("adamw_steps").is_number_integer())
+      !json.at("adamw_steps").is_number_unsigned())
     throw Error(Code::kBadInput, "{}: state: expected state and adamw_steps", path);
+  return json;
+}
+
+std::string PathOf(const std::string& folder, const std::string& stem) {
+  return folder + "/" + stem + ".safetensors";
+}
+
+}  // namespace
+
+nlohmann::ordered_json Trainer::LoadState(const std::string& folder, const std::string& stem) {
+  const std::string path = PathOf(folder, stem);
+  return StateOf(format::Safetensors::Open(path), path).at("state");
+}
+
+nlohmann::ordered_json Trainer::Load(const std::string& folder, const std::string& stem,
+                                     bool has_moments) {
+  const std::string path = PathOf(folder, stem);
+  const format::Safetensors file = format::Safetensors::Open(path);
+  const auto find = [&](const char* name) {
+    const format::SafetensorsTensor* tensor = file.Find(name);
+    if (!tensor || tensor->type->bits != 32 || tensor->elements != size_)
+      throw Error(
+          Code::kBadInput,
+          "{}: {}: expected {} numbers, as many as are trained: resume with the options that "
+          "it began with, or start again with --fresh",
+          path, name, size_);
+    return tensor;
+  };
+  const auto read = [](const format::SafetensorsTensor& tensor, int64_t at, std::span<float> to) {
+    tensor.type->decode(tensor.data.data() + 4 * at, to.data(), static_cast<int64_t>(to.size()));
+  };
+  const nlohmann::ordered_json json = StateOf(file, path);
   const format::SafetensorsTensor* values = find("values");
   if (has_moments) {
     const format::SafetensorsTensor* first = find("first");

@@ -54,7 +54,7 @@ class Trainer {
   // Of the first of these samples, about `kMeasuredRows` tokens. Changes nothing.
   TrainingCost Measure(std::span<const Sample* const> samples, bool evaluates);
 
-  // Mean loss over the trained tokens, on rank 0.
+  // Sum of the losses of the trained tokens, on rank 0.
   double Evaluate(std::span<const Sample* const> samples);
 
   static constexpr int64_t kMeasuredRows = 256;
@@ -65,6 +65,8 @@ class Trainer {
             const nlohmann::ordered_json& state) const;
   // Goes on from there; returns `state`. Throws kBadInput for a file with other numbers.
   nlohmann::ordered_json Load(const std::string& folder, const std::string& stem, bool has_moments);
+  // What Load returns, alone.
+  static nlohmann::ordered_json LoadState(const std::string& folder, const std::string& stem);
 
   // What of model, weights and options the bits of a step depend on, beside the numbers: what a
   // checkpoint has to agree with.

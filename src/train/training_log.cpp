@@ -7,25 +7,31 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/result_file.h"
 
 namespace slm::train {
 
 using nlohmann::ordered_json;
 
-TrainingLog::TrainingLog(std::string path, int64_t done) : path_(std::move(path)) {
-  std::string kept;
-  if (done > 0) {
+TrainingLog::TrainingLog(std::string path, int64_t done, int64_t evaluated)
+    : path_(std::move(path)) {
+  const bool goes_on = done > 0 && std::filesystem::is_regular_file(path_);
+  if (goes_on) {
+    std::string kept;
     std::ifstream old(path_);
     for (std::string line; std::getline(old, line);) {
       const ordered_json json = ordered_json::parse(line, nullptr, false);
       // A kill may have cut the last one.
       const bool has_step = json.is_object() && json.contains("step") && json["step"].is_number();
-      if (has_step && json["step"].get<int64_t>() <= done) kept += line + "\n";
+      const int64_t last = json.contains("eval_loss") ? evaluated : done;
+      if (has_step && json["step"].get<int64_t>() <= last) kept += line + "\n";
     }
+    ResultFile result(path_);
+    result.Write(kept.data(), kept.size());
+    result.Finish();
   }
-  file_ = std::fopen(path_.c_str(), "w");
+  file_ = std::fopen(path_.c_str(), goes_on ? "a" : "w");
   if (!file_) throw Error(Code::kFailed, "{}: {}", path_, std::strerror(errno));
-  WriteLine(kept);
 }
 
 TrainingLog::~TrainingLog() {

@@ -11,8 +11,9 @@ namespace slm::train {
 
 class TrainingLog {
  public:
-  // A run that goes on keeps the lines of its first `done` steps. Throws kFailed.
-  TrainingLog(std::string path, int64_t done);
+  // A run that goes on keeps the lines of its first `done` steps, and of evaluations after the
+  // first `evaluated`. Throws kFailed.
+  TrainingLog(std::string path, int64_t done, int64_t evaluated);
   ~TrainingLog();
   TrainingLog(const TrainingLog&) = delete;
   TrainingLog& operator=(const TrainingLog&) = delete;

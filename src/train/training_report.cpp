@@ -151,7 +151,7 @@ std::string Answers(const TrainingReport& report) {
                      Html(report.answers_from) + "</p>\n";
   for (const SampleAnswer& answer : report.answers) {
     html += "<article><h3>prompt</h3><pre>" + Html(answer.prompt) + "</pre>\n<div class=\"says\">";
-    const auto add = [&](const char* name, const std::string& text) {
+    const auto add = [&](const std::string& name, const std::string& text) {
       const bool is_right = &text != &answer.expected && text == answer.expected;
       html += fmt::format("<div><h3>{}{}</h3><pre>{}</pre></div>\n", name,
                           is_right ? " <span class=\"right\">✓ as expected</span>" : "",
@@ -159,7 +159,7 @@ std::string Answers(const TrainingReport& report) {
     };
     add("expected", answer.expected);
     add("before: the base", answer.before);
-    add("after: with the adapter", answer.after);
+    add("after: " + report.trained, answer.after);
     html += "</div></article>\n";
   }
   return html;

@@ -21,6 +21,7 @@ struct TrainingReport {
   Facts facts;
   std::string answers_from;  // which samples they are
   std::vector<SampleAnswer> answers;
+  std::string trained = "with the adapter";  // what gave the answers after
 };
 
 // Whatever the texts hold, they are shown as texts.

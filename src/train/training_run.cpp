@@ -19,9 +19,10 @@ using std::chrono::steady_clock;
 
 constexpr const char* kCheckpoint = "checkpoint";
 constexpr const char* kBest = "best";
+constexpr size_t kEvaluated = 64;  // samples of an evaluation between two questions
 constexpr auto kSaveAfter = std::chrono::minutes(10);
 
-uint64_t HashOf(const std::vector<Sample>& samples) {
+uint64_t HashOf(std::span<const Sample> samples) {
   uint64_t hash = samples.size();
   for (const Sample& sample : samples)
     for (const std::vector<int32_t>* ids : {&sample.ids, &sample.labels})
@@ -29,7 +30,7 @@ uint64_t HashOf(const std::vector<Sample>& samples) {
   return hash;
 }
 
-std::vector<const Sample*> PointersTo(const std::vector<Sample>& samples) {
+std::vector<const Sample*> PointersTo(std::span<const Sample> samples) {
   std::vector<const Sample*> pointers;
   for (const Sample& sample : samples) pointers.push_back(&sample);
   return pointers;
@@ -47,7 +48,7 @@ struct Sizes {
   double deviation = 0;          // of the rows
 };
 
-Sizes SizesOf(const std::vector<Sample>& samples) {
+Sizes SizesOf(std::span<const Sample> samples) {
   Sizes sizes;
   double squares = 0;
   for (const Sample& sample : samples) {
@@ -63,15 +64,19 @@ Sizes SizesOf(const std::vector<Sample>& samples) {
   return sizes;
 }
 
+bool HasCheckpoint(const std::string& folder) {
+  return std::filesystem::exists(folder + "/" + kCheckpoint + ".safetensors");
+}
+
 double SecondsSince(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
 }
 
 }  // namespace
 
-TrainingRun::TrainingRun(Trainer* trainer, std::vector<Sample> train, std::vector<Sample> eval,
-                         const RunOptions& options)
-    : trainer_(trainer), train_(std::move(train)), eval_(std::move(eval)), options_(options) {
+TrainingRun::TrainingRun(Trainer* trainer, std::span<const Sample> train,
+                         std::span<const Sample> eval, const RunOptions& options)
+    : trainer_(trainer), train_(train), eval_(eval), options_(options) {
   const auto size = static_cast<int64_t>(train_.size());
   SLM_CHECK(size > 0 && options.batch > 0);
   steps_per_epoch_ = (size + options.batch - 1) / options.batch;
@@ -171,21 +176,37 @@ void TrainingRun::Save() const {
                   {"step", state_.step},
                   {"best_loss", state_.best_loss},
                   {"best_step", state_.best_step},
-                  {"waited", state_.waited}});
+                  {"waited", state_.waited},
+                  {"evaluated", state_.evaluated},
+                  {"started", options_.started}});
+}
+
+std::optional<int64_t> TrainingRun::StartedBefore(const std::string& folder) {
+  if (!HasCheckpoint(folder)) return std::nullopt;
+  const ordered_json json = Trainer::LoadState(folder, kCheckpoint);
+  if (!json.contains("started") || !json.at("started").is_number_integer())
+    throw Error(Code::kBadInput, "{}/{}.safetensors: state: expected started", folder, kCheckpoint);
+  return json.at("started").get<int64_t>();
 }
 
 bool TrainingRun::Resume() {
+  if (!HasCheckpoint(options_.folder)) return false;
   const std::string path = options_.folder + "/" + kCheckpoint + ".safetensors";
-  if (!std::filesystem::exists(path)) return false;
   const ordered_json json = trainer_->Load(options_.folder, kCheckpoint, true);
   try {
     const std::string name = Difference(Identity(), json.at("run"));
     if (!name.empty())
       throw Error(Code::kBadInput,
-                  "{}: is of a run with another {}: resume with what it began with, or begin in "
-                  "another folder",
+                  "{}: is of a run with another {}: resume with what it began with, or start again "
+                  "with --fresh",
                   path, name);
-    state_ = {json.at("step"), json.at("best_loss"), json.at("best_step"), json.at("waited")};
+    state_ = {json.at("step"), json.at("best_loss"), json.at("best_step"), json.at("waited"),
+              json.at("evaluated")};
+    const auto& [step, best_loss, best_step, waited, evaluated] = state_;
+    if (step < 0 || step > steps_ || best_step < -1 || best_step > step || waited < 0 ||
+        evaluated < 0 || evaluated > step || !std::isfinite(best_loss))
+      throw Error(Code::kBadInput, "{}: state: step {} of {}, best {}, evaluated {}, waited {}",
+                  path, step, steps_, best_step, evaluated, waited);
   } catch (const ordered_json::exception&) {
     throw Error(Code::kBadInput, "{}: state: a number is missing", path);
   }
@@ -208,8 +229,10 @@ void TrainingRun::Step(const RunHooks& hooks) {
     report.result = trainer_->Step(samples, report.learning_rate);
   } catch (const Error& error) {
     std::string names;
-    for (const size_t i : indexes) names += " " + std::to_string(i + 1);
-    throw Error(error.code(), "step {}, samples{}: {}", state_.step + 1, names, error.what());
+    for (const size_t i : indexes)
+      names += " " + std::to_string(train_[i].line > 0 ? train_[i].line : i + 1);
+    throw Error(error.code(), "step {}, lines{} of the data: {}", state_.step + 1, names,
+                error.what());
   }
   ++state_.step;
   report.step = state_.step;
@@ -218,10 +241,26 @@ void TrainingRun::Step(const RunHooks& hooks) {
   if (hooks.on_step && trainer_->ranks()->is_first()) hooks.on_step(report);
 }
 
+bool TrainingRun::IsToEvaluate() const {
+  return !eval_.empty() && state_.evaluated < state_.step &&
+         (state_.step == steps_ || state_.step % evaluate_every() == 0);
+}
+
 bool TrainingRun::Evaluate(const RunHooks& hooks) {
-  const double loss = trainer_->Evaluate(PointersTo(eval_));
   Ranks* ranks = trainer_->ranks();
-  if (!ranks->is_first()) return ranks->Agree(true);
+  double sum = 0;
+  int64_t trained = 0;
+  for (size_t at = 0; at < eval_.size(); at += kEvaluated) {
+    if (ranks->Agree(hooks.is_cancelled && hooks.is_cancelled())) return false;
+    const auto part = eval_.subspan(at, std::min(kEvaluated, eval_.size() - at));
+    sum += trainer_->Evaluate(PointersTo(part));
+    for (const Sample& sample : part) trained += sample.trained();
+  }
+  state_.evaluated = state_.step;
+  if (!ranks->is_first()) return true;
+  const double loss = sum / static_cast<double>(trained);
+  if (!std::isfinite(loss))
+    throw Error(Code::kFailed, "step {}: the loss of the evaluation is {}", state_.step, loss);
   const bool is_best = state_.best_step < 0 || loss < state_.best_loss;
   if (is_best) {
     state_.best_loss = loss;
@@ -230,33 +269,34 @@ bool TrainingRun::Evaluate(const RunHooks& hooks) {
   }
   state_.waited = is_best ? 0 : state_.waited + 1;
   if (hooks.on_evaluation) hooks.on_evaluation({state_.step, loss, is_best});
-  return ranks->Agree(options_.patience == 0 || state_.waited < options_.patience);
+  return true;
 }
 
 RunEnd TrainingRun::Run(const RunHooks& hooks) {
-  const int64_t every = evaluate_every();
   auto saved = steady_clock::now();
   RunEnd end = RunEnd::kDone;
   Ranks* ranks = trainer_->ranks();
   Join();
-  while (state_.step < steps_) {
-    if (ranks->Agree(hooks.is_cancelled && hooks.is_cancelled())) {
-      Save();
-      return RunEnd::kCancelled;
-    }
-    Step(hooks);
-    const bool is_last = state_.step == steps_;
-    if (!eval_.empty() && (is_last || state_.step % every == 0) && !Evaluate(hooks)) {
+  const auto cancel = [&] {
+    Save();
+    return RunEnd::kCancelled;
+  };
+  // An evaluation that is owed comes first where a run goes on: checkpoints are before those.
+  while (end == RunEnd::kDone) {
+    if (IsToEvaluate() && !Evaluate(hooks)) return cancel();
+    if (ranks->Agree(options_.patience > 0 && state_.waited >= options_.patience))
       end = RunEnd::kEarly;
-      break;
-    }
+    if (state_.step == steps_ || end == RunEnd::kEarly) break;
+    if (ranks->Agree(hooks.is_cancelled && hooks.is_cancelled())) return cancel();
+    Step(hooks);
     const bool is_due = options_.save_every > 0 ? state_.step % options_.save_every == 0
                                                 : steady_clock::now() - saved > kSaveAfter;
-    if (!is_last && is_due) {
+    if (is_due || state_.step == steps_) {
       Save();
       saved = steady_clock::now();
     }
   }
+  Save();
   if (ranks->is_first() && !eval_.empty() && state_.best_step != state_.step)
     trainer_->Load(options_.folder, kBest, false);
   return end;

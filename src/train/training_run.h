@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,7 @@ struct RunOptions {
   int64_t patience = 0;        // evaluations without a gain after which it ends; 0: never
   int64_t save_every = 0;      // steps; 0: when it is interrupted, and every ten minutes
   std::string folder;          // of checkpoints
+  int64_t started = 0;         // when the run began the first time; a checkpoint keeps it
 };
 
 struct StepReport {
@@ -46,7 +49,7 @@ struct EvaluationReport {
 struct RunHooks {
   std::function<void(const StepReport&)> on_step;
   std::function<void(const EvaluationReport&)> on_evaluation;
-  std::function<bool()> is_cancelled;  // asked between steps
+  std::function<bool()> is_cancelled;  // asked between steps, and parts of an evaluation
 };
 
 enum class RunEnd { kDone, kEarly, kCancelled };
@@ -54,8 +57,9 @@ enum class RunEnd { kDone, kEarly, kCancelled };
 // Of all ranks together, with the same arguments; rank 0 has the folder, decides, and knows losses.
 class TrainingRun {
  public:
-  // `train` is not empty; without `eval` nothing is evaluated. The trainer must outlive the result.
-  TrainingRun(Trainer* trainer, std::vector<Sample> train, std::vector<Sample> eval,
+  // `train` is not empty; without `eval` nothing is evaluated. The trainer and the samples must
+  // outlive the result.
+  TrainingRun(Trainer* trainer, std::span<const Sample> train, std::span<const Sample> eval,
               const RunOptions& options);
 
   int64_t steps() const { return steps_; }
@@ -65,6 +69,9 @@ class TrainingRun {
   // what differs, when it is of another run. Of rank 0: the others are told by Run.
   bool Resume();
   int64_t done() const { return state_.step; }
+  int64_t evaluated() const { return state_.evaluated; }
+  // What Resume would find as `started` there.
+  static std::optional<int64_t> StartedBefore(const std::string& folder);
 
   // Before the first step here, of rank 0: memory that the run will take beside what is there, and
   // seconds of the steps and evaluations that are left, by some samples that are computed for it,
@@ -72,8 +79,8 @@ class TrainingRun {
   uint64_t BytesAhead() const;
   double SecondsAhead();
 
-  // To the end. With evaluation the trainer then has the best adapter, else the last. What was
-  // cancelled has written a checkpoint. Throws as Trainer::Step does, naming the step and samples,
+  // To the end, which writes a checkpoint as a cancelled run does. With evaluation the trainer then
+  // has the best adapter, else the last. Throws as Trainer::Step does, naming the step and samples,
   // and kBadInput, saying what differs, on a rank whose model, data or options are not rank 0's.
   RunEnd Run(const RunHooks& hooks);
 
@@ -87,7 +94,8 @@ class TrainingRun {
     int64_t step = 0;  // that are done
     double best_loss = 0;
     int64_t best_step = -1;
-    int64_t waited = 0;  // evaluations since then
+    int64_t waited = 0;     // evaluations since then
+    int64_t evaluated = 0;  // the step after which the last one was
   };
   nlohmann::ordered_json Identity() const;
   void Join();  // rank 0
@@ -95,11 +103,12 @@ class TrainingRun {
   int64_t evaluate_every() const {
     return options_.evaluate_every > 0 ? options_.evaluate_every : steps_per_epoch_;
   }
-  bool Evaluate(const RunHooks& hooks);  // false: patience is at its end
+  bool IsToEvaluate() const;
+  bool Evaluate(const RunHooks& hooks);  // false: cancelled
   void Step(const RunHooks& hooks);
 
   Trainer* trainer_;
-  const std::vector<Sample> train_, eval_;
+  const std::span<const Sample> train_, eval_;
   const RunOptions options_;
   int64_t steps_per_epoch_, steps_;
   Schedule schedule_;

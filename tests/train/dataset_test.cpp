@@ -293,6 +293,12 @@ TEST_F(Tokenize, PromptsMayOpenWhatTheAnswerDoesNotShow) {
   ASSERT_EQ(samples.size(), 1u);
   EXPECT_EQ(Trained(samples[0].sample), "[A<|im_end|>]");
   EXPECT_NE(tokenizer_.Decode(samples[0].sample.ids, true).find("<think>\nA"), std::string::npos);
+  // Answers that are in what ends a message too, or in what begins one.
+  for (const char* answer : {"d", "im_end", "t", "assistant"}) {
+    const auto found = Run(Messages({{"user", "a"}, {"assistant", answer}}), 1000, &opens);
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(Trained(found[0].sample), "[" + std::string(answer) + "<|im_end|>]");
+  }
 }
 
 TEST_F(Tokenize, TextIsTakenInParts) {
@@ -310,6 +316,42 @@ TEST_F(Tokenize, TextIsTakenInParts) {
   if (expected.back() != tokenizer_.eos()) expected.push_back(tokenizer_.eos());
   expected.erase(expected.begin());
   EXPECT_EQ(predicted, expected);
+}
+
+TEST_F(Tokenize, EveryPartOfATextBeginsAsATextDoes) {
+  text::Vocab vocab = model::ReadVocab(file_);
+  vocab.add_bos = true;
+  const text::Tokenizer tokenizer(vocab);
+  Example example;
+  example.text = "0123456789";
+  const auto samples = ExampleTokenizer(tokenizer, nullptr, {5}).Tokenize(example);
+  ASSERT_GE(samples.size(), 3u);
+  std::vector<int32_t> predicted;
+  for (const TokenizedSample& sample : samples) {
+    EXPECT_LE(sample.sample.ids.size(), 5u);
+    EXPECT_EQ(sample.sample.ids.front(), tokenizer.bos());
+    for (size_t i = 1; i < sample.sample.ids.size(); ++i)
+      if (sample.sample.labels[i] != kIgnored) predicted.push_back(sample.sample.labels[i]);
+  }
+  std::vector<int32_t> expected = tokenizer.Encode(example.text, {});
+  if (expected.back() != tokenizer.eos()) expected.push_back(tokenizer.eos());
+  EXPECT_EQ(predicted, expected);
+}
+
+TEST(Duplicates, AreFoundByWhatIsSaidAndNotByTheForm) {
+  const std::string form =
+      "what is the intent of this message choose one of balance card transfer loan and exchange ";
+  std::vector<std::string> texts;
+  for (int i = 0; i < 40; ++i)
+    texts.push_back(form + "message " + std::to_string(i) + " of " + std::to_string(7 * i));
+  texts.push_back(texts[3] + "!");
+  std::vector<size_t> expected(40, kNoDuplicate);
+  expected.push_back(3);
+  EXPECT_EQ(FindDuplicates(texts), expected);
+  // Of nothing but form all is said.
+  expected.assign(40, 0);
+  expected[0] = kNoDuplicate;
+  EXPECT_EQ(FindDuplicates(std::vector<std::string>(40, form)), expected);
 }
 
 TEST(Duplicates, AreFoundAndOthersAreNot) {
@@ -351,6 +393,10 @@ TEST_F(Tokenize, PreparationSplitsAndFindsLeaks) {
   EXPECT_EQ(split.eval.samples.size() + split.leaks.size(), 5u);
   const PreparedData same = Prepare(dataset, &dataset, tokenizer, {0, 1, false});
   EXPECT_EQ(same.leaks.size(), 20u);
+  EXPECT_TRUE(same.eval.samples.empty());
+  const PreparedData kept = Prepare(dataset, &dataset, tokenizer, {0, 1, false, true});
+  EXPECT_EQ(kept.leaks.size(), 20u);
+  EXPECT_EQ(kept.eval.samples.size(), 20u);
 }
 
 }  // namespace

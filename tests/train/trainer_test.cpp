@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 
 #include "base/error.h"
 #include "kernels/table.h"
@@ -13,6 +14,7 @@
 #include "support/temp_folder.h"
 #include "tiny/tiny_model.h"
 #include "train/check_base.h"
+#include "train/mean_loss.h"
 #include "train/new_lora.h"
 #include "train/thread_ranks.h"
 #include "train/trained_lora.h"
@@ -33,6 +35,9 @@ std::vector<Sample> RandomSamples(size_t n, std::mt19937& rng) {
   }
   return samples;
 }
+
+// Whose tiny model has matrices of whole blocks of words.
+constexpr quant::Type kOfWords = quant::Type::kQ4_K;
 
 struct How {
   std::string arch = "llama";
@@ -96,8 +101,8 @@ std::vector<float> Train(const How& how, const std::vector<Sample>& samples) {
     Training training(how, ranks);
     std::vector<float> losses;
     for (int step = 0; step < 4; ++step)
-      losses.push_back(static_cast<float>(training.trainer->Step(batch, 1e-2).loss));
-    losses.push_back(static_cast<float>(training.trainer->Evaluate(batch)));
+      losses.push_back(static_cast<float>(training.trainer->Step(batch, 3e-3).loss));
+    losses.push_back(static_cast<float>(MeanLoss(training.trainer.get(), batch)));
     if (!ranks->is_first()) return;
     EXPECT_LT(losses[4], losses[0]);
     result = Values(training.adapter->lora());
@@ -111,6 +116,7 @@ class TrainerBits : public ::testing::TestWithParam<std::tuple<std::string, bool
   How Base() const {
     How how;
     std::tie(how.arch, how.is_exact, how.is_dora, how.dropout) = GetParam();
+    if (!how.is_exact) how.type = kOfWords;
     return how;
   }
 };
@@ -168,12 +174,12 @@ TEST(Trainer, DropoutIsOfTrainingAlone) {
   Trainer same = MakeTrainer(first, lora, options, 0.5);
   options.seed = 1;
   Trainer other = MakeTrainer(first, lora, options, 0.5);
-  const double loss = plain.Evaluate(batch);
+  const double loss = MeanLoss(&plain, batch);
   EXPECT_EQ(plain.Step(batch, 0).loss, loss);
-  EXPECT_EQ(trainer.Evaluate(batch), loss);
+  EXPECT_EQ(MeanLoss(&trainer, batch), loss);
   const double dropped = trainer.Step(batch, 0).loss;
   EXPECT_NE(dropped, loss);
-  EXPECT_EQ(trainer.Evaluate(batch), loss);
+  EXPECT_EQ(MeanLoss(&trainer, batch), loss);
   EXPECT_EQ(same.Step(batch, 0).loss, dropped);
   EXPECT_NE(same.Step(batch, 0).loss, dropped);
   EXPECT_NE(other.Step(batch, 0).loss, dropped);
@@ -288,12 +294,14 @@ TEST(Trainer, RoundedProductsPointTheSameWay) {
   for (const bool is_exact : {false, true}) {
     How how;
     how.is_exact = is_exact;
+    how.type = kOfWords;
     Training training(how);
     training.trainer->Step(batch, 1e-2);
     training.trainer->Step(batch, 0);
     const std::span<const float> gradient = training.trainer->gradient();
     gradients[is_exact].assign(gradient.begin(), gradient.end());
   }
+  EXPECT_NE(gradients[0], gradients[1]);
   double dot = 0, squares[2] = {};
   for (size_t i = 0; i < gradients[0].size(); ++i) {
     const double a = static_cast<double>(gradients[0][i]), b = static_cast<double>(gradients[1][i]);
@@ -447,6 +455,62 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
   how = {};
   how.is_dora = true;
   has(message(how, Options(folder)), "as many as are trained");
+}
+
+TEST(TrainingRun, AnEvaluationThatWasCutIsMadeUpFor) {
+  std::mt19937 rng(150);
+  const std::vector<Sample> train = RandomSamples(6, rng), eval = RandomSamples(70, rng);
+  const auto evaluations = [&](bool is_cut) {
+    const testing::TempFolder folder;
+    std::vector<std::pair<int64_t, double>> seen;
+    const auto run = [&](int cut_at) {
+      Training training({});
+      RunOptions options = Options(folder);
+      options.evaluate_every = 2;
+      TrainingRun one(training.trainer.get(), train, eval, options);
+      one.Resume();
+      RunHooks hooks;
+      int questions = 0;
+      hooks.is_cancelled = [&] { return ++questions == cut_at; };
+      hooks.on_evaluation = [&](const EvaluationReport& e) { seen.push_back({e.step, e.loss}); };
+      return one.Run(hooks);
+    };
+    // Questions: before each of two steps, then before both parts of the first evaluation.
+    if (is_cut) {
+      EXPECT_EQ(run(4), RunEnd::kCancelled);
+      EXPECT_TRUE(seen.empty());
+      EXPECT_TRUE(TrainingRun::StartedBefore(folder.path()).has_value());
+    }
+    EXPECT_EQ(run(0), RunEnd::kDone);
+    return seen;
+  };
+  const auto expected = evaluations(false);
+  EXPECT_FALSE(expected.empty());
+  EXPECT_EQ(evaluations(true), expected);
+}
+
+TEST(TrainingRun, RefusesACheckpointWithImpossibleNumbers) {
+  std::mt19937 rng(151);
+  const std::vector<Sample> train = RandomSamples(8, rng);
+  const testing::TempFolder folder;
+  Training training({});
+  RunHooks hooks;
+  hooks.is_cancelled = [] { return true; };
+  TrainingRun run(training.trainer.get(), train, {}, Options(folder));
+  EXPECT_EQ(run.Run(hooks), RunEnd::kCancelled);
+  const std::string path = folder / "checkpoint.safetensors";
+  const std::string whole = testing::ReadFile(path);
+  EXPECT_TRUE(run.Resume());
+  for (const auto& [name, number] : {std::pair("\"best_step\":-1", "\"best_step\":88"),
+                                     std::pair("\"waited\":0", "\"waited\":x"),
+                                     std::pair("\"evaluated\":0", "\"evaluated\":7")}) {
+    std::string broken = whole;
+    const size_t at = broken.rfind(name);
+    ASSERT_NE(at, std::string::npos) << name;
+    broken.replace(at, std::strlen(name), number);
+    testing::WriteFile(path, broken);
+    EXPECT_THROW(run.Resume(), Error) << number;
+  }
 }
 
 TEST(TrainingRun, EveryEpochHasEverySampleOnce) {

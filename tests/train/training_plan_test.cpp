@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/cpu.h"
+#include "support/temp_folder.h"
 #include "tiny/tiny_model.h"
 #include "train/new_lora.h"
 #include "train/trained_lora.h"
@@ -28,10 +29,10 @@ struct Plan {
 };
 
 // Exits with 0 where memory is planned to a tenth.
-void TrainAndExit(const Plan& plan) {
+void TrainAndExit(const Plan& plan, const std::string& folder) {
   engine::Runtime runtime(2);
   const auto model = engine::Model::Load(
-      testing::WriteTinyModel({.type = quant::Type::kQ8_0, .layers = 6}), &runtime);
+      testing::WriteTinyModel({.type = quant::Type::kQ4_K, .layers = 6}), &runtime);
   TrainerOptions options;
   options.backward.precision = ops::Precision::kWords;
   options.backward.keeps_activations = plan.keeps_activations;
@@ -42,6 +43,7 @@ void TrainAndExit(const Plan& plan) {
   RunOptions of_run;
   of_run.batch = 4;
   of_run.steps = 2;
+  of_run.folder = folder;
   TrainingRun run(&trainer, plan.train, {}, of_run);
   const auto ahead = static_cast<double>(run.BytesAhead());
   const auto before = static_cast<double>(ResidentBytes());
@@ -57,9 +59,10 @@ TEST_P(MemoryPlan, IsWhatTheRunTakes) {
 #ifdef SLM_SANITIZED
   GTEST_SKIP() << "sanitizers take memory of their own";
 #endif
+  const testing::TempFolder folder;
   // A process of its own, as memory that others gave back is taken again.
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(TrainAndExit(GetParam()), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(TrainAndExit(GetParam(), folder.path()), ::testing::ExitedWithCode(0), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, MemoryPlan,

@@ -68,12 +68,12 @@ TEST(TrainingReport, ALogIsReadBack) {
   const std::string path = folder / "log.jsonl";
   const TrainingHistory history = History(5);
   {
-    TrainingLog log(path, 0);
+    TrainingLog log(path, 0, 0);
     for (size_t i = 0; i < 4; ++i) log.Write(history.steps[i]);
     log.Write(EvaluationReport{4, 0.5, true});
   }
   {
-    TrainingLog log(path, 2);
+    TrainingLog log(path, 2, 2);
     log.Write(history.steps[2]);
     log.Write(EvaluationReport{3, 0.25, false});
   }
