@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "engine/layer_trace.h"
 
 namespace slm::engine {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 using model::LoraMatrix;
 using model::Slot;
 
-size_t Pad(int64_t n) { return static_cast<size_t>((n + 15) / 16 * 16); }
+size_t Pad(int64_t n) { return static_cast<size_t>(PadRow(n)); }
 
 struct Product {
   const ops::Matrix* matrix;
@@ -167,29 +168,26 @@ class Binder {
   const model::Vector& norms_;
 };
 
-size_t Index(int64_t layer, Slot slot) {
-  return static_cast<size_t>(layer) * static_cast<size_t>(Slot::kCount) + static_cast<size_t>(slot);
-}
-
 }  // namespace
 
 Lora::Lora(const Model& model, const model::Lora& lora, float scale)
-    : by_slot_(Index(model.hparams().layers, {})) {
+    : by_slot_(model::SlotIndex(model.hparams().layers, {})) {
   for (const LoraMatrix& matrix : lora.matrices) {
     model::Vector norms;
     if (!matrix.magnitude.empty())
       norms = RowNorms(model, matrix, scale * matrix.scale, RowSquares(model, matrix));
-    by_slot_[Index(matrix.layer, matrix.slot)] = Binder(model, matrix, scale, norms).Bind();
+    by_slot_[model::SlotIndex(matrix.layer, matrix.slot)] =
+        Binder(model, matrix, scale, norms).Bind();
   }
 }
 
 const LowRank* Lora::Find(int64_t layer, Slot slot) const {
-  return by_slot_[Index(layer, slot)].get();
+  return by_slot_[model::SlotIndex(layer, slot)].get();
 }
 
 ChangingLora::ChangingLora(const Model& model, const model::Lora& values)
     : model_(model), values_(values), lora_(new Lora) {
-  lora_->by_slot_.resize(Index(model.hparams().layers, {}));
+  lora_->by_slot_.resize(model::SlotIndex(model.hparams().layers, {}));
   for (const LoraMatrix& matrix : values.matrices)
     squares_.push_back(matrix.magnitude.empty() ? model::Vector() : RowSquares(model, matrix));
   norms_.resize(squares_.size());
@@ -220,7 +218,8 @@ void ChangingLora::HoldLayer(int64_t layer) {
   for (size_t i = 0; i < norms_.size(); ++i) {
     const LoraMatrix& matrix = values_.matrices[i];
     if (matrix.layer == layer && matrix.slot != Slot::kOutput)
-      lora_->by_slot_[Index(layer, matrix.slot)] = Binder(model_, matrix, 1.0f, norms_[i]).Bind();
+      lora_->by_slot_[model::SlotIndex(layer, matrix.slot)] =
+          Binder(model_, matrix, 1.0f, norms_[i]).Bind();
   }
 }
 

@@ -14,7 +14,7 @@ struct AdamStep {
 };
 
 struct GradientKernels {
-  // out = rms_norm(x) * w: dx += what dout makes of it. w is not trained.
+  // out = rms_norm(x) * w: dx += what dout makes of it.
   void (*rms_norm)(const float* x, const float* w, const float* dout, int64_t n, float eps,
                    float* dx);
   // out = silu(gate) * up, or gelu(gate) * up with the tanh form.

@@ -55,6 +55,11 @@ struct TensorRow {
 
 std::span<const TensorRow> TensorTable();
 
+// Of the slots of all layers, one layer behind the other.
+constexpr size_t SlotIndex(int64_t layer, Slot slot) {
+  return static_cast<size_t>(layer) * static_cast<size_t>(Slot::kCount) + static_cast<size_t>(slot);
+}
+
 std::string TensorName(const TensorRow& row, int64_t layer);
 
 // kQ: H * Dh; kKv: K * Dh; kQkv: both, K's twice; kRope: rotated pairs. kUp is F, or 2 F where gate

@@ -14,10 +14,6 @@ using engine::LowRank;
 using model::LoraMatrix;
 using model::Slot;
 
-size_t Index(int64_t layer, Slot slot) {
-  return static_cast<size_t>(layer) * static_cast<size_t>(Slot::kCount) + static_cast<size_t>(slot);
-}
-
 // product.out = from - product.out.
 void SubtractFrom(const float* from, int64_t stride, int64_t rows, const ops::Product& product) {
   for (int64_t t = 0; t < rows; ++t)
@@ -49,7 +45,7 @@ TrainedLora::TrainedLora(std::shared_ptr<const engine::Model> model, model::Lora
     if (matrix.slot == Slot::kOutput)
       throw Error(Code::kUnsupported, "{}: adapters of the output matrix are not trained",
                   lora_.path);
-    const size_t at = Index(matrix.layer, matrix.slot);
+    const size_t at = model::SlotIndex(matrix.layer, matrix.slot);
     if (by_slot_.size() <= at) by_slot_.resize(at + 1, kNone);
     by_slot_[at] = i;
     first_layer_ = i == 0 ? matrix.layer : std::min(first_layer_, matrix.layer);
@@ -86,7 +82,7 @@ nlohmann::ordered_json TrainedLora::Identity() const {
 }
 
 size_t TrainedLora::Find(int64_t layer, Slot slot) const {
-  const size_t at = Index(layer, slot);
+  const size_t at = model::SlotIndex(layer, slot);
   return at < by_slot_.size() ? by_slot_[at] : kNone;
 }
 

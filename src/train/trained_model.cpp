@@ -11,10 +11,6 @@ namespace {
 
 using model::Slot;
 
-size_t Index(int64_t layer, Slot slot) {
-  return static_cast<size_t>(layer) * static_cast<size_t>(Slot::kCount) + static_cast<size_t>(slot);
-}
-
 // Tables of rope are numbers of the model's making.
 bool IsTrained(Slot slot) {
   return slot != Slot::kRopeFreqs && slot != Slot::kRopeFactorsLong &&
@@ -49,7 +45,7 @@ TrainedModel::TrainedModel(std::shared_ptr<engine::FloatModel> model)
     for (int64_t layer = 0; IsTrained(row.slot) && layer < (row.is_layer ? layers : 1); ++layer) {
       const format::GgufTensor* tensor = file.Find(TensorName(row, layer));
       if (!tensor) continue;
-      const size_t at = Index(layer, row.slot);
+      const size_t at = model::SlotIndex(layer, row.slot);
       if (by_slot_.size() <= at) by_slot_.resize(at + 1, kNone);
       by_slot_[at] = places_.size();
       places_.push_back({row.slot, static_cast<size_t>(tensor - file.tensors().data()), size,
@@ -59,7 +55,7 @@ TrainedModel::TrainedModel(std::shared_ptr<engine::FloatModel> model)
 }
 
 const TrainedModel::Place* TrainedModel::Find(int64_t layer, Slot slot) const {
-  const size_t at = Index(layer, slot);
+  const size_t at = model::SlotIndex(layer, slot);
   return at < by_slot_.size() && by_slot_[at] != kNone ? &places_[by_slot_[at]] : nullptr;
 }
 
