@@ -102,6 +102,11 @@ class Reader {
       Add("system", system, messages);
     for (const ordered_json& turn : List(object_, "conversations")) {
       if (!turn.is_object()) Fail("conversations: expected objects, got {}", turn.type_name());
+      // Many files have OpenAI's messages under this name.
+      if (turn.contains("role")) {
+        messages->push_back(turn);
+        continue;
+      }
       const std::string from = Text(turn, "from"), value = Text(turn, "value");
       const auto role = std::find_if(std::begin(kRoles), std::end(kRoles),
                                      [&](const auto& pair) { return from == pair.first; });

@@ -12,7 +12,7 @@ namespace slm::format {
 
 enum class DataFormat {
   kMessages,    // {messages: [{role, content, tool_calls?}], tools?}, as OpenAI has it
-  kShareGpt,    // {conversations: [{from, value}], system?, tools?}
+  kShareGpt,    // {conversations: [{from, value} or {role, content}], system?, tools?}
   kAlpaca,      // {instruction, input?, output, system?, history?: [[user, assistant]]}
   kCompletion,  // {prompt, completion}: texts, or lists of messages
   kText         // {text}

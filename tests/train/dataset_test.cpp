@@ -60,6 +60,8 @@ TEST(Dataset, EveryFormBecomesMessages) {
           {"role":"assistant","content":"4"}]})",
       R"({"system":"be short","conversations":[{"from":"human","value":"2+2?\n\nnow"},
           {"from":"gpt","value":"4"}]})",
+      R"({"system":"be short","conversations":[{"role":"user","content":"2+2?\n\nnow"},
+          {"role":"assistant","content":"4"}]})",
       R"({"system":"be short","instruction":"2+2?","input":"now","output":"4"})"};
   for (std::string line : lines) {
     std::erase(line, '\n');
