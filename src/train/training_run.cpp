@@ -110,7 +110,7 @@ uint64_t TrainingRun::BytesAhead() const {
   const auto batch =
       static_cast<double>(std::min(options_.batch, static_cast<int64_t>(train_.size())));
   // Of many steps some are larger than most.
-  const double rows = std::min(most, sizes.rows * batch + 2 * sizes.deviation * std::sqrt(batch));
+  const double rows = std::min(most, sizes.rows * batch + 3 * sizes.deviation * std::sqrt(batch));
   double samples = rows / sizes.rows;
   if (!eval_.empty())
     samples =
