@@ -75,6 +75,22 @@ std::vector<int> ShareOut(std::span<const Sample* const> samples, int ranks) {
   return owners;
 }
 
+// {"state": .., "adamw_steps": ..}
+nlohmann::ordered_json StateOf(const format::Safetensors& file, const std::string& path) {
+  const format::SafetensorsTensor* text = file.Find("state");
+  if (!text) throw Error(Code::kBadInput, "{}: no state", path);
+  const nlohmann::ordered_json json = text::ParseJson(
+      {reinterpret_cast<const char*>(text->data.data()), text->data.size()}, path + ": state");
+  if (!json.is_object() || !json.contains("state") || !json.contains("adamw_steps") ||
+      !json.at("adamw_steps").is_number_unsigned())
+    throw Error(Code::kBadInput, "{}: state: expected state and adamw_steps", path);
+  return json;
+}
+
+std::string PathOf(const std::string& folder, const std::string& stem) {
+  return folder + "/" + stem + ".safetensors";
+}
+
 constexpr double kLongSeconds = 5;
 
 }  // namespace
@@ -263,26 +279,6 @@ void Trainer::Save(const std::string& folder, const std::string& stem, bool has_
   writer.Append({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   writer.Finish();
 }
-
-namespace {
-
-// {"state": .., "adamw_steps": ..}
-nlohmann::ordered_json StateOf(const format::Safetensors& file, const std::string& path) {
-  const format::SafetensorsTensor* text = file.Find("state");
-  if (!text) throw Error(Code::kBadInput, "{}: no state", path);
-  const nlohmann::ordered_json json = text::ParseJson(
-      {reinterpret_cast<const char*>(text->data.data()), text->data.size()}, path + ": state");
-  if (!json.is_object() || !json.contains("state") || !json.contains("adamw_steps") ||
-      !json.at("adamw_steps").is_number_unsigned())
-    throw Error(Code::kBadInput, "{}: state: expected state and adamw_steps", path);
-  return json;
-}
-
-std::string PathOf(const std::string& folder, const std::string& stem) {
-  return folder + "/" + stem + ".safetensors";
-}
-
-}  // namespace
 
 nlohmann::ordered_json Trainer::LoadState(const std::string& folder, const std::string& stem) {
   const std::string path = PathOf(folder, stem);

@@ -185,7 +185,9 @@ std::optional<int64_t> TrainingRun::StartedBefore(const std::string& folder) {
   if (!HasCheckpoint(folder)) return std::nullopt;
   const ordered_json json = Trainer::LoadState(folder, kCheckpoint);
   if (!json.contains("started") || !json.at("started").is_number_integer())
-    throw Error(Code::kBadInput, "{}/{}.safetensors: state: expected started", folder, kCheckpoint);
+    throw Error(Code::kBadInput,
+                "{}/{}.safetensors: state: expected started: start again with --fresh", folder,
+                kCheckpoint);
   return json.at("started").get<int64_t>();
 }
 
@@ -291,7 +293,7 @@ RunEnd TrainingRun::Run(const RunHooks& hooks) {
     Step(hooks);
     const bool is_due = options_.save_every > 0 ? state_.step % options_.save_every == 0
                                                 : steady_clock::now() - saved > kSaveAfter;
-    if (is_due || state_.step == steps_) {
+    if (is_due) {
       Save();
       saved = steady_clock::now();
     }
