@@ -111,6 +111,7 @@ static void DecodePanel(quant::Type type, const uint8_t* panel, int64_t first, i
 // 8-bit integers in speed, and near floats in their error.
 
 constexpr float kWeightWord = 4095.0f, kActWord = 8191.0f;
+static_assert(kWordBlock * 4095 * 8191 <= INT32_MAX);
 constexpr int64_t kWordCodes = 16 * 2 * kWordBlock;       // bytes: pairs of 16 rows
 constexpr int64_t kWordBlockBytes = kWordCodes + 16 * 4;  // then scales
 // Blocks of a panel that columns pass over at a time, and columns that all panels do: those stay in

@@ -91,6 +91,18 @@ struct Words {
   }
 };
 
+// The sums of a block are as large as they can be.
+TEST(WordProducts, OfLargestNumbersDoNotOverflow) {
+  constexpr int64_t kBlocks = 3, kCols = 5;
+  for (const float sign : {1.0f, -1.0f}) {
+    const std::vector<float> w(kBlocks * kWordBlock * kPanelRows, 1.0f);
+    const std::vector<float> x(kCols * kBlocks * kWordBlock, sign);
+    for (const KernelTable* table : testing::FastTables())
+      for (const float y : Words(*table, kBlocks).Multiply(w, x, nullptr, nullptr))
+        ASSERT_NEAR(y, sign * kBlocks * kWordBlock, 1e-4) << table->isa;
+  }
+}
+
 TEST(WordProducts, AreNearTheSumsAndTheSameOnEveryTable) {
   std::mt19937 rng(122);
   for (const testing::Values values : {testing::Values::kNormal, testing::Values::kFinite})
