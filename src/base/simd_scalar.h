@@ -55,6 +55,19 @@ SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   SLM_LANES r.lane[i] = static_cast<float>(static_cast<int8_t>(p[i]));
   return r;
 }
+// Of 16 integers of 32 bits, the kBits from bit `shift` on.
+template <int kBits, bool kSigned>
+SLM_INLINE V16 LoadBits(const uint8_t* p, int shift) {
+  V16 r;
+  SLM_LANES {
+    uint32_t x;
+    __builtin_memcpy(&x, p + 4 * i, 4);
+    x <<= 32 - kBits - shift;
+    r.lane[i] = kSigned ? static_cast<float>(static_cast<int32_t>(x) >> (32 - kBits))
+                        : static_cast<float>(static_cast<int32_t>(x >> (32 - kBits)));
+  }
+  return r;
+}
 SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
   SLM_LANES {
     const uint16_t h = FloatToHalf(x.lane[i]);

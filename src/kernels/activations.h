@@ -30,11 +30,12 @@ struct Act256 {
   float d;
 };
 
-// Rounded to 14 bits: 64 products with codes of 13 bits add up exactly in 32.
-constexpr int64_t kWordBlock = 64;
+// Rounded to 14 bits. So many elements of a row, fewer at its end, share a scale: their products
+// with codes of 11 bits add up exactly in 32.
+constexpr int64_t kWordBlock = 64, kWordGroup = 256;
 struct ActWords {
   int16_t q[kWordBlock];  // within 8191
-  float d;
+  float d;                // the same in all blocks of a group
 };
 
 size_t ActRowBytes(ActFormat format, int64_t k);

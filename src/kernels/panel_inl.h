@@ -10,18 +10,14 @@ SLM_INLINE V16 LoadCodes(const uint8_t* unit, int g, int i) {
   // Of four bits plane p has groups p and 4 + p; of two bits it has 4 p .. 4 p + 3.
   const int plane = kLow == 4 ? g % 4 : g / kGroups;
   const int shift = 8 * i + (kLow == 8 ? 0 : kLow == 4 ? 4 * (g / 4) : 2 * (g % 4));
-  uint32_t low[16], high[16];
-  __builtin_memcpy(low, unit + 64 * plane, 64);
-  if (kHigh > 0) __builtin_memcpy(high, unit + 64 * (8 / kGroups + (kHigh == 2 ? g / 4 : 0)), 64);
-  const int high_shift = 8 * i + (kHigh == 2 ? 2 * (g % 4) : g);
-  float codes[16];
-  for (int r = 0; r < 16; ++r) {
-    uint32_t code = (low[r] >> shift) & ((1u << kLow) - 1);
-    if (kHigh > 0) code |= ((high[r] >> high_shift) & ((1u << kHigh) - 1)) << kLow;
-    codes[r] = static_cast<float>(kBits == 8 ? static_cast<int>(static_cast<int8_t>(code))
-                                             : static_cast<int>(code));
+  V16 code = LoadBits<kLow, kBits == 8>(unit + 64 * plane, shift);
+  if constexpr (kHigh > 0) {
+    const int high_plane = 8 / kGroups + (kHigh == 2 ? g / 4 : 0);
+    const int high_shift = 8 * i + (kHigh == 2 ? 2 * (g % 4) : g);
+    const V16 high = LoadBits<kHigh, false>(unit + 64 * high_plane, high_shift);
+    code = Fma(high, Set(static_cast<float>(1 << kLow)), code);
   }
-  return Load(codes);
+  return code;
 }
 
 // What a block of 16 rows means, by the formulas of quant/blocks.h: [elements][16].
@@ -106,17 +102,18 @@ static void DecodePanel(quant::Type type, const uint8_t* panel, int64_t first, i
 
 // --- Products in words
 // ------------------------------------------------------------------------------------------------
-// Both sides are integers of 16 bits with a scale for each kWordBlock elements of a row: 13 bits of
-// weights, 14 of activations, so that the products of a block add up in 32 bits. Between floats and
-// 8-bit integers in speed, and near floats in their error.
+// Both sides are integers of 16 bits, with a scale that up to kWordGroup elements of a row share:
+// 11 bits of weights, 14 of activations, so that the products of a group add up in 32 bits. Between
+// floats and 8-bit integers in speed, and near floats in their error.
 
-constexpr float kWeightWord = 4095.0f, kActWord = 8191.0f;
-static_assert(kWordBlock * 4095 * 8191 <= INT32_MAX);
+constexpr float kWeightWord = 1023.0f, kActWord = 8191.0f;
+static_assert(kWordGroup * 1023 * 8191 <= INT32_MAX);
+constexpr int64_t kGroupBlocks = kWordGroup / kWordBlock;
 constexpr int64_t kWordCodes = 16 * 2 * kWordBlock;       // bytes: pairs of 16 rows
 constexpr int64_t kWordBlockBytes = kWordCodes + 16 * 4;  // then scales
-// Blocks of a panel that columns pass over at a time, and columns that all panels do: those stay in
+// Groups of a panel that columns pass over at a time, and columns that all panels do: those stay in
 // the first cache, these in the second.
-constexpr int64_t kWordStretch = 10;
+constexpr int64_t kWordStretch = 3;
 constexpr int kWordCols = 120;
 
 // `x`, times the inverse of the scale, within `most`.
@@ -125,31 +122,38 @@ SLM_INLINE V16 WordsOf(V16 x, V16 inverse, float most) {
 }
 
 static void EncodePanel(const float* w, int64_t n, uint8_t* panel) {
-  for (int64_t k = 0; k < n; k += kWordBlock, w += 16 * kWordBlock, panel += kWordBlockBytes) {
+  for (int64_t k = 0; k < n; k += kWordGroup) {
+    const int64_t count = n - k < kWordGroup ? n - k : kWordGroup;
     V16 largest = Set(0.0f);
-    for (int i = 0; i < kWordBlock; ++i) largest = Max(Abs(Load(w + 16 * i)), largest);
+    for (int64_t i = 0; i < count; ++i) largest = Max(Abs(Load(w + 16 * i)), largest);
     // What is smaller is zero: its inverse would overflow.
     largest = IfLess(Set(1e-30f), largest, largest, Set(0.0f));
     const V16 inverse = IfLess(Set(0.0f), largest, Div(Set(kWeightWord), largest), Set(0.0f));
-    for (int i = 0; i < kWordBlock / 2; ++i)
-      StorePairs(WordsOf(Load(w + 32 * i), inverse, kWeightWord),
-                 WordsOf(Load(w + 32 * i + 16), inverse, kWeightWord), panel + 64 * i);
     float d[16];
     Store(Mul(largest, Set(1.0f / kWeightWord)), d);
-    __builtin_memcpy(panel + kWordCodes, d, 64);
+    for (int64_t b = 0; b < count;
+         b += kWordBlock, w += 16 * kWordBlock, panel += kWordBlockBytes) {
+      for (int i = 0; i < kWordBlock / 2; ++i)
+        StorePairs(WordsOf(Load(w + 32 * i), inverse, kWeightWord),
+                   WordsOf(Load(w + 32 * i + 16), inverse, kWeightWord), panel + 64 * i);
+      __builtin_memcpy(panel + kWordCodes, d, 64);
+    }
   }
 }
 
 static void RoundWords(const float* x, int64_t n, ActWords* out) {
-  for (int64_t b = 0; b < n / kWordBlock; ++b, x += kWordBlock) {
+  for (int64_t k = 0; k < n; k += kWordGroup) {
+    const int64_t count = n - k < kWordGroup ? n - k : kWordGroup;
     V16 largest = Set(0.0f);
-    for (int i = 0; i < kWordBlock; i += 16) largest = Max(Abs(Load(x + i)), largest);
+    for (int64_t i = 0; i < count; i += 16) largest = Max(Abs(Load(x + i)), largest);
     float max = ReduceMax(largest);
     if (!(max > 1e-30f)) max = 0;
     const V16 inverse = Set(max > 0 ? kActWord / max : 0.0f);
-    for (int i = 0; i < kWordBlock; i += 16)
-      StoreInt16(WordsOf(Load(x + i), inverse, kActWord), out[b].q + i);
-    out[b].d = max * (1.0f / kActWord);
+    for (int64_t b = 0; b < count; b += kWordBlock, x += kWordBlock, ++out) {
+      for (int i = 0; i < kWordBlock; i += 16)
+        StoreInt16(WordsOf(Load(x + i), inverse, kActWord), out->q + i);
+      out->d = max * (1.0f / kActWord);
+    }
   }
 }
 
@@ -168,8 +172,12 @@ SLM_INLINE void WordColumns(const MatMulArgs& args, int p, int64_t first, int64_
   if (first == 0 && !args.adds) {
     const V16 bias = args.bias ? Load(args.bias + 16 * p) : Set(0.0f);
     for (int c = 0; c < kCols; ++c) Store(bias, out + c * args.out_stride);
+  } else {
+    // Rows of outputs are apart by a power of two, as a rule, so few of them stay in a cache.
+    for (int c = 0; c < kCols; ++c) __builtin_prefetch(out + c * args.out_stride, 1);
   }
-  for (int64_t b = 0; b < count; ++b, panel += kWordBlockBytes) {
+  for (int64_t b = 0; b < count; b += kGroupBlocks) {
+    const int64_t blocks = count - b < kGroupBlocks ? count - b : kGroupBlocks;
     int32_t sums[kCols][16];
     for (int lane = 0; lane < 16; lane += kIntLanes * kWordParts) {
       Ints sum[kCols][kWordParts];
@@ -178,20 +186,23 @@ SLM_INLINE void WordColumns(const MatMulArgs& args, int p, int64_t first, int64_
         SLM_UNROLL
         for (int q = 0; q < kWordParts; ++q) sum[c][q] = ZeroInts();
       }
-      // Unrolled further, gcc 12 keeps sums in memory.
-      SLM_NO_UNROLL
-      for (int i = 0; i < kWordBlock / 2; i += 4) {
-        SLM_UNROLL
-        for (int j = i; j < i + 4; ++j) {
-          Ints w[kWordParts];
+      for (int64_t part = 0; part < blocks; ++part) {
+        const uint8_t* from = panel + part * kWordBlockBytes;
+        // Unrolled further, gcc 12 keeps sums in memory.
+        SLM_NO_UNROLL
+        for (int i = 0; i < kWordBlock / 2; i += 4) {
           SLM_UNROLL
-          for (int q = 0; q < kWordParts; ++q)
-            w[q] = LoadPairs(panel + 64 * j + 4 * (lane + kIntLanes * q));
-          SLM_UNROLL
-          for (int c = 0; c < kCols; ++c) {
-            const Ints x = SetPair(act[c][b].q + 2 * j);
+          for (int j = i; j < i + 4; ++j) {
+            Ints w[kWordParts];
             SLM_UNROLL
-            for (int q = 0; q < kWordParts; ++q) AddPairs(w[q], x, &sum[c][q]);
+            for (int q = 0; q < kWordParts; ++q)
+              w[q] = LoadPairs(from + 64 * j + 4 * (lane + kIntLanes * q));
+            SLM_UNROLL
+            for (int c = 0; c < kCols; ++c) {
+              const Ints x = SetPair(act[c][b + part].q + 2 * j);
+              SLM_UNROLL
+              for (int q = 0; q < kWordParts; ++q) AddPairs(w[q], x, &sum[c][q]);
+            }
           }
         }
       }
@@ -206,14 +217,17 @@ SLM_INLINE void WordColumns(const MatMulArgs& args, int p, int64_t first, int64_
       float* to = out + c * args.out_stride;
       Store(Fma(Mul(d, Set(act[c][b].d)), LoadInts(sums[c]), Load(to)), to);
     }
+    panel += blocks * kWordBlockBytes;
   }
 }
 
 static void MatMulWords(const MatMulArgs& args) {
-  const int64_t blocks = args.k / kWordBlock;
-  const int64_t stretches = (blocks + kWordStretch - 1) / kWordStretch;
+  const int64_t blocks = args.k / kWordBlock, groups = (args.k + kWordGroup - 1) / kWordGroup;
+  const int64_t stretches = (groups + kWordStretch - 1) / kWordStretch;
   for (int64_t s = 0; s < stretches; ++s) {
-    const int64_t first = s * blocks / stretches, count = (s + 1) * blocks / stretches - first;
+    const int64_t first = s * groups / stretches * kGroupBlocks;
+    const int64_t end_group = (s + 1) * groups / stretches * kGroupBlocks;
+    const int64_t count = (end_group < blocks ? end_group : blocks) - first;
     for (int begin = 0; begin < args.cols; begin += kWordCols) {
       const int end = begin + kWordCols < args.cols ? begin + kWordCols : args.cols;
       for (int p = 0; p < args.panels; ++p)

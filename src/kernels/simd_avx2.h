@@ -55,6 +55,17 @@ SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)),
           _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(x, 8)))};
 }
+template <int kBits, bool kSigned>
+SLM_INLINE __m256 BitsOf(const uint8_t* p, int shift) {
+  const __m256i x = _mm256_slli_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+                                      32 - kBits - shift);
+  return _mm256_cvtepi32_ps(kSigned ? _mm256_srai_epi32(x, 32 - kBits)
+                                    : _mm256_srli_epi32(x, 32 - kBits));
+}
+template <int kBits, bool kSigned>
+SLM_INLINE V16 LoadBits(const uint8_t* p, int shift) {
+  return {BitsOf<kBits, kSigned>(p, shift), BitsOf<kBits, kSigned>(p + 32, shift)};
+}
 SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
   const int nearest = _MM_FROUND_TO_NEAREST_INT;
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.low, nearest));

@@ -40,6 +40,13 @@ SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x))};
 }
+template <int kBits, bool kSigned>
+SLM_INLINE V16 LoadBits(const uint8_t* p, int shift) {
+  const __m512i x =
+      _mm512_slli_epi32(_mm512_loadu_si512(p), static_cast<unsigned>(32 - kBits - shift));
+  return {_mm512_cvtepi32_ps(kSigned ? _mm512_srai_epi32(x, 32 - kBits)
+                                     : _mm512_srli_epi32(x, 32 - kBits))};
+}
 SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm512_cvtps_ph(x.x, _MM_FROUND_TO_NEAREST_INT));

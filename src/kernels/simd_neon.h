@@ -65,6 +65,17 @@ SLM_INLINE V16 LoadInt8(const uint8_t* p) {
   return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
            vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
 }
+template <int kBits, bool kSigned>
+SLM_INLINE V16 LoadBits(const uint8_t* p, int shift) {
+  V16 r;
+  const int32x4_t left = vdupq_n_s32(32 - kBits - shift);
+  SLM_QUADS {
+    const uint32x4_t x = vshlq_u32(vreinterpretq_u32_u8(vld1q_u8(p + 16 * i)), left);
+    r.x[i] = kSigned ? vcvtq_f32_s32(vshrq_n_s32(vreinterpretq_s32_u32(x), 32 - kBits))
+                     : vcvtq_f32_u32(vshrq_n_u32(x, 32 - kBits));
+  }
+  return r;
+}
 SLM_INLINE void StoreHalf(V16 x, uint8_t* p) {
   SLM_QUADS vst1_u8(p + 8 * i, vreinterpret_u8_f16(vcvt_f16_f32(x.x[i])));
 }

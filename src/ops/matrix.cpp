@@ -118,13 +118,18 @@ void Matrix::SetWordPanels(int64_t first, int64_t end, kernels::MatMulArgs* args
   thread_local std::vector<float> decoded;
   const size_t bytes = static_cast<size_t>(kPanels) * args->panel_stride;
   if (scratch.size() < bytes) scratch = AlignedBuffer(bytes);
-  decoded.resize(static_cast<size_t>(k() * kPanelRows));
+  decoded.resize(static_cast<size_t>(kernels::kWordGroup * kPanelRows));
   args->panel = scratch.data();
-  for (int64_t panel = 0; panel < args->panels; ++panel) {
-    DecodePanel(first + panel, 0, k(), decoded.data());
-    kernels_->words.encode(decoded.data(), k(),
-                           scratch.data() + static_cast<size_t>(panel) * args->panel_stride);
-  }
+  // A group at a time: its floats stay in the first cache.
+  for (int64_t panel = 0; panel < args->panels; ++panel)
+    for (int64_t i = 0; i < k(); i += kernels::kWordGroup) {
+      const int64_t count = std::min(kernels::kWordGroup, k() - i);
+      DecodePanel(first + panel, i, count, decoded.data());
+      kernels_->words.encode(
+          decoded.data(), count,
+          scratch.data() + static_cast<size_t>(panel) * args->panel_stride +
+              static_cast<size_t>(i / kernels::kWordBlock * kernels_->words.block_bytes));
+    }
 }
 
 void Matrix::DecodePanel(int64_t panel, int64_t first, int64_t count, float* out) const {

@@ -9,8 +9,8 @@ namespace slm::train {
 namespace {
 
 // Logits that are there at once, where memory is scarce and where it is not, and rows of gate and
-// up.
-constexpr int64_t kLogitBytes = int64_t{32} << 20, kMoreLogitBytes = int64_t{256} << 20;
+// up where it is.
+constexpr int64_t kLogitBytes = int64_t{32} << 20, kMoreLogitBytes = int64_t{128} << 20;
 constexpr int64_t kGateBytes = int64_t{20} << 20;
 // Tokens that are embedded before pages of the table are given back: a row is a page or less, and
 // the system maps up to 64 KB around it.
@@ -21,8 +21,9 @@ const model::Vector kNoBias;
 // Each time the weights are decoded: not too few.
 int64_t RowsAtOnce(const model::Hparams& h, const BackwardOptions& options) {
   const int64_t row_bytes = engine::GateRow(h).stride * static_cast<int64_t>(sizeof(float));
-  const int64_t wanted = options.rows_at_once > 0
-                             ? options.rows_at_once
+  const int64_t wanted = options.rows_at_once > 0 ? options.rows_at_once
+                         : options.keeps_activations
+                             ? options.rows
                              : std::max<int64_t>(192, kGateBytes / row_bytes / 16 * 16);
   return std::min(options.rows, wanted);
 }

@@ -43,7 +43,7 @@ TEST(Finetune, LearnsAndIsEvaluated) {
   };
   const ProgramResult result = RunProgram({"finetune", "-m", Model(), "-d", folder / "data.jsonl",
                                            "-o", folder / "adapter", "--steps", "160", "--batch",
-                                           "6", "--lr", "0.02", "--rank", "8", "--warmup", "0"});
+                                           "6", "--lr", "0.01", "--rank", "8", "--warmup", "0"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.err.find("train: 30 samples"), std::string::npos) << result.err;
   EXPECT_NE(result.err.find("[[red<|im_end|>]]"), std::string::npos) << result.err;

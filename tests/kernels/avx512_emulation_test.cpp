@@ -49,6 +49,8 @@ TEST(Emulation, ShiftsStayInsideTheirElements) {
   EXPECT_EQ(Get<uint16_t>(_mm512_srli_epi16(x, 16), 1), 0);
   EXPECT_EQ(Get<uint32_t>(_mm512_slli_epi32(x, 16), 0), 0x84210000u);
   EXPECT_EQ(Get<uint32_t>(_mm512_slli_epi32(x, 32), 0), 0u);
+  EXPECT_EQ(Get<uint32_t>(_mm512_srli_epi32(x, 16), 0), 0x8421u);
+  EXPECT_EQ(Get<uint32_t>(_mm512_srli_epi32(x, 32), 0), 0u);
   EXPECT_EQ(Get<int32_t>(_mm512_srai_epi32(_mm512_set1_epi32(-129), 7), 5), -2);
   EXPECT_EQ(Get<int32_t>(_mm512_srai_epi32(_mm512_set1_epi32(-129), 40), 5), -1);
 }

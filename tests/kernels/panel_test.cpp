@@ -1,6 +1,7 @@
 // Packed panels to floats and back, on every table.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "support/blocks.h"
@@ -91,9 +92,9 @@ struct Words {
   }
 };
 
-// The sums of a block are as large as they can be.
+// The sums of a group are as large as they can be.
 TEST(WordProducts, OfLargestNumbersDoNotOverflow) {
-  constexpr int64_t kBlocks = 3, kCols = 5;
+  constexpr int64_t kBlocks = 2 * kWordGroup / kWordBlock + 1, kCols = 5;
   for (const float sign : {1.0f, -1.0f}) {
     const std::vector<float> w(kBlocks * kWordBlock * kPanelRows, 1.0f);
     const std::vector<float> x(kCols * kBlocks * kWordBlock, sign);
@@ -115,7 +116,7 @@ TEST(WordProducts, AreNearTheSumsAndTheSameOnEveryTable) {
         if (values == testing::Values::kFinite)
           for (std::vector<float>* all : {&w, &x})
             for (float& f : *all) f = std::fabs(f) > 1e15f ? 1e15f : f;
-        for (int64_t i = 0; i < kWordBlock; ++i) w[size(i * kPanelRows + 3)] = 0;
+        for (int64_t i = 0; i < std::min(k, kWordGroup); ++i) w[size(i * kPanelRows + 3)] = 0;
         const std::vector<float> bias =
             MakeFloats(testing::Values::kNormal, size(panels * kPanelRows), rng);
         const std::vector<float> start =
@@ -144,16 +145,8 @@ TEST(WordProducts, AreNearTheSumsAndTheSameOnEveryTable) {
             difference += (got - sum) * (got - sum);
             power += sum * sum;
           }
-        EXPECT_LE(std::sqrt(difference / power), 3e-4) << "k=" << k;
+        EXPECT_LE(std::sqrt(difference / power), 1.5e-3) << "k=" << k;
       }
-}
-
-// The largest codes of both sides, all of one sign: their sum is just within 32 bits.
-TEST(WordProducts, DoNotOverflow) {
-  const std::vector<float> w(32 * kPanelRows, -2.0f), x(64, 3.0f);
-  for (const KernelTable* table : testing::TablesUnderTest())
-    for (const float out : Words(*table, 1).Multiply(w, x, nullptr, nullptr))
-      EXPECT_FLOAT_EQ(out, -192.0f) << table->isa;
 }
 
 }  // namespace

@@ -421,6 +421,9 @@ inline __m512i _mm512_srli_epi16(__m512i a, unsigned count) {
 inline __m512i _mm512_slli_epi32(__m512i a, unsigned count) {
   return emulated::Map<uint32_t>(a, [count](uint32_t x) { return count > 31 ? 0 : x << count; });
 }
+inline __m512i _mm512_srli_epi32(__m512i a, unsigned count) {
+  return emulated::Map<uint32_t>(a, [count](uint32_t x) { return count > 31 ? 0 : x >> count; });
+}
 // Signs move in; counts past the width are as 31.
 inline __m512i _mm512_srai_epi32(__m512i a, unsigned count) {
   return emulated::Map<int32_t>(a, [count](int32_t x) { return x >> (count > 31 ? 31 : count); });

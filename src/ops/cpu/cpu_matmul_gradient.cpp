@@ -8,6 +8,7 @@ namespace slm::ops {
 namespace {
 
 using kernels::kWordBlock;
+using kernels::kWordGroup;
 using quant::kPanelRows;
 using quant::Type;
 
@@ -62,7 +63,7 @@ void CpuMatMulGradient::Run(std::span<const ProductGradient> products, const Arg
 uint64_t CpuMatMulGradient::BytesFor(int64_t rows, int64_t numbers, Precision precision) const {
   const bool is_rounded = precision == Precision::kWords;
   // Strips of most types are of 256 columns.
-  const uint64_t strip = 256 * (is_rounded ? kWordRows * 2 : kFloatRows * 4);
+  const uint64_t strip = 256 * (is_rounded ? kWordRows * 2 + kWordGroup * 4 : kFloatRows * 4);
   const uint64_t rounded = kernels::ActRowBytes(kernels::ActFormat::kWords, numbers);
   return scratch_.size() * strip + (is_rounded ? static_cast<uint64_t>(rows) * rounded : 0);
 }
@@ -126,22 +127,22 @@ void CpuMatMulGradient::Round(std::span<const ProductGradient> products, int64_t
 
 void CpuMatMulGradient::Encode(const Matrix& matrix, const Strip& strip, int64_t n, int64_t weights,
                                size_t stride, Scratch* scratch) const {
-  constexpr int64_t kParts = kWordBlock / kPanelRows;
-  scratch->decoded.resize(static_cast<size_t>(kWordBlock * strip.count));
-  for (int64_t row = 0; row < weights; row += kWordBlock) {
-    float* decoded = scratch->decoded.data();
-    for (int64_t part = 0; part < kParts; ++part)
-      matrix.DecodePanel((n + row) / kPanelRows + part, strip.first, strip.count,
-                         decoded + part * strip.count * kPanelRows);
-    for (int64_t j = 0; j < strip.count; j += kPanelRows) {
-      float block[kWordBlock * kPanelRows];
-      for (int64_t part = 0; part < kParts; ++part)
-        Transpose(decoded + (part * strip.count + j) * kPanelRows, kPanelRows, kPanelRows,
-                  kPanelRows, block + part * kPanelRows * kPanelRows, kPanelRows);
-      kernels_.words.encode(block, kWordBlock,
+  scratch->decoded.resize(static_cast<size_t>(kPanelRows * strip.count));
+  scratch->panels.Resize(kWordGroup, strip.count);
+  for (int64_t row = 0; row < weights; row += kWordGroup) {
+    const int64_t rows = std::min(kWordGroup, weights - row);
+    for (int64_t r = 0; r < rows; r += kPanelRows) {
+      const float* decoded = scratch->decoded.data();
+      matrix.DecodePanel((n + row + r) / kPanelRows, strip.first, strip.count,
+                         scratch->decoded.data());
+      for (int64_t j = 0; j < strip.count; j += kPanelRows)
+        Transpose(decoded + j * kPanelRows, kPanelRows, kPanelRows, kPanelRows,
+                  scratch->panels.panel(j / kPanelRows) + r * kPanelRows, kPanelRows);
+    }
+    for (int64_t j = 0; j < strip.count; j += kPanelRows)
+      kernels_.words.encode(scratch->panels.panel(j / kPanelRows), rows,
                             scratch->bytes.data() + static_cast<size_t>(j / kPanelRows) * stride +
                                 static_cast<size_t>(row / kWordBlock * kernels_.words.block_bytes));
-    }
   }
 }
 

@@ -37,8 +37,8 @@ class CpuMatMulGradient {
     explicit Scratch(const kernels::KernelTable& kernels) : multiplier(kernels) {}
     FloatMultiplier multiplier;
     FloatPanels panels;          // of a strip: [rows of the weights, columns]
-    AlignedBuffer bytes;         // the same in words
-    std::vector<float> decoded;  // of a panel, or two, [columns][16]
+    AlignedBuffer bytes;         // of a strip in words, which the panels then are a group of
+    std::vector<float> decoded;  // of a panel, [columns][16]
   };
 
   // Rows [n, n + weights) of the strip as panels of floats.
