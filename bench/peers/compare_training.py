@@ -3,7 +3,7 @@
 
     compare_training.py --slm build/release/slm --model SmolLM2-135M-Instruct.Q4_1.gguf --shape smollm2-135m \
         [--rounds 3] [--batch 4] [--tokens 512] [--steps 3] [--peers f32,f32+checkpointing,bf16,bf16+checkpointing] \
-        [--patience 400]
+        [--ours int8,int16,f32,int16+checkpointing] [--patience 400]
 
 The interpreter that runs this has torch, transformers and peft. Rank 16, all linear layers, random tokens. What fails, or
 has not done its steps in `patience` seconds, is given up and not tried again. Prints each run, then medians over the rounds and
@@ -29,14 +29,10 @@ parser.add_argument("--batch", type=int, default=4)
 parser.add_argument("--tokens", type=int, default=512)
 parser.add_argument("--steps", type=int, default=3)
 parser.add_argument("--peers", default="f32,f32+checkpointing,bf16,bf16+checkpointing")
+parser.add_argument("--ours", default="int8,int16,f32,int16+checkpointing")
 parser.add_argument("--patience", type=float, default=400)
 args = parser.parse_args()
 
-OURS = {
-    "slm int16": ["--checkpointing", "off"],
-    "slm f32": ["--checkpointing", "off", "--precision", "f32"],
-    "slm int16, checkpointing": [],
-}
 HERE = pathlib.Path(__file__).parent
 
 
@@ -70,8 +66,10 @@ with tempfile.TemporaryDirectory() as folder:
             file.write(json.dumps({"ids": ids, "labels": ids}) + "\n")
 
     def ours(name):
+        precision, *more = name.split("+")
         done = run([args.slm, "finetune", "-m", args.model, "--token-data", data, "-o", adapter, "--fresh", "--batch",
-                    str(args.batch), "--steps", str(args.steps), "--report", "off", *OURS[name]])
+                    str(args.batch), "--steps", str(args.steps), "--report", "off", "--precision", precision,
+                    "--checkpointing", "on" if "checkpointing" in more else "off"])
         if done is None:
             return None
         steps = [json.loads(line) for line in open(f"{adapter}/log.jsonl")]
@@ -84,7 +82,7 @@ with tempfile.TemporaryDirectory() as folder:
         return None if done is None else (json.loads(done[0])["tokens_per_second"], done[1])
 
     runs = {f"PyTorch {name}": (lambda name=name: peer(name)) for name in args.peers.split(",")}
-    runs |= {name: (lambda name=name: ours(name)) for name in OURS}
+    runs |= {f"slm {name}": (lambda name=name: ours(name)) for name in args.ours.split(",")}
     speeds, peaks = {name: [] for name in runs}, {name: 0 for name in runs}
     for _ in range(args.rounds):
         for name in list(runs):

@@ -86,8 +86,9 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
   add("--patience", f->run.patience, "End after so many evaluations without a gain; 0: never")
       ->check(CLI::NonNegativeNumber);
 
-  add("--precision", f->precision, "Of the base's products: int16, which is faster, or f32")
-      ->check(CLI::IsMember({"int16", "f32"}))
+  add("--precision", f->precision,
+      "Of the base's products: int16; f32; or int8, which is int16 and of gate, up and logits int8")
+      ->check(CLI::IsMember({"int8", "int16", "f32"}))
       ->excludes(full);
   add("--checkpointing", f->checkpointing,
       "on: layers are computed twice; off: their activations are kept")
@@ -131,6 +132,7 @@ train::TrainerOptions TrainerOptionsOf(const FinetuneFlags& flags, int64_t longe
   options.adamw = flags.adamw;
   options.backward.precision =
       flags.precision == "f32" || flags.is_full ? ops::Precision::kFloats : ops::Precision::kWords;
+  options.backward.serves_wide = flags.precision == "int8" && !flags.is_full;
   options.backward.keeps_activations = flags.checkpointing == "off";
   if (longest > context)
     throw Error(Code::kBadInput, "a sample has {} tokens, the context of the model is {}", longest,

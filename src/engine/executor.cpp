@@ -83,19 +83,32 @@ uint64_t Executor::BytesFor(int64_t rows) const {
   const int64_t floats = h.d_model + input + wide + RowStride(h.d_model) + 2 * h.rope_dim + 1;
   uint64_t bytes = static_cast<uint64_t>(floats) * sizeof(float);
   if (precision_ == ops::Precision::kWords) bytes += ActRowBytes(kernels::ActFormat::kWords, input);
+  if (serves_wide_) bytes += ActRowBytes(kernels::ActFormat::kAct32, h.d_model);
   return static_cast<uint64_t>(rows) * bytes;
 }
 
+namespace {
+
+// Whether its kernels take activations of 8 bits.
+bool HasBytes(const ops::Matrix* matrix) {
+  return matrix->has_kernel() && (matrix->format() == kernels::ActFormat::kAct32 ||
+                                  matrix->format() == kernels::ActFormat::kAct256);
+}
+
+}  // namespace
+
 ops::Input Executor::MakeInput(int64_t rows, int64_t k,
-                               std::initializer_list<const ops::Matrix*> readers) {
+                               std::initializer_list<const ops::Matrix*> readers, bool is_wide) {
+  const bool is_served =
+      is_wide && serves_wide_ && std::all_of(readers.begin(), readers.end(), HasBytes);
   ops::Input input;
   input.rows = rows;
   input.k = k;
   input.f32 = input_;
-  input.precision = precision_;
-  if (precision_ == ops::Precision::kWords) input.forms.words = k % kernels::kWordBlock == 0;
+  input.precision = is_served ? ops::Precision::kServed : precision_;
+  input.forms.words = input.precision == ops::Precision::kWords && k % kernels::kWordBlock == 0;
   for (const ops::Matrix* reader : readers)
-    if (precision_ == ops::Precision::kServed) input.forms.Add(*reader);
+    if (input.precision == ops::Precision::kServed) input.forms.Add(*reader);
   const auto memory = [&](bool is_wanted, kernels::ActFormat format, AlignedBuffer* buffer) {
     const size_t bytes = static_cast<size_t>(rows_capacity_) * ActRowBytes(format, input_size_);
     if (is_wanted && buffer->size() < bytes) *buffer = AlignedBuffer(bytes);
@@ -262,7 +275,7 @@ void Executor::RunFeedForward(std::span<const Rows> batch, int64_t layer,
   const int64_t stride = trace ? trace->gate_up.stride() : wide_stride_;
   float* gate = (trace ? trace->gate_up.data() + tracing.row * stride : wide_) + places.gate;
   float* up = gate - places.gate + places.up;
-  const ops::Input input = MakeInput(rows_, h.d_model, {&w.gate, &w.up});
+  const ops::Input input = MakeInput(rows_, h.d_model, {&w.gate, &w.up}, true);
   backend_->Norm(x_, w.ffn_norm.data(), h.eps, input);
   Observe(layer, {Slot::kFfnGate, Slot::kFfnUp}, input);
   const ops::Product products[] = {{&w.gate, nullptr, gate, stride}, {&w.up, nullptr, up, stride}};
@@ -294,7 +307,7 @@ void Executor::RunHead(std::span<const BatchItem> batch, const ops::Matrix& outp
       const int64_t rows = std::min(kLogitRows, wanted - done);
       logits_.resize(static_cast<size_t>(
           std::max<int64_t>(rows * stride, static_cast<int64_t>(logits_.size()))));
-      const ops::Input input = MakeInput(rows, h.d_model, {&output});
+      const ops::Input input = MakeInput(rows, h.d_model, {&output}, true);
       backend_->Norm(x_ + (row + count - wanted + done) * h.d_model,
                      model_->weights().output_norm.data(), h.eps, input);
       Observe(0, {is_tied ? Slot::kTokenEmbd : Slot::kOutput}, input);
@@ -434,7 +447,7 @@ void Executor::RunLogits(const ops::Matrix& output, const float* x, int64_t rows
   Resize(rows);
   model_->runtime()->PrepareFor(rows);
   const model::Hparams& h = model_->hparams();
-  const ops::Input input = MakeInput(rows, h.d_model, {&output});
+  const ops::Input input = MakeInput(rows, h.d_model, {&output}, true);
   backend_->Norm(x, model_->weights().output_norm.data(), h.eps, input);
   const ops::Product product = {&output, nullptr, logits, stride};
   backend_->MatMul(input, {&product, 1});

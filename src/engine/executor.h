@@ -54,8 +54,13 @@ class Executor {
   // use. Products of the output are seen of the rows that want logits.
   void set_observer(InputObserver* observer) { observer_ = observer; }
 
-  // What products with the model's weights compute in from now on.
-  void set_precision(ops::Precision precision) { precision_ = precision; }
+  // What products with the model's weights compute in from now on. `serves_wide`: those of gate, up
+  // and the output, which are most and whose inputs are normed, as they are served where that takes
+  // activations of 8 bits.
+  void set_precision(ops::Precision precision, bool serves_wide = false) {
+    precision_ = precision;
+    serves_wide_ = serves_wide;
+  }
 
   // Of what adapters read from now on, in RunLayer and its halves; nullptr: none. It must outlive
   // its use. Rows are those of a call, from 0 on; weights compute in another precision than
@@ -123,13 +128,15 @@ class Executor {
   // Adds what the sessions' adapters of a tensor make of `input` to the products that read it.
   void AddLoras(std::span<const Rows> batch, int64_t layer, model::Slot slot,
                 const ops::Input& input, std::span<const ops::Product> products);
-  ops::Input MakeInput(int64_t rows, int64_t k, std::initializer_list<const ops::Matrix*> readers);
+  ops::Input MakeInput(int64_t rows, int64_t k, std::initializer_list<const ops::Matrix*> readers,
+                       bool is_wide = false);
 
   std::shared_ptr<const Model> model_;
   ops::Backend* backend_;
   InputObserver* observer_ = nullptr;
   Dropout* dropout_ = nullptr;
   ops::Precision precision_ = ops::Precision::kServed;
+  bool serves_wide_ = false;
   int64_t rows_at_once_ = kMaxRows;
   int64_t rows_ = 0;           // of the batch in progress
   int64_t rows_capacity_ = 0;  // of the arena

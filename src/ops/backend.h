@@ -24,7 +24,7 @@ enum class Activation { kSilu, kGelu };
 
 // What products with weights of 8 bits or fewer, or of bfloat16, compute in. kServed: as the
 // kernels of their type do, activations of 8 bits. kFloats: of decoded weights. kWords: of those
-// rounded to 13 bits, and activations to 14, where k is a multiple of 32; else in floats.
+// rounded to 11 bits, and activations to 14, where k is a multiple of kWordBlock; else in floats.
 enum class Precision { kServed, kFloats, kWords };
 
 // Which forms of its input a group of products reads.

@@ -53,7 +53,7 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, TrainedWeights* w
       layer_gradient_(*model_, options.rows, RowsAtOnce(model_->hparams(), options),
                       options.longest) {
   const model::Hparams& h = model_->hparams();
-  executor_.set_precision(options.precision);
+  executor_.set_precision(options.precision, options.serves_wide);
   executor_.set_rows_at_once(RowsAtOnce(h, options));
   x_ = {options.rows, h.d_model};
   dx_ = {options.rows, layer_gradient_.stride()};

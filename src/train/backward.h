@@ -15,10 +15,11 @@ namespace slm::train {
 
 struct BackwardOptions {
   ops::Precision precision = ops::Precision::kFloats;  // of the base's products
-  bool keeps_activations = false;                      // else layers are computed twice
-  int64_t rows = 512;                                  // of a batch, at most
-  int64_t longest = 512;                               // rows of a sample, at most
-  int64_t rows_at_once = 0;  // of what a batch computes row by row; 0: as memory likes it
+  bool serves_wide = false;        // but for some forward ones (engine::Executor::set_precision)
+  bool keeps_activations = false;  // else layers are computed twice
+  int64_t rows = 512;              // of a batch, at most
+  int64_t longest = 512;           // rows of a sample, at most
+  int64_t rows_at_once = 0;        // of what a batch computes row by row; 0: as memory likes it
 };
 
 // How large a batch is.

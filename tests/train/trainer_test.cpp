@@ -40,10 +40,14 @@ std::vector<Sample> RandomSamples(size_t n, std::mt19937& rng) {
 // Whose tiny model has matrices of whole blocks of words.
 constexpr quant::Type kOfWords = quant::Type::kQ4_K;
 
+// What the base's products are in: kBytes as kWords, but for those that are served.
+enum class Numbers { kFloats, kWords, kBytes };
+
 struct How {
   std::string arch = "llama";
   quant::Type type = quant::Type::kQ4_0;
-  bool is_exact = true, keeps_activations = false, is_dora = false;
+  Numbers numbers = Numbers::kFloats;
+  bool keeps_activations = false, is_dora = false;
   int64_t rows = 64;
   int64_t rows_at_once = 0;
   int threads = 2;
@@ -62,7 +66,9 @@ struct Training {
         model(engine::Model::Load(testing::WriteTinyModel({.arch = how.arch, .type = how.type}),
                                   &runtime)) {
     TrainerOptions options;
-    options.backward.precision = how.is_exact ? ops::Precision::kFloats : ops::Precision::kWords;
+    options.backward.precision =
+        how.numbers == Numbers::kFloats ? ops::Precision::kFloats : ops::Precision::kWords;
+    options.backward.serves_wide = how.numbers == Numbers::kBytes;
     options.backward.keeps_activations = how.keeps_activations;
     options.backward.rows = how.rows;
     options.backward.longest = 64;
@@ -112,12 +118,13 @@ std::vector<float> Train(const How& how, const std::vector<Sample>& samples) {
   return result;
 }
 
-class TrainerBits : public ::testing::TestWithParam<std::tuple<std::string, bool, bool, double>> {
+class TrainerBits
+    : public ::testing::TestWithParam<std::tuple<std::string, Numbers, bool, double>> {
  protected:
   How Base() const {
     How how;
-    std::tie(how.arch, how.is_exact, how.is_dora, how.dropout) = GetParam();
-    if (!how.is_exact) how.type = kOfWords;
+    std::tie(how.arch, how.numbers, how.is_dora, how.dropout) = GetParam();
+    if (how.numbers != Numbers::kFloats) how.type = kOfWords;
     return how;
   }
 };
@@ -143,19 +150,21 @@ TEST_P(TrainerBits, DoNotDependOnHowItIsComputed) {
 }
 
 std::string NameOfBits(const ::testing::TestParamInfo<TrainerBits::ParamType>& test) {
-  return std::get<0>(test.param) + (std::get<1>(test.param) ? "_f32" : "_int16") +
+  constexpr const char* kNames[] = {"_f32", "_int16", "_int8"};
+  return std::get<0>(test.param) + kNames[static_cast<int>(std::get<1>(test.param))] +
          (std::get<2>(test.param) ? "_dora" : "_lora") +
          (std::get<3>(test.param) > 0 ? "_dropout" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TrainerBits,
                          ::testing::Combine(::testing::Values("llama", "gemma3", "phi3"),
-                                            ::testing::Bool(), ::testing::Bool(),
-                                            ::testing::Values(0.0)),
+                                            ::testing::Values(Numbers::kFloats, Numbers::kWords,
+                                                              Numbers::kBytes),
+                                            ::testing::Bool(), ::testing::Values(0.0)),
                          NameOfBits);
 INSTANTIATE_TEST_SUITE_P(Dropout, TrainerBits,
                          ::testing::Combine(::testing::Values("llama", "phi3"),
-                                            ::testing::Values(false), ::testing::Bool(),
+                                            ::testing::Values(Numbers::kWords), ::testing::Bool(),
                                             ::testing::Values(0.2)),
                          NameOfBits);
 
@@ -323,26 +332,30 @@ TEST(Trainer, RoundedProductsPointTheSameWay) {
   const std::vector<Sample> samples = RandomSamples(6, rng);
   std::vector<const Sample*> batch;
   for (const Sample& sample : samples) batch.push_back(&sample);
-  std::vector<float> gradients[2];
-  for (const bool is_exact : {false, true}) {
+  std::vector<float> exact;
+  for (const Numbers numbers : {Numbers::kFloats, Numbers::kWords, Numbers::kBytes}) {
     How how;
-    how.is_exact = is_exact;
+    how.numbers = numbers;
     how.type = kOfWords;
     Training training(how);
     training.trainer->Step(batch, 1e-2);
     training.trainer->Step(batch, 0);
     const std::span<const float> gradient = training.trainer->gradient();
-    gradients[is_exact].assign(gradient.begin(), gradient.end());
+    if (exact.empty()) {
+      exact.assign(gradient.begin(), gradient.end());
+      continue;
+    }
+    double dot = 0, squares[2] = {};
+    for (size_t i = 0; i < exact.size(); ++i) {
+      const double a = static_cast<double>(gradient[i]), b = static_cast<double>(exact[i]);
+      dot += a * b;
+      squares[0] += a * a;
+      squares[1] += b * b;
+    }
+    const double cosine = dot / std::sqrt(squares[0] * squares[1]);
+    EXPECT_GE(cosine, numbers == Numbers::kWords ? 0.9998 : 0.999);
+    EXPECT_LT(cosine, 0.9999999);
   }
-  EXPECT_NE(gradients[0], gradients[1]);
-  double dot = 0, squares[2] = {};
-  for (size_t i = 0; i < gradients[0].size(); ++i) {
-    const double a = static_cast<double>(gradients[0][i]), b = static_cast<double>(gradients[1][i]);
-    dot += a * b;
-    squares[0] += a * a;
-    squares[1] += b * b;
-  }
-  EXPECT_GE(dot / std::sqrt(squares[0] * squares[1]), 0.9998);
 }
 
 RunOptions Options(const testing::TempFolder& folder) {
@@ -477,8 +490,10 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
   other.seed = 6;
   has(message({}, other), "another seed");
   How how;
-  how.is_exact = false;
-  has(message(how, Options(folder)), "another precision");
+  for (const Numbers numbers : {Numbers::kWords, Numbers::kBytes}) {
+    how.numbers = numbers;
+    has(message(how, Options(folder)), "another precision");
+  }
   how = {};
   how.dropout = 0.1;
   has(message(how, Options(folder)), "another dropout");
