@@ -87,20 +87,11 @@ uint64_t Executor::BytesFor(int64_t rows) const {
   return static_cast<uint64_t>(rows) * bytes;
 }
 
-namespace {
-
-// Whether its kernels take activations of 8 bits.
-bool HasBytes(const ops::Matrix* matrix) {
-  return matrix->has_kernel() && (matrix->format() == kernels::ActFormat::kAct32 ||
-                                  matrix->format() == kernels::ActFormat::kAct256);
-}
-
-}  // namespace
-
 ops::Input Executor::MakeInput(int64_t rows, int64_t k,
                                std::initializer_list<const ops::Matrix*> readers, bool is_wide) {
-  const bool is_served =
-      is_wide && serves_wide_ && std::all_of(readers.begin(), readers.end(), HasBytes);
+  const bool is_served = is_wide && serves_wide_ &&
+                         std::all_of(readers.begin(), readers.end(),
+                                     [](auto* matrix) { return matrix->takes_bytes(); });
   ops::Input input;
   input.rows = rows;
   input.k = k;

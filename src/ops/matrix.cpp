@@ -39,6 +39,11 @@ bool Matrix::is_float() const { return kernel_->run && format() == kernels::ActF
 
 bool Matrix::has_kernel() const { return kernel_->run != nullptr; }
 
+bool Matrix::takes_bytes() const {
+  return has_kernel() &&
+         (format() == kernels::ActFormat::kAct32 || format() == kernels::ActFormat::kAct256);
+}
+
 bool Matrix::wants_panels() const { return kernel_ && kernel_->is_packed; }
 
 size_t Matrix::bytes() const {

@@ -52,6 +52,8 @@ class Matrix {
   // Whether the kernel of the type multiplies floats, exactly; and whether there is one.
   bool is_float() const;
   bool has_kernel() const;
+  // Whether it multiplies activations of 8 bits.
+  bool takes_bytes() const;
 
   bool wants_panels() const;
   bool is_packed() const { return panels_ != nullptr; }

@@ -271,6 +271,12 @@ TEST(Finetune, TrainsOnAFolder) {
     return Lines(ReadFile(folder / (type + "/log.jsonl"))).front()["loss"].get<double>();
   };
   EXPECT_NE(loss("nf4"), loss("bf16"));
+  const ProgramResult bytes =
+      RunProgram({"finetune", "-m", folder / "base", "--base-type", "bf16", "--token-data",
+                  folder / "data.jsonl", "-o", folder / "int8", "--precision", "int8"},
+                 "", {"SLM_CACHE=" + (folder / "cache")});
+  EXPECT_EQ(bytes.code, 2) << bytes.err;
+  EXPECT_NE(bytes.err.find("a base of BF16"), std::string::npos) << bytes.err;
   EXPECT_NEAR(loss("nf4"), loss("bf16"), 0.1 * loss("bf16"));
   // PEFT and vLLM find the folder; the adapter goes with the file that it was made of.
   const json config = json::parse(ReadFile(folder / "nf4/adapter_config.json"));
