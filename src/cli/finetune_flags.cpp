@@ -87,7 +87,7 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
       ->check(CLI::NonNegativeNumber);
 
   add("--precision", f->precision,
-      "Of the base's products: int16; f32; or int8, which is int16 and of gate, up and logits int8")
+      "Of the base's products: int8 (gate, up and logits forward; the rest int16), int16 or f32")
       ->check(CLI::IsMember({"int8", "int16", "f32"}))
       ->excludes(full);
   add("--checkpointing", f->checkpointing,

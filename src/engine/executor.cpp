@@ -83,7 +83,9 @@ uint64_t Executor::BytesFor(int64_t rows) const {
   const int64_t floats = h.d_model + input + wide + RowStride(h.d_model) + 2 * h.rope_dim + 1;
   uint64_t bytes = static_cast<uint64_t>(floats) * sizeof(float);
   if (precision_ == ops::Precision::kWords) bytes += ActRowBytes(kernels::ActFormat::kWords, input);
-  if (serves_wide_) bytes += ActRowBytes(kernels::ActFormat::kAct32, h.d_model);
+  if (serves_wide_)
+    bytes += std::max(ActRowBytes(kernels::ActFormat::kAct32, h.d_model),
+                      ActRowBytes(kernels::ActFormat::kAct256, h.d_model));
   return static_cast<uint64_t>(rows) * bytes;
 }
 

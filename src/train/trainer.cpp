@@ -248,8 +248,8 @@ nlohmann::ordered_json Trainer::Identity() const {
   nlohmann::ordered_json identity = {{"base", base_}};
   identity.update(weights_->Identity());
   const nlohmann::ordered_json of_steps = {
-      {"precision",
-       static_cast<int>(options_.backward.precision) + (options_.backward.serves_wide ? 10 : 0)},
+      {"precision", static_cast<int>(options_.backward.precision)},
+      {"share in int8", options_.backward.serves_wide},
       {"clip", options_.clip},
       {"beta1", options_.adamw.beta1},
       {"beta2", options_.adamw.beta2},

@@ -490,10 +490,8 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
   other.seed = 6;
   has(message({}, other), "another seed");
   How how;
-  for (const Numbers numbers : {Numbers::kWords, Numbers::kBytes}) {
-    how.numbers = numbers;
-    has(message(how, Options(folder)), "another precision");
-  }
+  how.numbers = Numbers::kWords;
+  has(message(how, Options(folder)), "another precision");
   how = {};
   how.dropout = 0.1;
   has(message(how, Options(folder)), "another dropout");
@@ -503,6 +501,16 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
   how = {};
   how.is_dora = true;
   has(message(how, Options(folder)), "as many as are trained");
+
+  how = {};
+  how.numbers = Numbers::kWords;
+  Training words(how);
+  const testing::TempFolder of_words;
+  EXPECT_EQ(TrainingRun(words.trainer.get(), train, {}, Options(of_words)).Run(hooks),
+            RunEnd::kCancelled);
+  has(message(how, Options(of_words)), "resumed");
+  how.numbers = Numbers::kBytes;
+  has(message(how, Options(of_words)), "another share in int8");
 }
 
 TEST(TrainingRun, AnEvaluationThatWasCutIsMadeUpFor) {
