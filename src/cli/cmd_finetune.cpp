@@ -110,6 +110,22 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
   return facts;
 }
 
+// Says what int8 leaves in int16; throws kUsage when that is all.
+void CheckInt8(const model::Weights& weights) {
+  const size_t all = 2 * weights.layers.size() + 1;
+  const size_t served = engine::ServedInBytes(weights).size();
+  if (served == 0)
+    throw Error(Code::kUsage,
+                "--precision int8: the kernels of {} take no activations of 8 bits: leave it at "
+                "int16, or begin with another type of base",
+                quant::Traits(weights.layers.front().up.type()).name);
+  if (served < all)
+    std::fprintf(stderr,
+                 "slm: int8: %zu of %zu matrices of gate, up and output take activations of 8 "
+                 "bits, the others stay in int16\n",
+                 served, all);
+}
+
 void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
   FillIn(&flags);
   flags.run.started = Started(flags, ranks.get());
@@ -133,6 +149,8 @@ void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
   }
   flags.model.in_floats = flags.is_full;
   std::optional<LoadedModel> loaded(flags.model);
+  if (flags.precision == "int8" && !flags.is_full && ranks->is_first())
+    CheckInt8(loaded->model()->weights());
   const TrainingData data = ReadTrainingData(flags, &*loaded, ranks->is_first());
   train::CheckFinite(*loaded->model());
   const std::string path = loaded->model()->file().path();

@@ -132,7 +132,7 @@ train::TrainerOptions TrainerOptionsOf(const FinetuneFlags& flags, int64_t longe
   options.adamw = flags.adamw;
   options.backward.precision =
       flags.precision == "f32" || flags.is_full ? ops::Precision::kFloats : ops::Precision::kWords;
-  options.backward.serves_wide = flags.precision == "int8" && !flags.is_full;
+  options.backward.serves_gates_and_logits = flags.precision == "int8" && !flags.is_full;
   options.backward.keeps_activations = flags.checkpointing == "off";
   if (longest > context)
     throw Error(Code::kBadInput, "a sample has {} tokens, the context of the model is {}", longest,

@@ -65,8 +65,11 @@ TrainingSubject AdapterSubject(const FinetuneFlags& flags,
                                            "scale {:.3g}",
                                            first.magnitude.empty() ? "LoRA" : "DoRA", first.rank,
                                            lora.matrices.size(), parameters / 1e6, first.scale)},
-                   {"computed", fmt::format("base's products in {}, checkpointing {}",
-                                            flags.precision, flags.checkpointing)}};
+                   {"computed", fmt::format("base's products {}, checkpointing {}",
+                                            flags.precision == "int8"
+                                                ? "in int16, forward of gates and logits in int8"
+                                                : "in " + flags.precision,
+                                            flags.checkpointing)}};
   subject.write_gradients = [=](std::span<const float> gradient, const std::string& folder) {
     // By B, not by what the file's scale makes of it.
     model::Lora shaped = adapter->Shape(gradient);

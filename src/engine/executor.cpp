@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "base/error.h"
 #include "kernels/activations.h"
@@ -76,6 +77,15 @@ void Executor::Resize(int64_t rows) {
   rows_capacity_ = rows;
 }
 
+std::vector<const ops::Matrix*> ServedInBytes(const model::Weights& weights) {
+  std::vector<const ops::Matrix*> served;
+  for (const model::LayerWeights& layer : weights.layers)
+    if (layer.gate.takes_bytes() && layer.up.takes_bytes())
+      served.insert(served.end(), {&layer.gate, &layer.up});
+  if (weights.output.takes_bytes()) served.push_back(&weights.output);
+  return served;
+}
+
 uint64_t Executor::BytesFor(int64_t rows) const {
   const model::Hparams& h = model_->hparams();
   const int64_t input = std::max({h.d_model, h.heads * h.head_dim, h.ffn});
@@ -83,15 +93,19 @@ uint64_t Executor::BytesFor(int64_t rows) const {
   const int64_t floats = h.d_model + input + wide + RowStride(h.d_model) + 2 * h.rope_dim + 1;
   uint64_t bytes = static_cast<uint64_t>(floats) * sizeof(float);
   if (precision_ == ops::Precision::kWords) bytes += ActRowBytes(kernels::ActFormat::kWords, input);
-  if (serves_wide_)
-    bytes += std::max(ActRowBytes(kernels::ActFormat::kAct32, h.d_model),
-                      ActRowBytes(kernels::ActFormat::kAct256, h.d_model));
+  if (serves_gates_and_logits_) {
+    std::set<kernels::ActFormat> formats;
+    for (const ops::Matrix* matrix : ServedInBytes(model_->weights()))
+      formats.insert(matrix->format());
+    for (const kernels::ActFormat format : formats) bytes += ActRowBytes(format, h.d_model);
+  }
   return static_cast<uint64_t>(rows) * bytes;
 }
 
 ops::Input Executor::MakeInput(int64_t rows, int64_t k,
-                               std::initializer_list<const ops::Matrix*> readers, bool is_wide) {
-  const bool is_served = is_wide && serves_wide_ &&
+                               std::initializer_list<const ops::Matrix*> readers,
+                               bool may_be_served) {
+  const bool is_served = may_be_served && serves_gates_and_logits_ &&
                          std::all_of(readers.begin(), readers.end(),
                                      [](auto* matrix) { return matrix->takes_bytes(); });
   ops::Input input;

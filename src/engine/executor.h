@@ -28,6 +28,10 @@ struct BatchItem {
   int64_t logit_rows = 0;
 };
 
+// Of the matrices of gate, up and the output, those whose products can be served while others are
+// computed in another precision: their kernels take activations of 8 bits.
+std::vector<const ops::Matrix*> ServedInBytes(const model::Weights& weights);
+
 class Executor {
  public:
   // Tokens of one Forward at most.
@@ -54,17 +58,17 @@ class Executor {
   // use. Products of the output are seen of the rows that want logits.
   void set_observer(InputObserver* observer) { observer_ = observer; }
 
-  // What products with the model's weights compute in from now on. `serves_wide`: those of gate, up
-  // and the output, which are most and whose inputs are normed, as they are served where that takes
-  // activations of 8 bits.
-  void set_precision(ops::Precision precision, bool serves_wide = false) {
+  // What products with the model's weights compute in from now on. `serves_gates_and_logits`: those
+  // of gate, up and the output, which are most and whose inputs are normed, as they are served
+  // where that takes activations of 8 bits (ServedInBytes).
+  void set_precision(ops::Precision precision, bool serves_gates_and_logits = false) {
     precision_ = precision;
-    serves_wide_ = serves_wide;
+    serves_gates_and_logits_ = serves_gates_and_logits;
   }
 
   // Of what adapters read from now on, in RunLayer and its halves; nullptr: none. It must outlive
-  // its use. Rows are those of a call, from 0 on; weights compute in another precision than
-  // kServed.
+  // its use. Rows are those of a call, from 0 on; the precision is not kServed. In it are products
+  // with what is left out (Dropout::RunRest), where W x is served, too.
   void set_dropout(Dropout* dropout) { dropout_ = dropout; }
 
   // Rows that RunLayer computes at a time, which bounds its memory; changes no bit.
@@ -129,14 +133,14 @@ class Executor {
   void AddLoras(std::span<const Rows> batch, int64_t layer, model::Slot slot,
                 const ops::Input& input, std::span<const ops::Product> products);
   ops::Input MakeInput(int64_t rows, int64_t k, std::initializer_list<const ops::Matrix*> readers,
-                       bool is_wide = false);
+                       bool may_be_served = false);
 
   std::shared_ptr<const Model> model_;
   ops::Backend* backend_;
   InputObserver* observer_ = nullptr;
   Dropout* dropout_ = nullptr;
   ops::Precision precision_ = ops::Precision::kServed;
-  bool serves_wide_ = false;
+  bool serves_gates_and_logits_ = false;
   int64_t rows_at_once_ = kMaxRows;
   int64_t rows_ = 0;           // of the batch in progress
   int64_t rows_capacity_ = 0;  // of the arena

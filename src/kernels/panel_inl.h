@@ -173,7 +173,7 @@ SLM_INLINE void WordColumns(const MatMulArgs& args, int p, int64_t first, int64_
     const V16 bias = args.bias ? Load(args.bias + 16 * p) : Set(0.0f);
     for (int c = 0; c < kCols; ++c) Store(bias, out + c * args.out_stride);
   } else {
-    // Rows of outputs are apart by a power of two, as a rule, so few of them stay in a cache.
+    // What this block of columns had before is no longer in the first cache when its turn comes.
     for (int c = 0; c < kCols; ++c) __builtin_prefetch(out + c * args.out_stride, 1);
   }
   for (int64_t b = 0; b < count; b += kGroupBlocks) {

@@ -53,11 +53,7 @@ Backward::Backward(std::shared_ptr<const engine::Model> model, TrainedWeights* w
       layer_gradient_(*model_, options.rows, RowsAtOnce(model_->hparams(), options),
                       options.longest) {
   const model::Hparams& h = model_->hparams();
-  const ops::Matrix& wide = model_->weights().layers.front().up;
-  if (options.serves_wide && !wide.takes_bytes())
-    throw Error(Code::kUsage, "int8: the kernels of a base of {} take no activations of 8 bits",
-                quant::Traits(wide.type()).name);
-  executor_.set_precision(options.precision, options.serves_wide);
+  executor_.set_precision(options.precision, options.serves_gates_and_logits);
   executor_.set_rows_at_once(RowsAtOnce(h, options));
   x_ = {options.rows, h.d_model};
   dx_ = {options.rows, layer_gradient_.stride()};

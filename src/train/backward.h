@@ -14,8 +14,9 @@
 namespace slm::train {
 
 struct BackwardOptions {
-  ops::Precision precision = ops::Precision::kFloats;  // of the base's products
-  bool serves_wide = false;        // but for some forward ones (engine::Executor::set_precision)
+  // Of the base's products, but for some forward ones: engine::Executor::set_precision.
+  ops::Precision precision = ops::Precision::kFloats;
+  bool serves_gates_and_logits = false;
   bool keeps_activations = false;  // else layers are computed twice
   int64_t rows = 512;              // of a batch, at most
   int64_t longest = 512;           // rows of a sample, at most

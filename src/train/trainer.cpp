@@ -18,6 +18,8 @@ namespace slm::train {
 
 namespace {
 
+// Grows when the same options begin to give other bits: no checkpoint goes on in another.
+constexpr int kArithmetic = 2;
 constexpr uint64_t kDropoutStream = 0x64726f706f757400u;  // apart from what else a seed draws
 
 // Of the tensors' names and sizes, and of how their data begin.
@@ -29,6 +31,11 @@ uint64_t HashOf(const format::GgufFile& file) {
     file.Release(tensor);
   }
   return hash;
+}
+
+const char* NameOf(const BackwardOptions& options) {
+  if (options.precision == ops::Precision::kFloats) return "f32";
+  return options.serves_gates_and_logits ? "int8" : "int16";
 }
 
 int64_t SizeOf(std::span<const TrainedWeights::Piece> pieces) {
@@ -181,10 +188,9 @@ StepResult Trainer::Step(std::span<const Sample* const> samples, double learning
   result.gradient_norm = std::sqrt(squares);
   if (!std::isfinite(result.loss) || !std::isfinite(squares))
     throw Error(
-        Code::kFailed,
-        "the loss is {} and the norm of its gradient {}: try a smaller --lr, or --precision "
-        "f32",
-        result.loss, result.gradient_norm);
+        Code::kFailed, "the loss is {} and the norm of its gradient {}: try a smaller --lr{}",
+        result.loss, result.gradient_norm,
+        options_.backward.precision == ops::Precision::kFloats ? "" : ", or --precision f32");
   if (options_.clip > 0 && result.gradient_norm > options_.clip)
     Multiply(static_cast<float>(options_.clip / result.gradient_norm), gradient_, pool);
   adamw_->Step(model_->runtime()->backend()->gradients(), gradient_, learning_rate, pieces_);
@@ -247,14 +253,13 @@ double Trainer::Evaluate(std::span<const Sample* const> samples) {
 nlohmann::ordered_json Trainer::Identity() const {
   nlohmann::ordered_json identity = {{"base", base_}};
   identity.update(weights_->Identity());
-  const nlohmann::ordered_json of_steps = {
-      {"precision", static_cast<int>(options_.backward.precision)},
-      {"share in int8", options_.backward.serves_wide},
-      {"clip", options_.clip},
-      {"beta1", options_.adamw.beta1},
-      {"beta2", options_.adamw.beta2},
-      {"epsilon", options_.adamw.epsilon},
-      {"weight_decay", options_.adamw.weight_decay}};
+  const nlohmann::ordered_json of_steps = {{"version of the arithmetic", kArithmetic},
+                                           {"precision", NameOf(options_.backward)},
+                                           {"clip", options_.clip},
+                                           {"beta1", options_.adamw.beta1},
+                                           {"beta2", options_.adamw.beta2},
+                                           {"epsilon", options_.adamw.epsilon},
+                                           {"weight_decay", options_.adamw.weight_decay}};
   identity.update(of_steps);
   return identity;
 }

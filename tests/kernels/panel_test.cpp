@@ -98,7 +98,7 @@ TEST(WordProducts, OfLargestNumbersDoNotOverflow) {
   for (const float sign : {1.0f, -1.0f}) {
     const std::vector<float> w(kBlocks * kWordBlock * kPanelRows, 1.0f);
     const std::vector<float> x(kCols * kBlocks * kWordBlock, sign);
-    for (const KernelTable* table : testing::FastTables())
+    for (const KernelTable* table : testing::TablesUnderTest())
       for (const float y : Words(*table, kBlocks).Multiply(w, x, nullptr, nullptr))
         ASSERT_NEAR(y, sign * kBlocks * kWordBlock, 1e-4) << table->isa;
   }

@@ -38,20 +38,22 @@ struct Weight {
 struct InputBuffer {
   Input input;
   std::vector<float> f32;
-  std::vector<uint8_t> bf16, act32, act256;
+  std::vector<uint8_t> bf16, act32, act256, words;
 
   InputBuffer(int64_t rows, int64_t k, InputForms forms)
       : f32(static_cast<size_t>(rows * k)),
         bf16(Bytes(forms.bf16, kernels::ActFormat::kBf16, rows, k)),
         act32(Bytes(forms.act32, kernels::ActFormat::kAct32, rows, k)),
-        act256(Bytes(forms.act256, kernels::ActFormat::kAct256, rows, k)) {
+        act256(Bytes(forms.act256, kernels::ActFormat::kAct256, rows, k)),
+        words(Bytes(forms.words, kernels::ActFormat::kWords, rows, k)) {
     input = {.rows = rows,
              .k = k,
              .forms = forms,
              .f32 = f32.data(),
              .bf16 = bf16.data(),
              .act32 = act32.data(),
-             .act256 = act256.data()};
+             .act256 = act256.data(),
+             .words = words.data()};
   }
   InputBuffer(const InputBuffer&) = delete;
 

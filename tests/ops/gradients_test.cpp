@@ -46,9 +46,17 @@ struct MatMulCase {
 
 TEST_P(GradientOps, ProductsWithTransposedWeights) {
   std::mt19937 rng(131);
-  const MatMulCase cases[] = {{Type::kF32, 24, {40, 7}},    {Type::kF32, 16, {700, 1}},
-                              {Type::kBF16, 96, {33, 20}},  {Type::kQ4_K, 512, {64, 96}},
-                              {Type::kQ8_0, 160, {32, 64}}, {Type::kQ6_K, 256, {544, 32}}};
+  const MatMulCase cases[] = {{Type::kF32, 24, {40, 7}},
+                              {Type::kF32, 16, {700, 1}},
+                              {Type::kBF16, 96, {33, 20}},
+                              {Type::kQ4_K, 512, {64, 96}},
+                              {Type::kQ8_0, 160, {32, 64}},
+                              {Type::kQ6_K, 256, {544, 32}},
+                              // In words: rows are whole blocks.
+                              {Type::kQ4_K, 256, {64, 320}},
+                              {Type::kQ8_0, 96, {1088, 64}},
+                              {Type::kQ4_0, 576, {576, 192}},
+                              {Type::kBF16, 96, {128, 64}}};
   for (const MatMulCase& a : cases)
     for (const int64_t tokens : {1, 3, 150})
       for (const Precision precision : {Precision::kFloats, Precision::kWords}) {
@@ -86,10 +94,15 @@ TEST_P(GradientOps, ProductsWithTransposedWeights) {
               expected.push_back(sum);
               got.push_back(dx[static_cast<size_t>(t * stride + i)]);
             }
-          ASSERT_LE(Distance(got, expected),
-                    precision == Precision::kFloats || a.type == Type::kF32 ? 1e-6 : 4e-4)
+          const bool is_rounded = precision == Precision::kWords && a.type != Type::kF32 &&
+                                  a.rows[0] % 64 == 0 && a.rows[1] % 64 == 0;
+          const double distance = Distance(got, expected);
+          ASSERT_LE(distance, is_rounded ? 1.5e-3 : 1e-6)
               << quant::Traits(a.type).name << " tokens=" << tokens
               << " words=" << (precision == Precision::kWords);
+          if (is_rounded) {
+            ASSERT_GE(distance, 1e-5);
+          }
         }
       }
 }
@@ -98,10 +111,11 @@ TEST_P(GradientOps, ProductsWithTransposedWeights) {
 TEST_P(GradientOps, ProductsDoNotDependOnTheBatch) {
   std::mt19937 rng(132);
   BackendCase one(table(), 1), three(table(), 3);
-  const Weight weight(Type::kQ4_K, 96, 512, rng);
+  constexpr int64_t kRows = 320;
+  const Weight weight(Type::kQ4_K, kRows, 512, rng);
   const Matrix a = one.backend->MakeMatrix(weight.plain),
                b = three.backend->MakeMatrix(weight.plain);
-  const int64_t tokens = 70, stride = Wide(512), dout_stride = Wide(96);
+  const int64_t tokens = 70, stride = Wide(512), dout_stride = Wide(kRows);
   const Floats dout = Random(tokens * dout_stride, rng);
   for (const Precision precision : {Precision::kFloats, Precision::kWords}) {
     Floats whole(static_cast<size_t>(tokens * stride)), parts = whole;

@@ -163,6 +163,49 @@ TEST_P(MatMul, IsNearTheDecodedWeights) {
   }
 }
 
+// Whole groups and a rest, weights packed and as they lie in a file.
+TEST_P(MatMul, InWordsIsNearTheDecodedWeights) {
+  std::mt19937 rng(67);
+  BackendCase c(*GetParam(), 2);
+  for (const Type type : {Type::kQ4_0, Type::kQ8_0, Type::kNF4, Type::kBF16})
+    for (const int64_t k : {64, 320, 576}) {
+      const int64_t tokens = 7, stride = 80 + kGap;
+      const Weight weight(type, 70, k, rng);
+      InputForms forms;
+      forms.words = true;
+      InputBuffer buffer(tokens, k, forms);
+      buffer.input.precision = Precision::kWords;
+      const std::vector<float> x =
+          MakeFloats(Values::kNormal, static_cast<size_t>(tokens * k), rng);
+      std::copy(x.begin(), x.end(), buffer.f32.begin());
+      c.backend->Prepare(buffer.input);
+      std::vector<float> out[2];
+      for (const bool is_packed : {false, true}) {
+        const Matrix matrix =
+            is_packed ? c.backend->MakeMatrix(weight.plain) : c.backend->ViewMatrix(weight.plain);
+        out[is_packed].resize(static_cast<size_t>(tokens * stride));
+        const Product product = {&matrix, nullptr, out[is_packed].data(), stride};
+        c.backend->MatMul(buffer.input, {&product, 1});
+      }
+      ASSERT_TRUE(testing::SameBits(out[0], out[1])) << quant::Traits(type).name << ", " << k;
+      double error = 0, power = 0;
+      for (int64_t t = 0; t < tokens; ++t)
+        for (int64_t r = 0; r < 70; ++r) {
+          double sum = 0;
+          for (int64_t i = 0; i < k; ++i)
+            sum += static_cast<double>(weight.decoded[static_cast<size_t>(r * k + i)]) *
+                   static_cast<double>(x[static_cast<size_t>(t * k + i)]);
+          error +=
+              std::pow(static_cast<double>(out[0][static_cast<size_t>(t * stride + r)]) - sum, 2);
+          power += sum * sum;
+        }
+      const double distance = std::sqrt(error / power);
+      EXPECT_LT(distance, 1.5e-3) << quant::Traits(type).name << ", " << k;
+      // The float reference does not round.
+      EXPECT_GT(distance, GetParam()->isa == "ref" ? 0 : 1e-5) << quant::Traits(type).name;
+    }
+}
+
 TEST_P(MatMul, EveryTypeOfWeight) {
   std::mt19937 rng(63);
   BackendCase c(*GetParam(), 2);

@@ -68,7 +68,7 @@ struct Training {
     TrainerOptions options;
     options.backward.precision =
         how.numbers == Numbers::kFloats ? ops::Precision::kFloats : ops::Precision::kWords;
-    options.backward.serves_wide = how.numbers == Numbers::kBytes;
+    options.backward.serves_gates_and_logits = how.numbers == Numbers::kBytes;
     options.backward.keeps_activations = how.keeps_activations;
     options.backward.rows = how.rows;
     options.backward.longest = 64;
@@ -164,8 +164,8 @@ INSTANTIATE_TEST_SUITE_P(Families, TrainerBits,
                          NameOfBits);
 INSTANTIATE_TEST_SUITE_P(Dropout, TrainerBits,
                          ::testing::Combine(::testing::Values("llama", "phi3"),
-                                            ::testing::Values(Numbers::kWords), ::testing::Bool(),
-                                            ::testing::Values(0.2)),
+                                            ::testing::Values(Numbers::kWords, Numbers::kBytes),
+                                            ::testing::Bool(), ::testing::Values(0.2)),
                          NameOfBits);
 
 // Only what is trained is left out, not what is evaluated, and not the same each step.
@@ -332,15 +332,24 @@ TEST(Trainer, RoundedProductsPointTheSameWay) {
   const std::vector<Sample> samples = RandomSamples(6, rng);
   std::vector<const Sample*> batch;
   for (const Sample& sample : samples) batch.push_back(&sample);
-  std::vector<float> exact;
+  std::vector<float> exact, words;
+  double loss_in_words = 0;
   for (const Numbers numbers : {Numbers::kFloats, Numbers::kWords, Numbers::kBytes}) {
     How how;
     how.numbers = numbers;
     how.type = kOfWords;
     Training training(how);
     training.trainer->Step(batch, 1e-2);
-    training.trainer->Step(batch, 0);
+    const double loss = training.trainer->Step(batch, 0).loss;
     const std::span<const float> gradient = training.trainer->gradient();
+    if (numbers == Numbers::kWords) {
+      words.assign(gradient.begin(), gradient.end());
+      loss_in_words = loss;
+    } else if (numbers == Numbers::kBytes) {
+      EXPECT_FALSE(testing::SameBits(gradient, words));
+      EXPECT_NE(loss, loss_in_words);
+      EXPECT_NEAR(loss, loss_in_words, 1e-2 * loss_in_words);
+    }
     if (exact.empty()) {
       exact.assign(gradient.begin(), gradient.end());
       continue;
@@ -510,7 +519,7 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
             RunEnd::kCancelled);
   has(message(how, Options(of_words)), "resumed");
   how.numbers = Numbers::kBytes;
-  has(message(how, Options(of_words)), "another share in int8");
+  has(message(how, Options(of_words)), "another precision");
 }
 
 TEST(TrainingRun, AnEvaluationThatWasCutIsMadeUpFor) {

@@ -26,6 +26,7 @@ struct Plan {
   int64_t rows;  // at once
   bool keeps_activations;
   std::vector<Sample> train;
+  bool is_int8 = false;
 };
 
 // Exits with 0 where memory is planned to a tenth.
@@ -35,6 +36,7 @@ void TrainAndExit(const Plan& plan, const std::string& folder) {
       testing::WriteTinyModel({.type = quant::Type::kQ4_K, .layers = 6}), &runtime);
   TrainerOptions options;
   options.backward.precision = ops::Precision::kWords;
+  options.backward.serves_gates_and_logits = plan.is_int8;
   options.backward.keeps_activations = plan.keeps_activations;
   options.backward.rows = options.backward.longest = plan.rows;
   NewLoraOptions lora;
@@ -68,6 +70,7 @@ TEST_P(MemoryPlan, IsWhatTheRunTakes) {
 INSTANTIATE_TEST_SUITE_P(Runs, MemoryPlan,
                          ::testing::Values(Plan{2048, false, SamplesOf(8, 513)},
                                            Plan{2048, true, SamplesOf(8, 513)},
+                                           Plan{2048, true, SamplesOf(8, 513), true},
                                            Plan{1536, false, SamplesOf(2, 1537)}));
 
 }  // namespace
