@@ -306,30 +306,48 @@ void Executor::RunHead(std::span<const BatchItem> batch, const ops::Matrix& outp
   const model::Hparams& h = model_->hparams();
   const int64_t stride = RowStride(h.vocab);
   const bool is_tied = model_->file().Find("output.weight") == nullptr;
+  // The rows that are wanted go to the front, where nobody needs the others any more: the weights
+  // are read once for those of many items.
+  struct Wanted {
+    size_t item;
+    int64_t row;
+  };
+  std::vector<Wanted> wanted;
   int64_t row = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
     const auto count = static_cast<int64_t>(batch[i].tokens.size());
-    const int64_t wanted = std::min(batch[i].logit_rows, count);
-    for (int64_t done = 0; done < wanted; done += kLogitRows) {
-      const int64_t rows = std::min(kLogitRows, wanted - done);
-      logits_.resize(static_cast<size_t>(
-          std::max<int64_t>(rows * stride, static_cast<int64_t>(logits_.size()))));
-      const ops::Input input = MakeInput(rows, h.d_model, {&output}, true);
-      backend_->Norm(x_ + (row + count - wanted + done) * h.d_model,
-                     model_->weights().output_norm.data(), h.eps, input);
-      Observe(0, {is_tied ? Slot::kTokenEmbd : Slot::kOutput}, input);
-      if (!sink) continue;
-      const ops::Product product = {&output, nullptr, logits_.data(), stride};
-      backend_->MatMul(input, {&product, 1});
-      const Rows part = {batch[i].session, 0, rows};
-      AddLoras({&part, 1}, 0, Slot::kOutput, input, {&product, 1});
-      for (int64_t r = 0; r < rows; ++r) {
-        float* logits = logits_.data() + r * stride;
-        if (h.final_softcap > 0) backend_->Softcap(h.final_softcap, h.vocab, logits);
-        sink(i, done + r, {logits, static_cast<size_t>(h.vocab)});
-      }
-    }
+    const int64_t rows = std::min(batch[i].logit_rows, count);
+    std::memmove(x_ + static_cast<int64_t>(wanted.size()) * h.d_model,
+                 x_ + (row + count - rows) * h.d_model,
+                 static_cast<size_t>(rows * h.d_model) * sizeof(float));
+    for (int64_t r = 0; r < rows; ++r) wanted.push_back({i, r});
     row += count;
+  }
+  const auto total = static_cast<int64_t>(wanted.size());
+  for (int64_t done = 0; done < total; done += kLogitRows) {
+    const int64_t rows = std::min(kLogitRows, total - done);
+    logits_.resize(std::max(static_cast<size_t>(rows * stride), logits_.size()));
+    const ops::Input input = MakeInput(rows, h.d_model, {&output}, true);
+    backend_->Norm(x_ + done * h.d_model, model_->weights().output_norm.data(), h.eps, input);
+    Observe(0, {is_tied ? Slot::kTokenEmbd : Slot::kOutput}, input);
+    if (!sink) continue;
+    const ops::Product product = {&output, nullptr, logits_.data(), stride};
+    backend_->MatMul(input, {&product, 1});
+    std::vector<Rows> parts;
+    const auto now =
+        std::span(wanted).subspan(static_cast<size_t>(done), static_cast<size_t>(rows));
+    for (const Wanted& each : now) {
+      Session* session = batch[each.item].session;
+      if (parts.empty() || parts.back().session != session) parts.push_back({session, 0, 0});
+      ++parts.back().count;
+    }
+    AddLoras(parts, 0, Slot::kOutput, input, {&product, 1});
+    for (int64_t r = 0; r < rows; ++r) {
+      float* logits = logits_.data() + r * stride;
+      if (h.final_softcap > 0) backend_->Softcap(h.final_softcap, h.vocab, logits);
+      const Wanted& each = now[static_cast<size_t>(r)];
+      sink(each.item, each.row, {logits, static_cast<size_t>(h.vocab)});
+    }
   }
 }
 

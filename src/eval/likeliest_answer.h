@@ -15,9 +15,9 @@ struct LikeliestAnswer {
   double log_probability = 0;  // log p(answer | prompt)
 };
 
-// Of answers of which none is empty; the first of equals. Those whose first token is likelier come
-// first, some at a time, and none is computed whose first token alone is less likely than the best
-// answer is. The session has the prompt afterwards. Throws kUnsupported for an answer longer than
+// Of answers of which none is empty; the first of equals. What several begin with is computed once,
+// the likelier beginnings first, some at a time, and none that is less likely by itself than the
+// best answer. The session has the prompt afterwards. Throws kUnsupported for an answer longer than
 // Executor::kMaxRows.
 LikeliestAnswer FindLikeliest(engine::Executor* executor, engine::Session* session,
                               std::span<const int32_t> prompt,
