@@ -279,15 +279,15 @@ Work DeclareEval(CLI::App* app) {
       ->capture_default_str();
   app->add_option("--db", flags->database, "SQLite file that queries run on");
   app->add_option("--shots", flags->shots, "Examples that each prompt begins with")
-      ->check(CLI::NonNegativeNumber);
+      ->check(NotNegative());
   app->add_option("--shots-data", flags->shots_data, "Where they are from: its first ones");
   app->add_option("--nearest", flags->nearest,
                   "Instead of a model: the answer of that example of this file whose question is "
                   "nearest")
       ->excludes("--shots");
-  app->add_option("--limit", flags->limit, "Questions, from the first")->check(CLI::PositiveNumber);
+  app->add_option("--limit", flags->limit, "Questions, from the first")->check(AboveZero());
   app->add_option("-n,--max-tokens", flags->max_tokens, "Of an answer")
-      ->check(CLI::PositiveNumber)
+      ->check(AboveZero())
       ->capture_default_str();
   app->add_option("--batch", flags->batch, "Answers at once")
       ->check(CLI::Range(1, 256))

@@ -54,6 +54,28 @@ void SayContext(const engine::Model& model, int64_t longest) {
                is_long ? " or more" : " or less");
 }
 
+// Throws kUsage where a finished training would be written over.
+void CheckIsUnfinished(const FinetuneFlags& flags) {
+  if (flags.is_fresh || train::TrainingRun::StartedBefore(flags.output)) return;
+  for (const std::string& path : {flags.output + "/adapter_model.safetensors", ModelOutput(flags)})
+    if (std::filesystem::exists(path))
+      throw Error(Code::kUsage,
+                  "{} is of a training that ended: name another folder, or begin anew in this one "
+                  "with --fresh",
+                  path);
+}
+
+// Before the first step: a checkpoint, the best numbers, and the result in two forms.
+void CheckSpace(const FinetuneFlags& flags, const train::Trainer& trainer) {
+  std::error_code unknown;
+  const auto space = std::filesystem::space(flags.output, unknown);
+  const uint64_t number = static_cast<uint64_t>(trainer.size());
+  const uint64_t needed = (12 + 4 + 8) * number;
+  if (!unknown && space.available < needed)
+    throw Error(Code::kFailed, "{}: checkpoints and the result take up to {}, the disk has {} left",
+                flags.output, FormatBytes(needed), FormatBytes(space.available));
+}
+
 // What is to be said of it, on rank 0.
 train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
                    const TrainingSubject& subject, const std::shared_ptr<train::Ranks>& ranks) {
@@ -71,6 +93,7 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
     std::fprintf(stderr, "slm: %d ranks; threads of rank 0: %d\n", ranks->size(),
                  model.runtime()->threads());
   SayContext(model, data.longest());
+  CheckSpace(flags, trainer);
   if (flags.is_fresh) run.RemoveCheckpoints();
   const bool goes_on = run.Resume();
   if (goes_on && !flags.gradients.empty())
@@ -83,7 +106,9 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
   train::RunEnd end;
   Needs plan, taken;
   {
-    const InterruptGuard guard;
+    const InterruptGuard guard(true,
+                               "\nslm: ends with a checkpoint after this step; once more: at once, "
+                               "without one\n");
     plan = Plan(data.train.size(), &run);
     const auto begin = std::chrono::steady_clock::now();
     Reporter reporter(run.steps(), &log);
@@ -100,6 +125,14 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
   if (end == train::RunEnd::kCancelled)
     throw Error(Code::kInterrupted, "stopped after step {}; the same command goes on from there",
                 run.done());
+  if (end == train::RunEnd::kEarly)
+    std::fprintf(stderr,
+                 "slm: ended after step %lld of %lld, as %lld evaluations brought nothing better\n",
+                 static_cast<long long>(run.done()), static_cast<long long>(run.steps()),
+                 static_cast<long long>(flags.run.patience));
+  // What an earlier run left and this one does not write is not of this one.
+  for (const char* name : {"adapter.gguf", "report.html"})
+    std::filesystem::remove(flags.output + "/" + name);
   subject.write();
   run.RemoveCheckpoints();
   taken.bytes = PeakResidentBytes();
@@ -155,6 +188,7 @@ void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
   train::CheckFinite(*loaded->model());
   const std::string path = loaded->model()->file().path();
   if (ranks->is_first()) {
+    CheckIsUnfinished(flags);
     std::filesystem::create_directories(flags.output);
     std::vector<std::string> files = {path, flags.data, flags.eval_data, flags.token_data,
                                       flags.init_adapter};

@@ -91,7 +91,7 @@ Work DeclareMerge(CLI::App* app) {
   add("--float", f->float_model,
       "With -d: the base in float, to merge into as well, where the adapter was trained on a "
       "quantized one");
-  add("--limit", f->limit, "Examples of -d, from the first")->check(CLI::PositiveNumber);
+  add("--limit", f->limit, "Examples of -d, from the first")->check(AboveZero());
   app->add_flag("--no-speed", f->has_no_speed, "Do not measure prefill and decode")->needs(data);
   AddChatTemplateFile(app, &f->model.chat_template_file);
   AddPack(app, &f->model.pack);

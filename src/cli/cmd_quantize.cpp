@@ -416,7 +416,7 @@ Work DeclareQuantize(CLI::App* app) {
   app->add_option("--max-kld", flags->max_kld,
                   "With auto: the mean KL divergence from the float model; the smallest file that "
                   "keeps it")
-      ->check(CLI::PositiveNumber);
+      ->check(AboveZero());
   app->add_option(
       "--tensor-type", flags->tensor_types,
       "REGEX=TYPE for tensors whose name it finds something in, e.g. "

@@ -51,7 +51,7 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
   };
   const std::vector<CLI::Option*> of_new_adapter = {
       add("--rank", f->lora.rank, "Of the adapter")->check(CLI::Range(1, 256)),
-      add("--alpha", f->lora.alpha, "The adapter counts alpha / rank")->check(CLI::PositiveNumber),
+      add("--alpha", f->lora.alpha, "The adapter counts alpha / rank")->check(AboveZero()),
       app->add_flag("--rslora", f->lora.is_rank_stabilised, "alpha / sqrt(rank) instead"),
       app->add_flag("--dora", f->lora.is_dora, "Train magnitudes of rows too"),
       add("--target", f->targets, "Matrices, such as q_proj,v_proj, or all")};
@@ -65,26 +65,25 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
 
   app->add_option("--lr", f->learning_rate,
                   "Highest learning rate (default: 2e-4, with --full 2e-5)")
-      ->check(CLI::PositiveNumber);
+      ->check(AboveZero());
   add("--schedule", f->schedule, "constant, linear or cosine");
   add("--warmup", f->run.warmup, "Steps in which it rises, or below 1 a share of all")
-      ->check(CLI::NonNegativeNumber);
-  add("--epochs", f->run.epochs, "Times through the data")->check(CLI::PositiveNumber);
-  app->add_option("--steps", f->run.steps, "Steps in all, instead")->check(CLI::PositiveNumber);
+      ->check(NotNegative());
+  add("--epochs", f->run.epochs, "Times through the data")->check(AboveZero());
+  app->add_option("--steps", f->run.steps, "Steps in all, instead")->check(AboveZero());
   add("--batch", f->run.batch, "Samples of a step")->check(CLI::Range(1, 1 << 20));
   add("--seed", f->run.seed, "Of the order of samples, of the adapter and of dropout");
-  add("--clip", f->clip, "Norm that gradients are cut to; 0: they are not")
-      ->check(CLI::NonNegativeNumber);
-  add("--weight-decay", f->adamw.weight_decay, "AdamW's")->check(CLI::NonNegativeNumber);
+  add("--clip", f->clip, "Norm that gradients are cut to; 0: they are not")->check(NotNegative());
+  add("--weight-decay", f->adamw.weight_decay, "AdamW's")->check(NotNegative());
   add("--beta1", f->adamw.beta1, "AdamW's")->check(CLI::Range(0.0, 0.9999));
   add("--beta2", f->adamw.beta2, "AdamW's")->check(CLI::Range(0.0, 0.99999));
-  add("--epsilon", f->adamw.epsilon, "AdamW's")->check(CLI::PositiveNumber);
+  add("--epsilon", f->adamw.epsilon, "AdamW's")->check(AboveZero());
   add("--dropout", f->dropout, "Share of what the adapter reads that is left out, by chance")
       ->check(CLI::Range(0.0, 0.9))
       ->excludes(full);
-  add("--eval-every", f->run.evaluate_every, "Steps; 0: each epoch")->check(CLI::NonNegativeNumber);
+  add("--eval-every", f->run.evaluate_every, "Steps; 0: each epoch")->check(NotNegative());
   add("--patience", f->run.patience, "End after so many evaluations without a gain; 0: never")
-      ->check(CLI::NonNegativeNumber);
+      ->check(NotNegative());
 
   add("--precision", f->precision,
       "Of the base's products: int8 (gate, up and logits forward; the rest int16), int16 or f32")
@@ -95,9 +94,9 @@ void AddFinetuneFlags(CLI::App* app, FinetuneFlags* f) {
       ->check(CLI::IsMember({"on", "off"}));
   app->add_option("--rows", f->rows,
                   "Tokens that are computed at once (default 512; 1024 with --checkpointing off)")
-      ->check(CLI::PositiveNumber);
+      ->check(AboveZero());
   app->add_option("--save-every", f->run.save_every, "Steps (default: every ten minutes)")
-      ->check(CLI::PositiveNumber);
+      ->check(AboveZero());
   app->add_flag("--fresh", f->is_fresh, "Begin anew where a checkpoint is there");
   app->add_option("--log", f->log, "Losses, JSON lines (default: log.jsonl in the folder)");
   app->add_option("--report", f->report,
@@ -115,6 +114,9 @@ void FillIn(FinetuneFlags* flags) {
   flags->run.schedule = train::ParseSchedule(flags->schedule);
   flags->run.shuffles = !flags->is_in_order && flags->token_data.empty();
   flags->run.folder = flags->output;
+  // A step of AdamW is about as long as the rate: above 1 no weight survives it.
+  if (flags->learning_rate.value_or(0) > 1)
+    throw Error(Code::kUsage, "--lr: expected at most 1, got {}", *flags->learning_rate);
   flags->run.learning_rate = flags->learning_rate.value_or(flags->is_full ? 2e-5 : 2e-4);
   compress::FindRecipe(flags->type);  // which is needed at the end
   if (flags->eval_data.empty() && flags->eval_share == 0 &&

@@ -10,7 +10,8 @@ namespace slm::cli {
 // managers pass a Ctrl-C on, is a press, too.
 class InterruptGuard {
  public:
-  explicit InterruptGuard(bool second_ends_program = true);
+  // `first` is said on stderr at the first press; it must outlive the guard.
+  explicit InterruptGuard(bool second_ends_program = true, const char* first = nullptr);
   ~InterruptGuard();
   static bool IsInterrupted();
   static void Clear();

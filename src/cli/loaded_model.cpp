@@ -65,6 +65,11 @@ std::string ResolveModelPath(const std::string& name) {
   if (name.empty()) return DefaultModelPath();
   // Before the settings of the hub, which may be wrong and do not matter for a file.
   std::error_code problem;
+  if (std::filesystem::is_directory(name, problem))
+    throw Error(Code::kBadInput,
+                "{0}: a folder, not a model file; of a Hugging Face checkpoint slm convert {0} -o "
+                "FILE.gguf makes one",
+                name);
   if (std::filesystem::exists(name, problem)) return name;
   if (name == kDefaultModel || name == kDefaultModelName)
     if (const std::string path = BundledModelPath(); !path.empty()) return path;

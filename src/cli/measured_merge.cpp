@@ -97,9 +97,17 @@ class MeasuredMerge {
     for (size_t i = 0; i < candidates.size(); ++i) Measure(candidates[i], folder / i);
     if (!flags_.has_no_speed) MeasureSpeed(candidates, folder);
     const size_t picked = Pick();
-    const bool is_written = picked >= kMade;
+    const bool brings_nothing = rows_[0].score.loss <= rows_[kBeside].score.loss;
+    const bool is_written = picked >= kMade && !brings_nothing;
+    rows_[picked].is_picked = !brings_nothing;
     if (is_written) std::filesystem::rename(folder / (picked - kMade), flags_.output);
     Print(rows_[picked], is_written);
+    if (brings_nothing)
+      throw Error(Code::kFailed,
+                  "on these examples the adapter brings nothing, so they do not tell what merging "
+                  "loses, and nothing was written: give examples of what it was trained for, or "
+                  "merge without -d");
+    if (!is_written) throw Error(Code::kFailed, "{}", KeepBeside());
   }
 
  private:
@@ -309,9 +317,7 @@ class MeasuredMerge {
                        row.decode.empty() ? 0 : eval::Median(row.decode), row.score.kld,
                        row.verdict.has_regret});
     }
-    const size_t picked = kBeside + eval::Choose(forms);
-    rows_[picked].is_picked = true;
-    return picked;
+    return kBeside + eval::Choose(forms);
   }
 
   void Print(const MergeRow& picked, bool is_written) const {
@@ -332,14 +338,22 @@ class MeasuredMerge {
           static_cast<long long>(score.tokens));
       PrintTable(rows_);
     }
-    if (rows_[0].score.loss <= rows_[kBeside].score.loss)
-      std::fprintf(stderr, "slm: on these examples the adapter brings nothing\n");
-    if (is_written) std::fprintf(stderr, "slm: wrote %s\n", flags_.output.c_str());
-    if (!needs_lora) return;
-    std::string command = "slm serve -m " + (is_written ? flags_.output : base_.path());
+    if (!is_written) return;
+    std::fprintf(stderr, "slm: wrote %s\n", flags_.output.c_str());
+    if (needs_lora)
+      std::fprintf(stderr, "slm: the adapter is not merged; keep it beside: %s\n",
+                   ServeCommand(flags_.output).c_str());
+  }
+
+  std::string ServeCommand(const std::string& model) const {
+    std::string command = "slm serve -m " + model;
     for (const std::string& lora : flags_.model.loras) command += " --lora " + lora;
-    std::fprintf(stderr, "slm: the adapter is not merged%s; keep it beside: %s\n",
-                 is_written ? "" : " and nothing was written", command.c_str());
+    return command;
+  }
+
+  std::string KeepBeside() const {
+    return "the adapter is not merged and nothing was written; keep it beside: " +
+           ServeCommand(base_.path());
   }
 
   const MeasuredMergeFlags& flags_;

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -188,6 +189,29 @@ std::string PromptFlags::Read() const {
   if (is_set == !file.empty()) throw Error(Code::kUsage, "give the prompt by -p or by -f");
   if (!file.empty()) return ReadTextFile(file);
   return prompt == "-" ? ReadTextFile("-") : prompt;
+}
+
+namespace {
+
+CLI::Validator Number(const char* expected, bool (*is_right)(double)) {
+  return {[=](const std::string& text) {
+            double value = 0;
+            const bool is_number = CLI::detail::lexical_cast(text, value) && std::isfinite(value);
+            return is_number && is_right(value)
+                       ? ""
+                       : fmt::format("expected {}, got {}", expected, text);
+          },
+          "NUMBER"};
+}
+
+}  // namespace
+
+CLI::Validator AboveZero() {
+  return Number("a number above 0", [](double x) { return x > 0; });
+}
+
+CLI::Validator NotNegative() {
+  return Number("0 or more", [](double x) { return x >= 0; });
 }
 
 uint64_t ParseBytes(const std::string& flag, const std::string& text) {

@@ -36,6 +36,10 @@ void AddLookup(CLI::App* app, std::string* lookup);
 // Nothing for "off"; throws kUsage for what is none of these.
 std::optional<engine::Speculator> ParseLookup(const std::string& lookup);
 
+// Checks of numbers; nan and inf are none.
+CLI::Validator AboveZero();
+CLI::Validator NotNegative();
+
 void AddJson(CLI::App* app, bool* is_json);
 void AddChunks(CLI::App* app, text::ChunkOptions* chunks);  // --chunks, --from-chunk
 

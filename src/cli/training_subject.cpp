@@ -22,9 +22,14 @@ std::vector<std::string> Split(const std::string& list) {
   std::vector<std::string> parts;
   for (size_t at = 0; at <= list.size();) {
     const size_t comma = std::min(list.find(',', at), list.size());
-    if (comma > at) parts.push_back(list.substr(at, comma - at));
+    const size_t first = std::min(list.find_first_not_of(' ', at), comma);
+    const size_t last = list.find_last_not_of(' ', comma > 0 ? comma - 1 : 0);
+    if (comma > first) parts.push_back(list.substr(first, last + 1 - first));
     at = comma + 1;
   }
+  if (parts.empty())
+    throw Error(Code::kUsage,
+                "--target: expected names of matrices, such as q_proj,v_proj, or all");
   return parts;
 }
 

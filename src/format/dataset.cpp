@@ -161,6 +161,7 @@ class Reader {
     if (messages->empty()) Fail("no messages");
     try {
       text::JoinTextParts(messages);
+      text::ParseToolArguments(messages);
     } catch (const Error& error) {
       throw Error(error.code(), "{}: {}", where_, error.what());
     }

@@ -202,6 +202,7 @@ ModelEntry FindModel(const std::string& name, const Settings& settings) {
     throw Error(Code::kUsage, "{}: several models have this name: {}", Shown(name), listed);
   std::string text = fmt::format("{}: no such file or local model", Shown(name));
   if (!listed.empty()) text += "; nearest: " + listed;
+  text += "; slm models lists what is here";
   if (IsRepoId(name.substr(0, name.find(':')))) text += "; from the hub: slm pull hf:" + name;
   throw Error(Code::kFailed, "{}", text);
 }

@@ -121,6 +121,7 @@ std::shared_ptr<const ChatRequest> ChatApi::Parse(std::string_view text) const {
     throw Error(Code::kBadInput, "messages: expected a list with at least one message");
   request->messages = body.at("messages");
   text::JoinTextParts(&request->messages);
+  text::ParseToolArguments(&request->messages);
   request->stop = ReadStop(body);
   if (body.contains("tools")) request->tools = body.at("tools");
   if (body.contains("chat_template_kwargs")) request->kwargs = body.at("chat_template_kwargs");

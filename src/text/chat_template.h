@@ -31,6 +31,9 @@ class ChatTemplate {
 
   const std::string& source() const { return source_; }
 
+  // Whether it reads tools at all; others leave them out of the prompt in silence.
+  bool KnowsTools() const { return source_.find("tools") != std::string::npos; }
+
  private:
   std::string source_;
   std::string bos_token_;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "text/json.h"
 
 namespace slm::text {
 namespace {
@@ -29,6 +30,26 @@ void JoinTextParts(ordered_json* messages) {
     std::string text;
     for (const ordered_json& part : *content) text += TextOf(part);
     *content = text;
+  }
+}
+
+void ParseToolArguments(ordered_json* messages) {
+  for (ordered_json& message : *messages) {
+    if (!message.is_object() || !message.contains("tool_calls")) continue;
+    ordered_json& calls = message.at("tool_calls");
+    if (!calls.is_array()) continue;
+    for (ordered_json& call : calls) {
+      if (!call.is_object()) continue;
+      ordered_json* function = call.contains("function") ? &call.at("function") : &call;
+      if (!function->is_object() || !function->contains("arguments")) continue;
+      ordered_json& arguments = function->at("arguments");
+      if (!arguments.is_string()) continue;
+      try {
+        ordered_json parsed = ParseJson(arguments.get<std::string>(), "arguments");
+        if (parsed.is_object()) arguments = std::move(parsed);
+      } catch (const Error&) {  // a model may have said what is none
+      }
+    }
   }
 }
 

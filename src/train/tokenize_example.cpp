@@ -29,6 +29,13 @@ size_t EmptyThoughts(std::string_view answer) {
   return std::min(answer.find_first_not_of("\r\n", close + kClose.size()), answer.size());
 }
 
+bool HasTools(const format::Example& example) {
+  return (example.tools.is_array() && !example.tools.empty()) ||
+         std::any_of(example.messages.begin(), example.messages.end(), [](const ordered_json& m) {
+           return m.contains("tool_calls") || m.value("role", ordered_json()) == "tool";
+         });
+}
+
 }  // namespace
 
 std::string ExampleTokenizer::Render(const format::Example& example, size_t messages,
@@ -37,6 +44,11 @@ std::string ExampleTokenizer::Render(const format::Example& example, size_t mess
     throw Error(Code::kBadInput,
                 "the model has no chat template: give one with --chat-template-file, or train on "
                 "text");
+  if (!template_->KnowsTools() && HasTools(example))
+    throw Error(Code::kBadInput,
+                "line {}: it has tools, and the chat template of the model shows none: train on "
+                "them with a model that knows tools",
+                example.line);
   ordered_json part = ordered_json::array();
   for (size_t i = 0; i < messages; ++i) {
     part.push_back(example.messages[i]);
@@ -95,10 +107,21 @@ Sample ExampleTokenizer::Answer(const format::Example& example, size_t index,
   }
   const auto end = std::find_if(ids.begin(), ids.end(),
                                 [&](int32_t id) { return tokenizer_.IsEndOfGeneration(id); });
-  if (end != ids.end())
+  if (end != ids.end()) {
+    // Templates close an answer with more than the token that ends it, but not with words.
+    const auto is_text = [&](int32_t id) {
+      return !tokenizer_.IsControl(id) &&
+             tokenizer_.TokenBytes(id).find_first_not_of(" \t\r\n") != std::string_view::npos;
+    };
+    if (std::any_of(end + 1, ids.end(), is_text))
+      throw Error(Code::kBadInput,
+                  "line {}: message {} has {} in it, with which an answer ends: what follows would "
+                  "not be trained",
+                  example.line, index + 1, tokenizer_.TokenBytes(*end));
     ids.erase(end + 1, ids.end());
-  else if (tokenizer_.eot() >= 0 || tokenizer_.eos() >= 0)
+  } else if (tokenizer_.eot() >= 0 || tokenizer_.eos() >= 0) {
     ids.push_back(tokenizer_.eot() >= 0 ? tokenizer_.eot() : tokenizer_.eos());
+  }
 
   Sample sample;
   sample.ids = std::move(prompt);

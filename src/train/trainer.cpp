@@ -266,6 +266,11 @@ nlohmann::ordered_json Trainer::Identity() const {
 
 void Trainer::Save(const std::string& folder, const std::string& stem, bool has_moments,
                    const nlohmann::ordered_json& state) const {
+  for (const TrainedWeights::Piece& piece : pieces_)
+    if (!std::all_of(piece.values.begin(), piece.values.end(),
+                     [](float x) { return std::isfinite(x); }))
+      throw Error(Code::kFailed,
+                  "what is trained has become infinite, and is not saved: try a smaller --lr");
   format::SafetensorsWriter writer(folder, UINT64_MAX, stem);
   const auto append = [&](std::span<const float> values) {
     writer.Append({reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes()});

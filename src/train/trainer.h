@@ -60,7 +60,8 @@ class Trainer {
   static constexpr int64_t kMeasuredRows = 256;
 
   // The numbers, and where `has_moments` the optimizer's state, as <folder>/<stem>.safetensors,
-  // with `state` for who comes back. Throws kFailed for the disk; what was there stays then.
+  // with `state` for who comes back. Throws kFailed for the disk, and when one is not finite; what
+  // was there stays then.
   void Save(const std::string& folder, const std::string& stem, bool has_moments,
             const nlohmann::ordered_json& state) const;
   // Goes on from there; returns `state`. Throws kBadInput for a file with other numbers.
@@ -72,6 +73,7 @@ class Trainer {
   // checkpoint has to agree with.
   nlohmann::ordered_json Identity() const;
 
+  int64_t size() const { return size_; }  // numbers that are trained
   int64_t rows_at_once() const { return options_.backward.rows; }
   Ranks* ranks() const { return ranks_.get(); }
   // Of the last step, as the optimizer had it: of the weights' numbers. On rank 0.

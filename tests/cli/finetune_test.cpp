@@ -250,7 +250,7 @@ TEST(Finetune, TrainsOnAFolder) {
   const auto train = [&](const std::string& type) {
     const ProgramResult result =
         RunProgram({"finetune", "-m", folder / "base", "--base-type", type, "--token-data",
-                    folder / "data.jsonl", "-o", folder / type, "--steps", "4"},
+                    folder / "data.jsonl", "-o", folder / type, "--steps", "4", "--fresh"},
                    "", {"SLM_CACHE=" + (folder / "cache")});
     EXPECT_EQ(result.code, 0) << result.err;
     return result.err;
@@ -284,6 +284,31 @@ TEST(Finetune, TrainsOnAFolder) {
   const json config = json::parse(ReadFile(folder / "nf4/adapter_config.json"));
   EXPECT_EQ(config["base_model_name_or_path"], folder / "base");
   Json({"logits", "-m", WriteTinyModel({}), "--lora", folder / "nf4", "--ids", "5,6"});
+}
+
+// What a training left is not written over by accident, nor left beside what the next one writes.
+TEST(Finetune, KeepsWhatIsFinished) {
+  const TempFolder folder;
+  WriteFile(folder / "data.jsonl", Examples(6));
+  const auto train = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = {
+        "finetune", "-m", Model(),  "-d", folder / "data.jsonl", "-o", folder / "a",
+        "--steps",  "1",  "--rank", "2"};
+    args.insert(args.end(), more.begin(), more.end());
+    return RunProgram(args);
+  };
+  EXPECT_EQ(train({}).code, 0);
+  const std::string adapter = ReadFile(folder / "a/adapter_model.safetensors");
+  const ProgramResult again = train({"--lr", "0.1"});
+  EXPECT_EQ(again.code, 2);
+  EXPECT_NE(again.err.find("is of a training that ended"), std::string::npos) << again.err;
+  EXPECT_EQ(ReadFile(folder / "a/adapter_model.safetensors"), adapter);
+  EXPECT_TRUE(std::filesystem::exists(folder / "a/adapter.gguf"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "a/report.html"));
+  EXPECT_EQ(train({"--fresh", "--dora", "--report", "off"}).code, 0);
+  EXPECT_NE(ReadFile(folder / "a/adapter_model.safetensors"), adapter);
+  EXPECT_FALSE(std::filesystem::exists(folder / "a/adapter.gguf"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "a/report.html"));
 }
 
 // slm models knows what training on a folder left.
@@ -384,6 +409,19 @@ TEST(Finetune, SaysWhatIsWrong) {
   has(message(Examples(3), {"--seq", "10", "--allow-cut"}, 3), "train nothing: lines 1, 2, 3");
   has(message(Examples(3), {"--rank", "200"}, 3), "rank 200: expected 1 to");
   has(message(Examples(3), {"--target", "q_proj,w_proj"}, 2), "\"w_proj\"");
+  has(message(Examples(3), {"--target", ", "}, 2), "--target: expected names");
+  has(message(Examples(3), {"--lr", "nan"}, 2), "expected a number above 0, got nan");
+  has(message(Examples(3), {"--lr", "1e38"}, 2), "--lr: expected at most 1");
+  has(message(Examples(3), {"--alpha", "-1"}, 2), "expected a number above 0, got -1");
+  const auto conversation = [](const std::string& answer, const std::string& more) {
+    return R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":")" +
+           answer + "\"}]" + more + "}\n";
+  };
+  has(message(conversation("one <|im_end|> two", ""), {}, 3),
+      "line 1: message 2 has <|im_end|> in it");
+  has(message(conversation("one", R"(,"tools":[{"type":"function","function":{"name":"f"}}])"), {},
+              3),
+      "line 1: it has tools, and the chat template of the model shows none");
   has(message(Examples(3), {"--schedule", "step"}, 2), "--schedule");
   has(message(Examples(3), {"--precision", "fp8"}, 2), "--precision");
   has(message(Examples(3), {"--dropout", "1"}, 2), "--dropout");

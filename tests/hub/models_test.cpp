@@ -64,7 +64,7 @@ class ModelsTest : public ::testing::Test {
 
 TEST_F(ModelsTest, AnEmptyStore) {
   EXPECT_TRUE(ListModels(settings_).empty());
-  EXPECT_EQ(Unresolved("x"), "x: no such file or local model");
+  EXPECT_EQ(Unresolved("x"), "x: no such file or local model; slm models lists what is here");
   EXPECT_NE(Unresolved("user/repo:Q4_0").find("slm pull hf:user/repo:Q4_0"), std::string::npos);
   EXPECT_NE(Unresolved("hf:user/repo").find("slm pull hf:user/repo"), std::string::npos);
   EXPECT_NE(Unresolved("http://a/b.gguf").find("slm pull"), std::string::npos);

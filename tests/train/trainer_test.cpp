@@ -6,6 +6,9 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "kernels/table.h"
@@ -365,6 +368,17 @@ TEST(Trainer, RoundedProductsPointTheSameWay) {
     EXPECT_GE(cosine, numbers == Numbers::kWords ? 0.9998 : 0.999);
     EXPECT_LT(cosine, 0.9999999);
   }
+}
+
+TEST(Trainer, DoesNotSaveWhatBecameInfinite) {
+  std::mt19937 rng(152);
+  const std::vector<Sample> samples = RandomSamples(1, rng);
+  const Sample* batch = samples.data();
+  const testing::TempFolder folder;
+  Training training({});
+  training.trainer->Step({&batch, 1}, std::numeric_limits<double>::infinity());
+  EXPECT_THROW(training.trainer->Save(folder.path(), "x", true, nullptr), Error);
+  EXPECT_FALSE(std::filesystem::exists(folder / "x.safetensors"));
 }
 
 RunOptions Options(const testing::TempFolder& folder) {
