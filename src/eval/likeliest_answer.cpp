@@ -62,7 +62,8 @@ class Search {
     std::map<int32_t, std::vector<size_t>> groups;
     for (const size_t i : edge.answers)
       if (answers_[i].size() > edge.end) groups[answers_[i][edge.end]].push_back(i);
-    for (auto& [token, group] : groups) {
+    for (auto& each : groups) {
+      std::vector<size_t>& group = each.second;
       const std::vector<int32_t>& first = answers_[group.front()];
       const auto is_common = [&](size_t at) {
         return std::all_of(group.begin(), group.end(), [&](size_t i) {
@@ -71,7 +72,7 @@ class Search {
       };
       size_t end = edge.end + 1;
       while (is_common(end)) ++end;
-      const double score = of_zero + static_cast<double>(logits[static_cast<size_t>(token)]);
+      const double score = of_zero + static_cast<double>(logits[static_cast<size_t>(each.first)]);
       edges_.push_back({score, std::move(group), edge.end, end, edge.before});
       std::push_heap(edges_.begin(), edges_.end(), IsLess);
     }
