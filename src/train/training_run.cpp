@@ -36,10 +36,18 @@ std::vector<const Sample*> PointersTo(std::span<const Sample> samples) {
   return pointers;
 }
 
-// The first member in which `other` differs, or nothing.
+// The first member in which `other` differs, with both values where they say something, or nothing.
 std::string Difference(const ordered_json& own, const ordered_json& other) {
-  for (const auto& [name, value] : own.items())
-    if (!other.contains(name) || other.at(name) != value) return name;
+  const auto is_hash = [](const ordered_json& value) {
+    return value.is_number_unsigned() && value.get<uint64_t>() > UINT32_MAX;
+  };
+  for (const auto& [name, value] : own.items()) {
+    if (!other.contains(name)) return name;
+    const ordered_json& its = other.at(name);
+    if (its == value) continue;
+    if (is_hash(value) || is_hash(its)) return name;
+    return fmt::format("{} ({}, here {})", name, its.dump(), value.dump());
+  }
   return "";
 }
 
@@ -138,16 +146,16 @@ double TrainingRun::SecondsAhead() {
 // What a checkpoint belongs to: another order, or another number, would give other bits.
 ordered_json TrainingRun::Identity() const {
   ordered_json identity = trainer_->Identity();
-  const ordered_json of_run = {{"train", HashOf(train_)},
-                               {"eval", HashOf(eval_)},
-                               {"batch", options_.batch},
-                               {"steps", steps_},
+  const ordered_json of_run = {{"training data", HashOf(train_)},
+                               {"evaluation data", HashOf(eval_)},
+                               {"batch size", options_.batch},
+                               {"number of steps", steps_},
                                {"seed", options_.seed},
-                               {"shuffle", options_.shuffles},
-                               {"learning_rate", options_.learning_rate},
+                               {"order of samples", options_.shuffles},
+                               {"learning rate", options_.learning_rate},
                                {"schedule", static_cast<int>(options_.schedule)},
-                               {"warmup", schedule_.warmup},
-                               {"eval_every", options_.evaluate_every}};
+                               {"warm-up", schedule_.warmup},
+                               {"interval of evaluations", options_.evaluate_every}};
   identity.update(of_run);
   return identity;
 }
@@ -164,7 +172,7 @@ void TrainingRun::Join() {
   const std::string name = Difference(own, ordered_json::parse(text));
   if (!name.empty())
     throw Error(Code::kBadInput,
-                "\"{}\" is not rank 0's: model, data and options have to be the same on all ranks",
+                "the {} is not rank 0's: model, data and options have to be the same on all ranks",
                 name);
   ranks->Broadcast(BytesOf(std::span(&state_, 1)));
 }

@@ -133,7 +133,7 @@ TEST_F(FinetuneRanks, EndTogetherWhenOneFails) {
   const ProgramResult result =
       RunScript("$mpirun -n 1 \"$0\" \"$@\" : -n 1 \"$0\" \"$@\" --seed 3", Finetune("adapter", 9));
   EXPECT_EQ(result.code, 3) << result.err;
-  HasText(result.err, "slm: rank 1: \"train\" is not rank 0's");
+  HasText(result.err, "slm: rank 1: the training data is not rank 0's");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "adapter/adapter_model.safetensors"));
 }
 
