@@ -7,6 +7,8 @@ std::span<const Command> AllCommands() {
       {"run", "Answer one prompt", DeclareRun},
       {"chat", "Talk to a model in the terminal", DeclareChat},
       {"serve", "Serve the OpenAI chat API", DeclareServe},
+      {"catalog", "Show models that are worth a look, with licence, size and published scores",
+       DeclareCatalog},
       {"pull", "Get a model into the local store", DeclarePull},
       {"models", "List or remove local models and what was packed of them", DeclareModels},
       {"convert", "Turn a checkpoint into a GGUF file, and back", DeclareConvert},

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/nearest_names.h"
 #include "hub/file.h"
 #include "hub/find_model.h"
 #include "hub/names.h"

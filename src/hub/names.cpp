@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <set>
 
 #include "base/error.h"
+#include "base/nearest_names.h"
 #include "hub/url.h"
 
 namespace slm::hub {
@@ -15,9 +15,8 @@ namespace {
 
 constexpr const char* kDefaultQuant = "Q4_K_M";
 constexpr size_t kMaxComponentBytes = 255, kMaxPathBytes = 1024;
-constexpr size_t kMaxRepoBytes = 96;       // the hub's own limit
-constexpr size_t kMaxComparedBytes = 256;  // of a name, for the edit distance
-constexpr size_t kMaxListed = 40;          // names in one message
+constexpr size_t kMaxRepoBytes = 96;  // the hub's own limit
+constexpr size_t kMaxListed = 40;     // names in one message
 constexpr std::string_view kSplitExample = "-00001-of-00003";
 
 bool IsHex(std::string_view text, size_t digits) {
@@ -121,23 +120,6 @@ bool IsTagged(const std::string& stem, const std::string& tag) {
   return (at == 0 || IsBorder(name[at - 1])) && (end == name.size() || IsBorder(name[end]));
 }
 
-size_t EditDistance(std::string_view a, std::string_view b) {
-  a = a.substr(0, kMaxComparedBytes);
-  b = b.substr(0, kMaxComparedBytes);
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({row[j] + 1, diagonal + 1, substituted});
-    }
-  }
-  return row.back();
-}
-
 const Model& ChooseByQuant(const std::map<std::string, Model>& models, const std::string& quant,
                            const std::string& repo) {
   std::set<std::string> quants;
@@ -184,13 +166,6 @@ std::vector<std::string> ChooseByFile(const std::vector<std::string>& files,
 }
 
 }  // namespace
-
-std::string UpperCase(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return result;
-}
 
 bool IsSafePath(std::string_view path) {
   if (path.empty() || path.size() > kMaxPathBytes) return false;
@@ -317,25 +292,6 @@ bool HasAllParts(const std::vector<std::string>& files) {
   return std::all_of(found.begin(), found.end(), [](const auto& entry) {
     return entry.second.second == 1 || entry.second.first == entry.second.second;
   });
-}
-
-std::vector<std::string> NearestNames(const std::string& name,
-                                      const std::vector<std::string>& names, size_t limit) {
-  const std::string wanted = UpperCase(name);
-  std::vector<std::pair<size_t, std::string>> scored;
-  for (const std::string& candidate : names) {
-    const std::string text = UpperCase(candidate);
-    // A part of the name is nearer than any misspelling.
-    const bool is_part = !wanted.empty() && text.find(wanted) != std::string::npos;
-    scored.emplace_back(is_part ? 0 : 1 + EditDistance(wanted, text), candidate);
-  }
-  std::sort(scored.begin(), scored.end());
-  std::vector<std::string> result;
-  for (const auto& [score, candidate] : scored) {
-    if (result.size() == limit) break;
-    result.push_back(candidate);
-  }
-  return result;
 }
 
 }  // namespace slm::hub

@@ -9,8 +9,6 @@
 
 namespace slm::hub {
 
-std::string UpperCase(std::string_view text);  // ASCII
-
 // A relative path that stays below the folder it is put in: no empty, "." or ".." component, no
 // backslash or control character, at most 255 bytes a component and 1024 in all.
 bool IsSafePath(std::string_view path);
@@ -59,9 +57,5 @@ std::vector<std::string> CheckpointFiles(const std::vector<std::string>& files);
 
 // False when a "-00001-of-00003" name lacks one of its siblings.
 bool HasAllParts(const std::vector<std::string>& files);
-
-// Up to `limit` of `names` that are most like `name`, best first: for "did you mean".
-std::vector<std::string> NearestNames(const std::string& name,
-                                      const std::vector<std::string>& names, size_t limit);
 
 }  // namespace slm::hub

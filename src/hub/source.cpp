@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/nearest_names.h"
 #include "hub/names.h"
 #include "hub/url.h"
 

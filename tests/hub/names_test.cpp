@@ -161,13 +161,5 @@ TEST(ChooseFiles, ACheckpointIsAFolder) {
   EXPECT_THROW(ChooseFiles(files, "", "Q4_0", "u/m"), Error);
 }
 
-TEST(NearestNames, PutsPartsBeforeMisspellings) {
-  const Names names = {"user/gemma-3:Q4_K_M", "user/qwen:Q8_0", "other/llama"};
-  EXPECT_EQ(NearestNames("qwen", names, 1), Names{"user/qwen:Q8_0"});
-  EXPECT_EQ(NearestNames("other/lama", names, 2)[0], "other/llama");
-  EXPECT_EQ(NearestNames(std::string(1 << 20, 'x'), names, 9).size(), 3u);
-  EXPECT_TRUE(NearestNames("x", {}, 5).empty());
-}
-
 }  // namespace
 }  // namespace slm::hub

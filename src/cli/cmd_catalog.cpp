@@ -1,0 +1,210 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "plan/catalog.h"
+#include "plan/facts.h"
+
+namespace slm::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Of the table.
+constexpr const char* kBenchmarks[] = {"MMLU", "MMLU-Pro", "MATH", "HumanEval", "GPQA", "MMMU"};
+
+struct Flags {
+  std::string model, least, most;
+  plan::CatalogFilter filter;
+  bool is_json = false;
+};
+
+// Unlike fmt::print, without an error when nobody reads on.
+template <class... Args>
+void Print(fmt::format_string<Args...> format, Args&&... args) {
+  std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stdout);
+}
+
+std::string Count(double n) {
+  if (n >= 0.9995e9) return fmt::format("{:.1f}B", n / 1e9);
+  if (n >= 1e6) return fmt::format("{:.0f}M", n / 1e6);
+  return n > 0 ? fmt::format("{:.0f}", n) : "-";
+}
+
+std::string Context(int64_t tokens) {
+  return tokens >= 1024 ? fmt::format("{}K", tokens / 1024)
+         : tokens > 0   ? std::to_string(tokens)
+                        : "-";
+}
+
+std::string Shown(const std::optional<plan::ShownScore>& score) {
+  return score ? fmt::format("{:.1f}{:1}", score->value, score->mark) : "- ";
+}
+
+void PrintTable(const std::vector<plan::CatalogModel>& models) {
+  Print("{:22} {:>7} {:>7} {:>11}", "model", "params", "context", "commercial");
+  for (const char* benchmark : kBenchmarks) Print(" {:>9}", benchmark);
+  Print("  reads\n");
+  bool is_first = true, has_successor = false;
+  for (const plan::CatalogModel& m : models) {
+    const bool is_new = m.role == "successor";
+    Print("{:22} {:>7} {:>7} {:>11}", m.id + (is_new ? " *" : ""),
+          Count(static_cast<double>(m.parameters)), Context(m.context),
+          m.commercial.empty() ? "-" : m.commercial);
+    for (const char* benchmark : kBenchmarks) Print(" {:>9}", Shown(plan::BestScore(m, benchmark)));
+    Print("  {}\n", fmt::join(m.inputs, ", "));
+    is_first = false;
+    has_successor = has_successor || is_new;
+  }
+  if (is_first) {
+    Print("no model is like that\n");
+    return;
+  }
+  Print(
+      "\nScores in percent, as published, of instruct models; b: of the base model, r: of a "
+      "reasoning model, v: of another\nvariant, t: by a third party, ?: the project's brief alone. "
+      "Protocols differ: slm catalog MODEL has each with its\nsource.{}\n",
+      has_successor ? " *: a successor, not yet run here." : "");
+}
+
+// Members of a record that stand beside a value.
+std::string Origin(const ordered_json& figure) {
+  return fmt::format("{}, {}, {}", figure.value("source", "-"), figure.value("date", "-"),
+                     figure.value("confidence", "-"));
+}
+
+void PrintList(const char* title, const ordered_json& record, const char* member) {
+  if (!record.contains(member) || record.at(member).empty()) return;
+  Print("\n{}\n", title);
+  for (const ordered_json& item : record.at(member))
+    Print("  {} ({}: {})\n", item.at("text").get<std::string>(),
+          item.at("origin").get<std::string>(), item.value("source", "-"));
+}
+
+void PrintScores(const ordered_json& record) {
+  if (!record.contains("scores")) return;
+  Print("\nscores\n");
+  for (const ordered_json& s : record.at("scores"))
+    Print("  {:22} {:>6} {:4} {:14} {:34} {:12} {}\n", s.at("benchmark").get<std::string>(),
+          s.at("value").dump(), s.value("unit", "%"), s.value("variant", ""),
+          s.value("protocol", ""), s.at("from").get<std::string>(), Origin(s));
+}
+
+void PrintShape(const ordered_json& record) {
+  if (!record.contains("shape")) return;
+  const ordered_json& shape = record.at("shape");
+  Print("\nshape ({})\n ", Origin(shape));
+  for (const auto& [name, value] : shape.items())
+    if (name != "source" && name != "date" && name != "confidence")
+      Print(" {} {};", name, value.is_string() ? value.get<std::string>() : value.dump());
+  Print("\n");
+}
+
+// Every key of a source that the record names.
+void CollectSources(const ordered_json& value, std::vector<std::string>* keys) {
+  if (value.is_object() && value.contains("source")) {
+    const std::string key = value.at("source");
+    if (std::count(keys->begin(), keys->end(), key) == 0) keys->push_back(key);
+  }
+  if (value.is_structured())
+    for (const ordered_json& each : value) CollectSources(each, keys);
+}
+
+void PrintModel(const plan::CatalogModel& model) {
+  const ordered_json& record = *model.record;
+  Print("{} ({}), {}, {}\n", model.name, model.id, record.value("publisher", ""),
+        record.value("released", ""));
+  if (!model.is_run) Print("not yet run here\n");
+  if (record.contains("hub"))
+    for (const auto& [name, value] : record.at("hub").items())
+      Print("  {:12} {}\n", name,
+            value.is_array()
+                ? fmt::format("{}", fmt::join(value.get<std::vector<std::string>>(), ", "))
+            : value.is_string() ? value.get<std::string>()
+                                : value.dump());
+  if (record.contains("licence")) {
+    const ordered_json& licence = record.at("licence");
+    Print("\nlicence: {} ({})\n  commercial use: {}; {}\n", model.licence, Origin(licence),
+          model.commercial, licence.value("allows", ""));
+    if (licence.contains("conditions"))
+      for (const ordered_json& condition : licence.at("conditions"))
+        Print("  - {}\n", condition.get<std::string>());
+  }
+  Print("\nreads {}; languages: {}\n", fmt::join(model.inputs, ", "),
+        !model.languages.empty() ? fmt::format("{}", fmt::join(model.languages, ", "))
+        : model.claimed_languages > 0
+            ? fmt::format("{} claimed, without a list", model.claimed_languages)
+            : "not said");
+  if (model.parameters > 0)
+    Print("{} parameters, {} of them in the embedding\n", model.parameters,
+          record.at("parameters").value("embedding", uint64_t{0}));
+  PrintShape(record);
+  PrintList("best for", record, "best_for");
+  PrintList("bad at", record, "bad_at");
+  PrintScores(record);
+  std::vector<std::string> keys;
+  CollectSources(record, &keys);
+  Print("\nsources\n");
+  for (const std::string& key : keys) Print("  {}: {}\n", key, plan::DescribeSource("models", key));
+}
+
+// "1.5B" is what people say of parameters.
+uint64_t ParseParameters(const char* flag, std::string text) {
+  if (!text.empty() && (text.back() == 'B' || text.back() == 'b')) text.back() = 'G';
+  return ParseBytes(flag, text);
+}
+
+void Run(Flags flags) {
+  if (!flags.least.empty())
+    flags.filter.least_parameters = ParseParameters("--min-params", flags.least);
+  if (!flags.most.empty())
+    flags.filter.most_parameters = ParseParameters("--max-params", flags.most);
+  std::vector<plan::CatalogModel> models;
+  if (flags.model.empty())
+    models = plan::FindModels(flags.filter);
+  else
+    models.push_back(plan::FindCatalogModel(flags.model));
+  if (flags.is_json) {
+    ordered_json list = ordered_json::array();
+    for (const plan::CatalogModel& model : models) list.push_back(*model.record);
+    const ordered_json& facts = plan::Facts("models");
+    const ordered_json json = {
+        {"read_on", facts.at("read_on")}, {"models", list}, {"sources", facts.at("sources")}};
+    Print("{}\n", json.dump());
+    return;
+  }
+  flags.model.empty() ? PrintTable(models) : PrintModel(models.front());
+}
+
+}  // namespace
+
+Work DeclareCatalog(CLI::App* app) {
+  auto flags = std::make_shared<Flags>();
+  CLI::Option* model =
+      app->add_option("model", flags->model, "One model, with all that is known and its sources");
+  const auto add = [&](const char* name, auto& value, const char* help) {
+    app->add_option(name, value, help)->excludes(model);
+  };
+  add("--licence,--license", flags->filter.licence, "A part of its name, as mit, apache, gemma");
+  app->add_flag("--commercial", flags->filter.is_commercial,
+                "Only what may be used in a business, with conditions or without")
+      ->excludes(model);
+  add("--min-params", flags->least, "Parameters at least, as 500M");
+  add("--max-params", flags->most, "Parameters at most, as 4B");
+  add("--language", flags->filter.language, "By its code, as de");
+  add("--input", flags->filter.input, "What it reads beside text, as image");
+  add("--sort", flags->filter.sort,
+      "By a benchmark, as MATH, or by parameters, context or released; highest first");
+  app->add_flag("--all", flags->filter.has_all,
+                "Successors that were not run yet and models to compare with, too")
+      ->excludes(model);
+  AddJson(app, &flags->is_json);
+  return [flags] { Run(*flags); };
+}
+
+}  // namespace slm::cli

@@ -1,0 +1,23 @@
+// A figure of the catalog or of a user's file: {"value": .., "unit": "..", "source": "..", "date":
+// ".."}.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+namespace slm::plan {
+
+struct Figure {
+  double value = 0;  // 0: not known
+  std::string source, date, confidence, note;
+
+  explicit operator bool() const { return value > 0; }
+};
+
+// Member `name` of a record; one without a value where there is none. Throws kBadInput that begins
+// with `where` for another unit than `unit`, a value that is not positive, and no source or date.
+Figure ReadFigure(const nlohmann::ordered_json& record, const char* name, std::string_view unit,
+                  const std::string& where);
+
+}  // namespace slm::plan

@@ -1,0 +1,83 @@
+// The files of catalog/ as the program has them.
+#include "plan/facts.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "plan/device.h"
+
+namespace slm::plan {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string MessageOf(const auto& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// Every object that says where it is from says it by a key of its file, with a date.
+void CheckOrigins(const std::string& file, const std::string& id, const ordered_json& value) {
+  if (!value.is_structured()) return;
+  if (value.is_object() && value.contains("source")) {
+    const std::string key = value.at("source");
+    EXPECT_TRUE(Facts(file).at("sources").contains(key)) << file << ", " << id << ": " << key;
+  }
+  if (value.is_object() && (value.contains("value") || value.contains("benchmark"))) {
+    EXPECT_TRUE(value.contains("source") && value.contains("date") && value.contains("confidence"))
+        << file << ", " << id << ": " << value.dump();
+  }
+  for (const ordered_json& each : value) CheckOrigins(file, id, each);
+}
+
+TEST(Facts, HaveAnOriginAndNamesOfTheirOwn) {
+  for (const FactsFile& file : FactsFiles()) {
+    std::set<std::string> ids;
+    for (const ordered_json& record : Records(file.name)) {
+      const std::string id = record.at("id");
+      EXPECT_TRUE(ids.insert(id).second) << id;
+      CheckOrigins(std::string(file.name), id, record);
+    }
+    EXPECT_EQ(ids.size(), Facts(file.name).at("count").get<size_t>()) << file.name;
+  }
+}
+
+TEST(Facts, NameEachOther) {
+  for (const ordered_json& record : Records("measurements")) {
+    FindRecord("models", record.at("model"));
+    FindRecord("devices", record.at("device"));
+    EXPECT_TRUE(record.contains("source") && record.contains("date")) << record.at("id");
+    EXPECT_GT(record.at("value").get<double>(), 0) << record.at("id");
+  }
+  for (const ordered_json& record : Records("api-prices"))
+    EXPECT_GE(record.at("input_usd_per_million").get<double>(), 0) << record.at("id");
+}
+
+TEST(Facts, AreFoundByTheirIds) {
+  EXPECT_EQ(FindRecord("models", "PHI-4").at("id"), "phi-4");
+  const std::string message = MessageOf([] { FindRecord("models", "lama-3.2-1b"); });
+  EXPECT_NE(message.find("llama-3.2-1b"), std::string::npos) << message;
+}
+
+TEST(Devices, AllHaveTheirUnits) {
+  const std::vector<Device> devices = AllDevices();
+  EXPECT_GT(devices.size(), 100u);
+  const Device pi = FindDevice("Raspberry-Pi-5-8GB", "");
+  EXPECT_EQ(pi.memory.value, 8.0 * (1 << 30));
+  EXPECT_EQ(pi.read_bandwidth.value, 17e9);
+  EXPECT_LT(pi.usable_bytes(), 8ull << 30);
+  EXPECT_EQ(pi.half_operations.value, 0);
+  const Device card = FindDevice("rtx-4090", "");
+  EXPECT_EQ(card.half_operations.value, 165.2e12);  // of tensor units
+  EXPECT_NE(MessageOf([] { FindDevice("rtx-4091", ""); }).find("rtx-4090"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace slm::plan
