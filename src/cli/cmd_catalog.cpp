@@ -47,10 +47,14 @@ std::string Shown(const std::optional<plan::ShownScore>& score) {
 }
 
 void PrintTable(const std::vector<plan::CatalogModel>& models) {
+  if (models.empty()) {
+    Print("no model is like that\n");
+    return;
+  }
   Print("{:22} {:>7} {:>7} {:>11}", "model", "params", "context", "commercial");
   for (const char* benchmark : kBenchmarks) Print(" {:>9}", benchmark);
   Print("  reads\n");
-  bool is_first = true, has_successor = false;
+  bool has_successor = false;
   for (const plan::CatalogModel& m : models) {
     const bool is_new = m.role == "successor";
     Print("{:22} {:>7} {:>7} {:>11}", m.id + (is_new ? " *" : ""),
@@ -58,12 +62,7 @@ void PrintTable(const std::vector<plan::CatalogModel>& models) {
           m.commercial.empty() ? "-" : m.commercial);
     for (const char* benchmark : kBenchmarks) Print(" {:>9}", Shown(plan::BestScore(m, benchmark)));
     Print("  {}\n", fmt::join(m.inputs, ", "));
-    is_first = false;
     has_successor = has_successor || is_new;
-  }
-  if (is_first) {
-    Print("no model is like that\n");
-    return;
   }
   Print(
       "\nScores in percent, as published, of instruct models; b: of the base model, r: of a "

@@ -26,7 +26,7 @@ Figure ReadFigure(const ordered_json& record, const char* name, std::string_view
     fail(fmt::format("expected \"unit\": \"{}\", got \"{}\"", unit, text("unit")));
   const auto value = at->find("value");
   if (value == at->end() || !value->is_number()) fail("expected a number as \"value\"");
-  Figure figure = {*value, text("source"), text("date"), text("confidence"), text("note")};
+  Figure figure = {*value, text("source"), text("date"), text("confidence")};
   if (!std::isfinite(figure.value) || figure.value <= 0)
     fail(fmt::format("expected a positive value, got {}", value->dump()));
   if (figure.source.empty()) fail("expected a \"source\"");

@@ -10,7 +10,7 @@ namespace slm::plan {
 
 struct Figure {
   double value = 0;  // 0: not known
-  std::string source, date, confidence, note;
+  std::string source, date, confidence;
 
   explicit operator bool() const { return value > 0; }
 };

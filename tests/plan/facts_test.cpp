@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "plan/device.h"
+#include "support/data.h"
+#include "support/temp_folder.h"
 
 namespace slm::plan {
 namespace {
@@ -77,6 +79,32 @@ TEST(Devices, AllHaveTheirUnits) {
   const Device card = FindDevice("rtx-4090", "");
   EXPECT_EQ(card.half_operations.value, 165.2e12);  // of tensor units
   EXPECT_NE(MessageOf([] { FindDevice("rtx-4091", ""); }).find("rtx-4090"), std::string::npos);
+}
+
+TEST(Devices, OfAFileComeFirst) {
+  const testing::TempFolder folder;
+  const std::string path = folder / "devices.jsonl";
+  const auto write = [&](const std::string& memory) {
+    testing::WriteFile(path,
+                       R"({"id": "other", "name": "O", "kind": "cpu"})"
+                       "\n"
+                       R"({"id": "RTX-4090", "name": "Mine", "kind": "gpu", "memory_bytes": )" +
+                           memory + "}\n");
+  };
+  write(R"({"value": 5, "unit": "bytes", "source": "me", "date": "2026-11"})");
+  EXPECT_EQ(FindDevice("rtx-4090", path).name, "Mine");
+  EXPECT_EQ(FindDevice("rtx-4090", path).memory.value, 5);
+  EXPECT_EQ(FindDevice("rtx-4080", path).kind, "gpu");
+  const auto says = [&](const char* memory, const std::string& words) {
+    write(memory);
+    const std::string message = MessageOf([&] { FindDevice("rtx-4090", path); });
+    EXPECT_NE(message.find(path + ":2: memory_bytes: " + words), std::string::npos) << message;
+  };
+  says(R"({"value": 5, "unit": "GB", "source": "me", "date": "2026-11"})", "expected \"unit\"");
+  says(R"({"value": 5, "unit": "bytes", "source": "me"})", "expected a \"date\"");
+  says(R"({"value": -5, "unit": "bytes", "source": "me", "date": "2026-11"})",
+       "expected a positive");
+  says("5", "expected {");
 }
 
 }  // namespace

@@ -58,20 +58,17 @@ TEST(ModelSize, IsThatOfPublishedFiles) {
   EXPECT_GT(count, 3);
 }
 
-// Pages of 64 positions are a little longer than what they hold, so that they do not lie a power
-// of two apart.
+// Pages are 128 bytes a head longer than the keys and values that they hold (ops/kv_layout.h).
 TEST(ModelSize, KeysAndValuesAreThoseWorkedByHand) {
   using kernels::KvType;
   const auto bytes = [](const char* id, int64_t positions) {
-    return static_cast<double>(engine::KvCache::BytesFor(Size(id, "q4_k_m").hparams, KvType::kF16,
-                                                         KvType::kF16, positions));
+    return engine::KvCache::BytesFor(Size(id, "q4_k_m").hparams, KvType::kF16, KvType::kF16,
+                                     positions);
   };
-  // 2 (keys, values) * 16 layers * 8 heads * 64 * 2 bytes = 32,768 a token.
-  EXPECT_GE(bytes("llama-3.2-1b", 8192), 268'435'456);
-  EXPECT_LT(bytes("llama-3.2-1b", 8192), 1.01 * 268'435'456);
-  // 2 * 40 * 10 * 128 * 2 = 204,800 a token.
-  EXPECT_GE(bytes("phi-4", 2048), 419'430'400);
-  EXPECT_LT(bytes("phi-4", 2048), 1.01 * 419'430'400);
+  // 2 (keys, values) * 16 layers * 8 heads * 64 * 2 bytes = 32,768 a token; 128 pages.
+  EXPECT_EQ(bytes("llama-3.2-1b", 8192), 8192u * 32'768 + 128u * 16 * 8 * 128);
+  // 2 * 40 * 10 * 128 * 2 = 204,800 a token; 32 pages.
+  EXPECT_EQ(bytes("phi-4", 2048), 2048u * 204'800 + 32u * 40 * 10 * 128);
 }
 
 }  // namespace
