@@ -18,7 +18,9 @@
 #define SLM_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
-#if defined(SLM_SANITIZED)
+// For code that gains nothing from it and would take minutes to compile: lanes in arrays,
+// sanitizers.
+#if defined(SLM_NO_FORCED_INLINING)
 #define SLM_INLINE inline
 #define SLM_INLINED
 #undef SLM_UNROLL

@@ -8,10 +8,6 @@
 #include "kernels/tables.h"
 #include "kernels/tiles.h"
 
-// Unrolled, arrays of lanes take the compiler minutes and are no faster.
-#undef SLM_UNROLL
-#define SLM_UNROLL
-
 namespace slm::kernels {
 namespace scalar {
 
