@@ -198,6 +198,7 @@ class Comparison {
       nlohmann::ordered_json list = nlohmann::ordered_json::array();
       for (const Compared& file : files_) {
         list.push_back(ToJson(file));
+        if (!flags_.options.loras.empty()) list.back()["lora"] = flags_.options.loras;
         list.back()["base"] = stored_ ? flags_.base_logits : flags_.base;
         if (base_) list.back()["base_bytes"] = base_->model().file().file_bytes();
         if (base_) list.back()["text"] = flags_.text;
@@ -206,6 +207,7 @@ class Comparison {
       return;
     }
     if (files_.empty()) return;
+    for (Compared& file : files_) file.file = WithLoras(file.file, flags_.options.loras);
     std::optional<Compared> base;
     if (base_)
       base = base_->Report(flags_.base, !flags_.has_no_speed, session_options_, &progress_);

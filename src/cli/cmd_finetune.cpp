@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/folder_lock.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
 #include "cli/commands.h"
@@ -187,9 +188,11 @@ void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
   const TrainingData data = ReadTrainingData(flags, &*loaded, ranks->is_first());
   train::CheckFinite(*loaded->model());
   const std::string path = loaded->model()->file().path();
+  std::optional<FolderLock> lock;
   if (ranks->is_first()) {
     CheckIsUnfinished(flags);
     std::filesystem::create_directories(flags.output);
+    lock.emplace(flags.output);
     std::vector<std::string> files = {path, flags.data, flags.eval_data, flags.token_data,
                                       flags.init_adapter};
     if (flags.is_full) CheckOutput(ModelOutput(flags), files);

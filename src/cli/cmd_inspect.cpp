@@ -6,6 +6,7 @@
 #include "base/printable.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/inspect_adapter.h"
 #include "cli/options.h"
 #include "engine/kv_cache.h"
 #include "model/vocab.h"
@@ -120,6 +121,7 @@ void Print(const ordered_json& r) {
 }
 
 void Run(const Flags& flags) {
+  if (IsPeftFolder(flags.file)) return InspectAdapter(flags.file, flags.is_json);
   const auto file = format::GgufFile::Open(ResolveModelPath(flags.file));
   ordered_json report = {{"file", file.path()},
                          {"version", file.version()},
@@ -146,8 +148,8 @@ void Run(const Flags& flags) {
 
 Work DeclareInspect(CLI::App* app) {
   auto flags = std::make_shared<Flags>();
-  CLI::Option* file =
-      app->add_option("file", flags->file, "GGUF file or model name (default: that of -m)");
+  CLI::Option* file = app->add_option(
+      "file", flags->file, "GGUF file, model name or folder of an adapter (default: that of -m)");
   AddModel(app, &flags->file)->excludes(file);
   app->add_option("-c,--ctx-size", flags->context,
                   "Context that memory is told for; 0: the model's")

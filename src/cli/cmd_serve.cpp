@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/loras.h"
 #include "cli/options.h"
 #include "serve/http_server.h"
 
@@ -19,7 +20,8 @@ void Run(Flags flags) {
   std::optional<engine::Speculator> speculator = ParseLookup(flags.lookup);
   LoadedModel loaded(flags.model);
   engine::Session session = loaded.NewSession();
-  const std::string name = std::filesystem::path(loaded.model()->file().path()).stem();
+  const std::string name =
+      WithLoras(std::filesystem::path(loaded.model()->file().path()).stem(), flags.model.loras);
   const InterruptGuard interrupt;
   flags.server.is_stopped = InterruptGuard::IsInterrupted;
   flags.server.on_ready = [&](uint16_t port) {

@@ -27,6 +27,9 @@ std::vector<NamedLora> ReadLoras(const model::LoraTargets& targets,
 std::vector<std::shared_ptr<const engine::Lora>> LoadLoras(const engine::Model& model,
                                                            const std::vector<std::string>& specs);
 
+// What a model with them is called: model+adapter, or model+adapter:0.5.
+std::string WithLoras(const std::string& model, const std::vector<std::string>& specs);
+
 // The files and folders that are named. Throws kUsage as ReadLoras.
 std::vector<std::string> LoraPaths(const std::vector<std::string>& specs);
 

@@ -40,7 +40,12 @@ void CheckNames(const CLI::App& app, const std::vector<std::string>& args) {
   for (size_t i = 1; i < args.size() && args[i] != "--"; ++i) {
     const std::string& arg = args[i];
     const CLI::Option* before = found[0]->get_option_no_throw(args[i - 1]);
-    if (before && before->get_items_expected_min() > 0) continue;  // its value
+    if (before && before->get_items_expected_min() > 0) {  // its value
+      // The name of a file or a type is never empty, but a variable of a script may be.
+      if (arg.empty() && !before->check_name("--prompt") && !before->check_name("--system"))
+        throw Error(Code::kUsage, "{}: expected a value, got an empty text", args[i - 1]);
+      continue;
+    }
     if (arg.size() < 3 || arg[0] != '-' || !IsLetter(arg[1])) continue;
     if (!IsDigit(arg[2]) && !(arg[2] == '-' && IsDigit(arg[3])))
       throw Error(Code::kUsage, "{} has no flag {}; `slm {} --help` lists them", args[0], arg,

@@ -5,6 +5,7 @@
 
 #include "format/gguf_writer.h"
 #include "kernels/table.h"
+#include "model/merged_loras.h"
 #include "train/merge.h"
 
 namespace slm::cli {
@@ -30,6 +31,11 @@ MergedFile WriteMerged(const format::GgufFile& base, std::span<const NamedLora> 
                                                &merged.fallbacks, options.importance);
   format::GgufWriter writer(path, base.alignment());
   compress::SetQuantizedMetadata(base, options, &writer);
+  if (!loras.empty()) {
+    std::vector<std::string> inside = model::MergedLoras(base.metadata());
+    for (const NamedLora& lora : loras) inside.push_back(model::DigestOf(lora.lora));
+    writer.SetStrings(model::kMergedLorasKey, std::span<const std::string>(inside));
+  }
   format::StreamTensors(sources, targets, &writer, pool, progress);
   writer.Finish();
   for (size_t i = 0; i < base.tensors().size(); ++i)

@@ -124,6 +124,9 @@ std::shared_ptr<const ChatRequest> ChatApi::Parse(std::string_view text) const {
   text::ParseToolArguments(&request->messages);
   request->stop = ReadStop(body);
   if (body.contains("tools")) request->tools = body.at("tools");
+  if (request->tools.is_array() && !request->tools.empty() && !model_.chat_template->KnowsTools())
+    throw Error(Code::kUnsupported, "tools: the chat template of {} shows none to the model",
+                model_.name);
   if (body.contains("chat_template_kwargs")) request->kwargs = body.at("chat_template_kwargs");
   if (!request->kwargs.is_object())
     throw Error(Code::kBadInput, "chat_template_kwargs: expected an object");

@@ -87,6 +87,31 @@ TEST_F(AdapterCommands, ConvertGoesBothWays) {
   EXPECT_NE(expected, Json({"logits", "-m", Base(), "--ids", "5,6,7", "--top", "0"}));
 }
 
+TEST_F(AdapterCommands, AreInspected) {
+  const json report = Json({"inspect", Peft()});
+  EXPECT_EQ(report["config"]["peft_type"], "LORA");
+  EXPECT_EQ(report["tensors"].size(), 28u);
+  EXPECT_EQ(report["tensors"][0]["type"], "F32");
+  const ProgramResult said = RunProgram({"inspect", Peft()});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_HAS(said.out, "base_model_name_or_path");
+}
+
+TEST_F(AdapterCommands, AreNamedBesideTheModel) {
+  WriteFile(temp_ / "text", std::string(2000, 'a'));
+  const std::vector<std::string> compare = {"compare",    Base(),         "--base",       Base(),
+                                            "-f",         temp_ / "text", "-c",           "128",
+                                            "--no-speed", "--lora",       Peft() + ":0.5"};
+  const ProgramResult table = RunProgram(compare);
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_HAS(table.out, "+adapter:0.5");
+  EXPECT_EQ(Json(compare)[0]["lora"][0], Peft() + ":0.5");
+  TerminalProgram serve({"serve", "-m", Base(), "--lora", Gguf(), "--port", "0"});
+  EXPECT_TRUE(serve.Expect("+adapter on http://")) << serve.screen();
+  serve.Type("\x03");
+  EXPECT_EQ(serve.Wait(), 0);
+}
+
 TEST_F(AdapterCommands, ConvertRefusesWhatItCannotSay) {
   const std::string out = temp_ / "out";
   EXPECT_HAS(Refusal({"convert", Dora(), "-m", Base(), "-o", out}, 4), "magnitudes of DoRA");
@@ -108,8 +133,12 @@ TEST_F(AdapterCommands, ItsBaseMayHaveAnyType) {
   ASSERT_EQ(RunProgram({"quantize", Base(), quantized, "Q8_0"}).code, 0);
   ASSERT_EQ(RunProgram({"quantize", quantized, half, "F16"}).code, 0);
   ASSERT_EQ(RunProgram({"merge", "-m", quantized, "--lora", Peft(), "-o", merged}).code, 0);
-  for (const std::string& base : {quantized, half, merged})
+  for (const std::string& base : {quantized, half})
     for (const std::string& adapter : {Peft(), Gguf(), Dora()}) Logits(base, adapter);
+  // One that is merged takes others.
+  Logits(merged, Dora());
+  const std::vector<std::string> twice = {"logits", "-m", merged, "--lora", Gguf(), "--ids", "5"};
+  EXPECT_HAS(Refusal(twice, 3), "is merged into");
 }
 
 // Of the same shapes, with one norm changed.

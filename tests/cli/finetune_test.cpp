@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "base/folder_lock.h"
 #include "cli/model_command.h"
 #include "cli/program.h"
 #include "cli/training_examples.h"
@@ -229,6 +230,10 @@ TEST(Finetune, KilledAtAnyMomentEndsAtTheSameBits) {
                     .c_str());
     ASSERT_FALSE(std::filesystem::exists(folder / "killed/adapter_model.safetensors")) << kill;
   }
+  const ProgramResult unfinished =
+      RunProgram({"logits", "-m", Model(), "--lora", folder / "killed", "--ids", "1"});
+  EXPECT_EQ(unfinished.code, 2);
+  EXPECT_NE(unfinished.err.find("has not ended"), std::string::npos) << unfinished.err;
   ASSERT_EQ(std::system(command("killed").c_str()), 0) << ReadFile(folder / "log");
   EXPECT_EQ(adapter("killed"), adapter("whole"));
   const std::string log = ReadFile(folder / "log");
@@ -297,6 +302,13 @@ TEST(Finetune, KeepsWhatIsFinished) {
     args.insert(args.end(), more.begin(), more.end());
     return RunProgram(args);
   };
+  std::filesystem::create_directories(folder / "a");
+  {
+    const FolderLock of_another_run(folder / "a");
+    const ProgramResult second = train({});
+    EXPECT_EQ(second.code, 1);
+    EXPECT_NE(second.err.find("another process is writing there"), std::string::npos) << second.err;
+  }
   EXPECT_EQ(train({}).code, 0);
   const std::string adapter = ReadFile(folder / "a/adapter_model.safetensors");
   const ProgramResult again = train({"--lr", "0.1"});

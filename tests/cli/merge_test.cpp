@@ -143,6 +143,14 @@ TEST_F(MergeTest, WhatLosesNothingIsWritten) {
   Json({"merge", "-m", base, "--lora", folder_ / "adapter", "-o", folder_ / "plain.gguf", "--type",
         "q8_0"});
   EXPECT_EQ(ReadFile(folder_ / "plain.gguf"), written);
+  // The adapter, in any of its files, is in there and does not count twice.
+  for (const char* name : {"adapter", "adapter/adapter.gguf"}) {
+    const ProgramResult twice =
+        RunProgram({"eval", "-m", folder_ / "out.gguf", "--lora", folder_ / name, "-d",
+                    folder_ / "data.jsonl", "-o", folder_ / "answers.jsonl"});
+    EXPECT_EQ(twice.code, 3) << twice.err;
+    EXPECT_NE(twice.err.find("is merged into"), std::string::npos) << twice.err;
+  }
   // The loss is what the answers say elsewhere.
   const json score = Json({"eval", "-m", folder_ / "out.gguf", "-d", folder_ / "data.jsonl", "-o",
                            folder_ / "answers.jsonl", "-n", "8"});

@@ -101,6 +101,11 @@ TEST(Usage, UsageErrors) {
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_NE(help.out.find("--help"), std::string::npos) << command;
   }
+  const ProgramResult empty =
+      RunProgram({"quantize", Model(), "out.gguf", "q8_0", "--imatrix", ""});
+  EXPECT_EQ(empty.code, 2);
+  EXPECT_NE(empty.err.find("--imatrix: expected a value"), std::string::npos) << empty.err;
+  EXPECT_EQ(RunProgram({"run", "-m", Model(), "--system", "", "-p", "", "-n", "1"}).code, 0);
   EXPECT_EQ(RunProgram({"--version"}).out.substr(0, 4), "slm ");
 }
 

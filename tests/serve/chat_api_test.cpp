@@ -164,6 +164,8 @@ TEST_F(ChatApiTest, RefusesWhatItCannotDo) {
       {"{" + messages + R"(,"response_format":{"type":"json_object"}})", Code::kUnsupported,
        "response_format"},
       {"{" + messages + R"(,"chat_template_kwargs":3})", Code::kBadInput, "chat_template_kwargs"},
+      {"{" + messages + R"(,"tools":[{"type":"function","function":{"name":"f"}}]})",
+       Code::kUnsupported, "shows none to the model"},
   };
   for (const auto& [body, code, part] : cases) {
     try {
