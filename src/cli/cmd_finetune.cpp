@@ -190,9 +190,9 @@ void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
   const std::string path = loaded->model()->file().path();
   std::optional<FolderLock> lock;
   if (ranks->is_first()) {
-    CheckIsUnfinished(flags);
     std::filesystem::create_directories(flags.output);
     lock.emplace(flags.output);
+    CheckIsUnfinished(flags);
     std::vector<std::string> files = {path, flags.data, flags.eval_data, flags.token_data,
                                       flags.init_adapter};
     if (flags.is_full) CheckOutput(ModelOutput(flags), files);

@@ -21,7 +21,7 @@ std::string DigestOf(const Lora& lora) {
   for (const LoraMatrix& matrix : lora.matrices) {
     const auto place =
         static_cast<uint64_t>(matrix.slot) << 32 ^ static_cast<uint64_t>(matrix.layer);
-    digest += Hash(matrix.b, Hash(matrix.a, place));
+    digest += Hash(matrix.magnitude, Hash(matrix.b, Hash(matrix.a, place)));
   }
   return fmt::format("{:016x}", digest);
 }
