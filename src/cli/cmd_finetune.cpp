@@ -112,7 +112,7 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
                                "without one\n");
     plan = Plan(data.train.size(), &run);
     const auto begin = std::chrono::steady_clock::now();
-    Reporter reporter(run.steps(), &log);
+    Reporter reporter(&run, plan.pace, &log);
     train::RunHooks hooks = reporter.Hooks();
     if (!flags.gradients.empty())
       hooks.on_step = [&, on_step = hooks.on_step](const train::StepReport& report) {

@@ -24,11 +24,18 @@ struct Flags {
 
 model::PackedStore Store() { return {hub::PackedFolder(), 0}; }
 
+std::string Canonical(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(path, ignored);
+}
+
 // And what was packed of it and of others that are gone.
 void Remove(const Flags& flags) {
   hub::RemoveResult result;
   const std::vector<BaseEntry> bases = ListTrainingBases();
-  const auto is_named = [&](const BaseEntry& base) { return base.path == flags.remove; };
+  const auto is_named = [&](const BaseEntry& base) {
+    return Canonical(base.path) == Canonical(flags.remove);
+  };
   if (!flags.remove.empty() && std::none_of(bases.begin(), bases.end(), is_named))
     result = hub::RemoveModel(flags.remove, hub::SettingsFromEnvironment());
   for (const BaseEntry& base : bases)
@@ -48,11 +55,6 @@ void Remove(const Flags& flags) {
   }
   for (const std::string& path : result.removed) std::printf("removed %s\n", path.c_str());
   std::printf("freed %s\n", FormatBytes(result.freed_bytes).c_str());
-}
-
-std::string Canonical(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::weakly_canonical(path, ignored);
 }
 
 std::string Describe(const BaseEntry& base) {

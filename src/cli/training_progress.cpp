@@ -28,13 +28,14 @@ Needs Plan(size_t samples, train::TrainingRun* run) {
   if (ahead > free)
     std::fprintf(stderr, "slm: only %s of memory are free, and %s more will be needed\n",
                  FormatBytes(free).c_str(), FormatBytes(ahead).c_str());
-  plan.seconds = run->SecondsAhead();
+  plan.pace = run->Measure();
+  plan.seconds = run->SecondsLeft(plan.pace);
   std::fprintf(stderr, "slm: planned: %s\n", Describe(plan).c_str());
   return plan;
 }
 
-Reporter::Reporter(int64_t steps, train::TrainingLog* log)
-    : steps_(steps), log_(log), is_terminal_(isatty(STDERR_FILENO) != 0) {}
+Reporter::Reporter(const train::TrainingRun* run, const train::Pace& pace, train::TrainingLog* log)
+    : run_(run), planned_(pace), log_(log), is_terminal_(isatty(STDERR_FILENO) != 0) {}
 
 train::RunHooks Reporter::Hooks() {
   return {[this](const train::StepReport& report) { OnStep(report); },
@@ -44,13 +45,12 @@ train::RunHooks Reporter::Hooks() {
 
 void Reporter::OnStep(const train::StepReport& report) {
   log_->Write(report);
-  seconds_ += report.seconds;
-  ++steps_here_;
+  step_.Add(report.seconds);
   const double left =
-      seconds_ / static_cast<double>(steps_here_) * static_cast<double>(steps_ - report.step);
+      run_->SecondsLeft({step_.Or(planned_.step), evaluation_.Or(planned_.evaluation)});
   std::fprintf(stderr, "%sstep %lld/%lld  epoch %.2f  loss %.4f  %.0f tok/s  %s left%s",
                is_terminal_ ? "\r" : "", static_cast<long long>(report.step),
-               static_cast<long long>(steps_), report.epoch, report.result.loss,
+               static_cast<long long>(run_->steps()), report.epoch, report.result.loss,
                static_cast<double>(report.result.rows) / report.seconds,
                FormatDuration(left).c_str(), is_terminal_ ? "\x1b[K" : "\n");
   is_open_ = is_terminal_;
@@ -58,6 +58,7 @@ void Reporter::OnStep(const train::StepReport& report) {
 
 void Reporter::OnEvaluation(const train::EvaluationReport& report) {
   log_->Write(report);
+  evaluation_.Add(report.seconds);
   Finish();
   std::fprintf(stderr, "step %lld: eval loss %.4f%s\n", static_cast<long long>(report.step),
                report.loss, report.is_best ? ", the best so far" : "");

@@ -14,6 +14,7 @@ namespace slm::cli {
 struct Needs {
   uint64_t bytes = 0;
   double seconds = 0;
+  train::Pace pace;
 };
 
 std::string Describe(const Needs& needs);
@@ -26,7 +27,8 @@ Needs Plan(size_t samples, train::TrainingRun* run);
 // them go into `log` as well. Runs end where Ctrl-C was pressed.
 class Reporter {
  public:
-  Reporter(int64_t steps, train::TrainingLog* log);
+  // `pace` is what is planned.
+  Reporter(const train::TrainingRun* run, const train::Pace& pace, train::TrainingLog* log);
   ~Reporter() { Finish(); }
 
   train::RunHooks Hooks();
@@ -36,12 +38,24 @@ class Reporter {
   void OnEvaluation(const train::EvaluationReport& report);
   void Finish();
 
-  const int64_t steps_;
+  // The mean of those so far.
+  struct Mean {
+    double sum = 0;
+    int64_t count = 0;
+    void Add(double value) {
+      sum += value;
+      ++count;
+    }
+    double Or(double planned) const {
+      return count > 0 ? sum / static_cast<double>(count) : planned;
+    }
+  };
+  const train::TrainingRun* run_;
+  const train::Pace planned_;
   train::TrainingLog* log_;
   const bool is_terminal_;
   bool is_open_ = false;  // a line that the next one overwrites
-  double seconds_ = 0;
-  int64_t steps_here_ = 0;
+  Mean step_, evaluation_;
 };
 
 }  // namespace slm::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
@@ -10,6 +11,33 @@
 namespace slm::format {
 
 using nlohmann::ordered_json;
+
+namespace {
+
+// On which the elements of a list begin. `text` is JSON.
+std::vector<size_t> LinesOfElements(std::string_view text) {
+  std::vector<size_t> lines;
+  size_t line = 1;
+  int depth = 0;
+  bool is_in_string = false, is_between = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (is_in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') is_in_string = false;
+      continue;
+    }
+    line += c == '\n';
+    if (c == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
+    if (is_between && c != ']') lines.push_back(line);
+    is_in_string = c == '"';
+    depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+    is_between = depth == 1 && (c == '[' || c == ',');
+  }
+  return lines;
+}
+
+}  // namespace
 
 void ForJsonObjects(const std::string& path, const OnJsonObject& f) {
   const MappedFile file(path);
@@ -31,7 +59,8 @@ void ForJsonObjects(const std::string& path, std::string_view text, const OnJson
   if (text[begin] == '[') {
     const ordered_json list = text::ParseJson(text, path);
     if (list.empty()) throw Error(Code::kBadInput, "{}: no examples: the list is empty", path);
-    for (size_t i = 0; i < list.size(); ++i) check(list[i], i + 1);
+    const std::vector<size_t> lines = LinesOfElements(text);
+    for (size_t i = 0; i < list.size(); ++i) check(list[i], lines[i]);
     return;
   }
   for (size_t line = 1; !text.empty(); ++line) {

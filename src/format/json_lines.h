@@ -9,9 +9,8 @@
 
 namespace slm::format {
 
-// f(object, line) for every one, `line` from 1, of a list the number of the element. Empty lines
-// are skipped. Throws kBadInput, naming file and line, for what is no JSON object and for a file
-// that has none.
+// f(object, line) for every one, `line` from 1, where it begins. Empty lines are skipped. Throws
+// kBadInput, naming file and line, for what is no JSON object and for a file that has none.
 using OnJsonObject = std::function<void(const nlohmann::ordered_json& object, size_t line)>;
 void ForJsonObjects(const std::string& path, const OnJsonObject& f);
 

@@ -128,19 +128,29 @@ uint64_t TrainingRun::BytesAhead() const {
                              std::llround(std::ceil(rows / sizes.rows * sizes.trained))});
 }
 
-double TrainingRun::SecondsAhead() {
+Pace TrainingRun::Measure() {
   std::vector<const Sample*> samples;
   for (const size_t i : SamplesOf(state_.step)) samples.push_back(&train_[i]);
   const TrainingCost cost = trainer_->Measure(samples, !eval_.empty());
-  const auto steps = static_cast<double>(steps_ - state_.step);
-  const auto per_epoch = static_cast<double>(steps_per_epoch_);
-  double seconds = steps * cost.step_seconds + steps / per_epoch * cost.row_seconds *
-                                                   SizesOf(train_).rows *
-                                                   static_cast<double>(train_.size());
-  if (!eval_.empty())
-    seconds += std::ceil(steps / static_cast<double>(evaluate_every())) * cost.evaluation_seconds *
-               SizesOf(eval_).rows * static_cast<double>(eval_.size());
-  return seconds / trainer_->ranks()->size();
+  const auto seconds = [&](std::span<const Sample> all, double of_row) {
+    return all.empty() ? 0.0 : of_row * SizesOf(all).rows * static_cast<double>(all.size());
+  };
+  const double epoch = seconds(train_, cost.row_seconds);
+  const int ranks = trainer_->ranks()->size();
+  return {(cost.step_seconds + epoch / static_cast<double>(steps_per_epoch_)) / ranks,
+          seconds(eval_, cost.evaluation_seconds) / ranks};
+}
+
+double TrainingRun::SecondsLeft(const Pace& pace) const {
+  double seconds = static_cast<double>(steps_ - state_.step) * pace.step;
+  if (!eval_.empty()) {
+    // One after every so many steps, and one after the last.
+    const auto until = [every = evaluate_every()](int64_t step) {
+      return static_cast<double>((step + every - 1) / every);
+    };
+    seconds += (until(steps_) - until(state_.evaluated)) * pace.evaluation;
+  }
+  return seconds;
 }
 
 // What a checkpoint belongs to: another order, or another number, would give other bits.
@@ -257,6 +267,7 @@ bool TrainingRun::IsToEvaluate() const {
 }
 
 bool TrainingRun::Evaluate(const RunHooks& hooks) {
+  const auto begin = steady_clock::now();
   Ranks* ranks = trainer_->ranks();
   double sum = 0;
   int64_t trained = 0;
@@ -278,7 +289,7 @@ bool TrainingRun::Evaluate(const RunHooks& hooks) {
     trainer_->Save(options_.folder, kBest, false, nullptr);
   }
   state_.waited = is_best ? 0 : state_.waited + 1;
-  if (hooks.on_evaluation) hooks.on_evaluation({state_.step, loss, is_best});
+  if (hooks.on_evaluation) hooks.on_evaluation({state_.step, loss, is_best, SecondsSince(begin)});
   return true;
 }
 

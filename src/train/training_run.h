@@ -43,6 +43,12 @@ struct EvaluationReport {
   int64_t step = 0;
   double loss = 0;
   bool is_best = false;
+  double seconds = 0;
+};
+
+// Seconds, on average.
+struct Pace {
+  double step = 0, evaluation = 0;
 };
 
 // Called on rank 0.
@@ -74,10 +80,11 @@ class TrainingRun {
   static std::optional<int64_t> StartedBefore(const std::string& folder);
 
   // Before the first step here, of rank 0: memory that the run will take beside what is there, and
-  // seconds of the steps and evaluations that are left, by some samples that are computed for it,
-  // as if the others were as fast and messages took no time.
+  // seconds of a step and of an evaluation, by some samples that are computed for it, as if the
+  // others were as fast and messages took no time.
   uint64_t BytesAhead() const;
-  double SecondsAhead();
+  Pace Measure();
+  double SecondsLeft(const Pace& pace) const;
 
   // To the end, which writes a checkpoint as a cancelled run does. With evaluation the trainer then
   // has the best adapter, else the last. Throws as Trainer::Step does, naming the step and samples,

@@ -100,6 +100,8 @@ TEST(Dataset, SaysWhatIsWrongAndWhere) {
       {std::string(kGood) + "\n{\"prompt\":", ":2: not JSON"},
       {std::string(kGood) + "\n7", ":2: expected an object"},
       {std::string(kGood) + "\n{\"text\":\"a\"}", ":2: this line is text, those before it are "},
+      {"[\n {\"text\":\"\\\"],[\\n\", \"more\":\n[[], {}]},\n\n 7]", ":5: expected an object"},
+      {"[[],\n{}]", ":1: expected an object"},
       {R"({"question":"a"})", ":1: expected messages"},
       {R"({"messages":7})", ":1: messages: expected a list"},
       {R"({"messages":[]})", ":1: no messages"},

@@ -592,6 +592,29 @@ TEST(TrainingRun, RefusesACheckpointWithImpossibleNumbers) {
   }
 }
 
+TEST(TrainingRun, TimeLeftIsOfStepsAndEvaluations) {
+  std::mt19937 rng(152);
+  const std::vector<Sample> train = RandomSamples(11, rng), eval = RandomSamples(2, rng);
+  const testing::TempFolder folder;
+  Training training({});
+  RunOptions options = Options(folder);  // 16 steps
+  options.evaluate_every = 6;            // after 6, 12 and 16
+  TrainingRun run(training.trainer.get(), train, eval, options);
+  const auto left = [&] { return std::pair(run.SecondsLeft({1, 0}), run.SecondsLeft({0, 1})); };
+  std::vector<std::pair<double, double>> before, after;
+  before.push_back(left());
+  RunHooks hooks;
+  hooks.on_step = [&](const StepReport&) { before.push_back(left()); };
+  hooks.on_evaluation = [&](const EvaluationReport&) { after.push_back(left()); };
+  run.Run(hooks);
+  for (int step = 0; step <= 16; ++step)
+    EXPECT_EQ(before[step], std::pair(16.0 - step, step <= 6    ? 3.0
+                                                   : step <= 12 ? 2.0
+                                                                : 1.0))
+        << step;
+  EXPECT_EQ(after, (std::vector<std::pair<double, double>>{{10, 2}, {4, 1}, {0, 0}}));
+}
+
 TEST(TrainingRun, EveryEpochHasEverySampleOnce) {
   std::mt19937 rng(146);
   const std::vector<Sample> train = RandomSamples(11, rng);
