@@ -105,6 +105,7 @@ ModelSize SizeOf(const format::GgufFile& file) {
       model::FindFamily(file.metadata().GetString("general.architecture"), file.path());
   ModelSize size;
   size.name = file.path();
+  size.architecture = family.arch;
   size.hparams = model::ReadHparams(file, family);
   size.file_bytes = file.file_bytes();
   size.is_file = true;
@@ -122,6 +123,7 @@ ModelSize SizeOf(const CatalogModel& model, const compress::Recipe& recipe) {
   ModelSize size;
   size.name = model.id;
   size.type = recipe.name;
+  size.architecture = shape.at("architecture");
   size.hparams = HparamsOf(shape);
   const Parts parts = PartsOf(shape);
   const model::Hparams& h = size.hparams;

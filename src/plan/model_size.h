@@ -28,6 +28,7 @@ struct SizedTensor {
 struct ModelSize {
   std::string name;
   std::string type;  // "Q4_K_M"
+  std::string architecture;
   model::Hparams hparams;
   std::vector<SizedTensor> tensors;
   uint64_t file_bytes = 0;  // of a shape: the tensors alone

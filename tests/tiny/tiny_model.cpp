@@ -4,6 +4,7 @@
 #include <random>
 
 #include "format/gguf_writer.h"
+#include "model/hparams_writer.h"
 #include "model/tensor_table.h"
 #include "support/blocks.h"
 #include "support/temp_folder.h"
@@ -22,27 +23,12 @@ model::Hparams ShapeOf(const model::Family& family, quant::Type type) {
   h.kv_heads = 2;
   h.head_dim = 32;
   h.vocab = kTinyVocab;
+  h.context = 4096;
+  h.eps = 1e-6f;
   h.rope_dim = 32;
   h.window = family.window_period > 0 ? 100 : 0;
+  h.window_period = family.window_period;
   return h;
-}
-
-void SetMetadata(const model::Family& family, const model::Hparams& h, format::GgufWriter* out) {
-  const std::string arch(family.arch);
-  out->SetString("general.architecture", arch);
-  const auto set = [&](const char* key, int64_t value) {
-    out->Set<uint32_t>(arch + "." + key, static_cast<uint32_t>(value));
-  };
-  set("block_count", h.layers);
-  set("embedding_length", h.d_model);
-  set("feed_forward_length", h.ffn);
-  set("attention.head_count", h.heads);
-  set("attention.head_count_kv", h.kv_heads);
-  set("attention.key_length", h.head_dim);
-  set("attention.value_length", h.head_dim);
-  set("context_length", 4096);
-  if (h.window > 0) set("attention.sliding_window", h.window);
-  out->Set<float>(arch + ".attention.layer_norm_rms_epsilon", 1e-6f);
 }
 
 // The code point that stands for a byte in the vocabularies of GPT-2 and its successors: printable
@@ -92,7 +78,7 @@ std::string WriteTinyModel(const TinyModel& tiny) {
   model::Hparams h = ShapeOf(family, tiny.type);
   if (tiny.layers > 0) h.layers = tiny.layers;
   format::GgufWriter out(path);
-  SetMetadata(family, h, &out);
+  model::WriteHparams(h, family, &out);
   SetVocab(&out);
   std::mt19937 rng(11);
   struct Tensor {
