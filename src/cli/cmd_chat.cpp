@@ -159,7 +159,7 @@ class Chat {
   void AnswerTo(const std::string& message) {
     history_.push_back({{"role", "user"}, {"content", message}});
     const std::string prompt =
-        loaded_.chat_template().Render(Messages(), nullptr, true, ordered_json::object());
+        loaded_.chat_template().RenderChat(Messages(), nullptr, true, ordered_json::object());
     InterruptGuard::Clear();
     serve::AnswerOptions options;
     options.max_tokens = flags_.max_tokens;

@@ -78,8 +78,8 @@ class Evaluation {
       : flags_(flags), loaded_(*loaded), questions_(questions), answers_(questions.size()) {
     for (const Question& question : questions)
       prompts_.push_back(loaded_.tokenizer().Encode(
-          loaded_.chat_template().Render(question.messages, question.tools, true,
-                                         ordered_json::object()),
+          loaded_.chat_template().RenderChat(question.messages, question.tools, true,
+                                             ordered_json::object()),
           {.add_special = true, .parse_special = true}));
   }
 

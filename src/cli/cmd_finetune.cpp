@@ -58,23 +58,27 @@ void SayContext(const engine::Model& model, int64_t longest) {
 // Throws kUsage where a finished training would be written over.
 void CheckIsUnfinished(const FinetuneFlags& flags) {
   if (flags.is_fresh || train::TrainingRun::StartedBefore(flags.output)) return;
-  for (const std::string& path : {flags.output + "/adapter_model.safetensors", ModelOutput(flags)})
-    if (std::filesystem::exists(path))
-      throw Error(Code::kUsage,
-                  "{} is of a training that ended: name another folder, or begin anew in this one "
-                  "with --fresh",
-                  path);
+  const std::string path =
+      flags.is_full ? ModelOutput(flags) : flags.output + "/adapter_model.safetensors";
+  if (std::filesystem::exists(path))
+    throw Error(Code::kUsage,
+                "{} is of a training that ended: name another folder, or begin anew in this one "
+                "with --fresh",
+                path);
 }
 
-// Before the first step: a checkpoint, the best numbers, and the result in two forms.
-void CheckSpace(const FinetuneFlags& flags, const train::Trainer& trainer) {
+// Before the first step: a checkpoint beside the one that it replaces, and the best numbers; in the
+// end the result takes no more. What an earlier part of the run has there counts as free.
+void CheckSpace(const FinetuneFlags& flags, const train::Trainer& trainer, bool evaluates) {
   std::error_code unknown;
-  const auto space = std::filesystem::space(flags.output, unknown);
-  const uint64_t number = static_cast<uint64_t>(trainer.size());
-  const uint64_t needed = (12 + 4 + 8) * number;
-  if (!unknown && space.available < needed)
+  uint64_t available = std::filesystem::space(flags.output, unknown).available;
+  if (unknown) return;
+  for (const std::string& path : train::TrainingRun::CheckpointPaths(flags.output))
+    if (const auto bytes = std::filesystem::file_size(path, unknown); !unknown) available += bytes;
+  const uint64_t needed = (2 * 12 + (evaluates ? 4 : 0)) * static_cast<uint64_t>(trainer.size());
+  if (available < needed)
     throw Error(Code::kFailed, "{}: checkpoints and the result take up to {}, the disk has {} left",
-                flags.output, FormatBytes(needed), FormatBytes(space.available));
+                flags.output, FormatBytes(needed), FormatBytes(available));
 }
 
 // What is to be said of it, on rank 0.
@@ -94,8 +98,8 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
     std::fprintf(stderr, "slm: %d ranks; threads of rank 0: %d\n", ranks->size(),
                  model.runtime()->threads());
   SayContext(model, data.longest());
-  CheckSpace(flags, trainer);
   if (flags.is_fresh) run.RemoveCheckpoints();
+  CheckSpace(flags, trainer, !data.eval.empty());
   const bool goes_on = run.Resume();
   if (goes_on && !flags.gradients.empty())
     throw Error(Code::kUsage,
@@ -131,9 +135,10 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
                  "slm: ended after step %lld of %lld, as %lld evaluations brought nothing better\n",
                  static_cast<long long>(run.done()), static_cast<long long>(run.steps()),
                  static_cast<long long>(flags.run.patience));
-  // What an earlier run left and this one does not write is not of this one.
-  for (const char* name : {"adapter.gguf", "report.html"})
-    std::filesystem::remove(flags.output + "/" + name);
+  // What an earlier training left and this one does not write is not of this one.
+  if (flags.is_fresh)
+    for (const char* name : {"adapter.gguf", "report.html"})
+      std::filesystem::remove(flags.output + "/" + name);
   subject.write();
   run.RemoveCheckpoints();
   taken.bytes = PeakResidentBytes();

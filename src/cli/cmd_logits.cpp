@@ -30,7 +30,7 @@ void Run(const Flags& flags) {
     std::string text = flags.prompt.Read();
     if (!flags.is_raw) {
       const ordered_json messages = {{{"role", "user"}, {"content", text}}};
-      text = loaded.chat_template().Render(messages, nullptr, true, ordered_json::object());
+      text = loaded.chat_template().RenderChat(messages, nullptr, true, ordered_json::object());
     }
     ids = loaded.tokenizer().Encode(text, {.add_special = true, .parse_special = true});
   }

@@ -28,7 +28,7 @@ std::string Rendered(LoadedModel* loaded, const Flags& flags) {
   ordered_json messages = ordered_json::array();
   if (!flags.system.empty()) messages.push_back({{"role", "system"}, {"content", flags.system}});
   messages.push_back({{"role", "user"}, {"content", text}});
-  return loaded->chat_template().Render(messages, nullptr, true, ordered_json::object());
+  return loaded->chat_template().RenderChat(messages, nullptr, true, ordered_json::object());
 }
 
 void PrintJson(const serve::Answer& answer) {

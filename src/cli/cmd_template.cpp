@@ -35,7 +35,7 @@ void Run(const Flags& flags) {
       flags.kwargs.empty() ? ordered_json::object() : text::ParseJson(flags.kwargs, "--kwargs");
   if (!kwargs.is_object()) throw Error(Code::kBadInput, "--kwargs: expected a JSON object");
   const std::string text =
-      chat_template.Render(messages, tools, flags.has_generation_prompt, kwargs);
+      chat_template.RenderChat(messages, tools, flags.has_generation_prompt, kwargs);
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 

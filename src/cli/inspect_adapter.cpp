@@ -26,7 +26,10 @@ bool IsSet(const nlohmann::json& value) {
 
 }  // namespace
 
-bool IsPeftFolder(const std::string& path) { return std::filesystem::exists(ConfigPath(path)); }
+bool IsPeftFolder(const std::string& path) {
+  std::error_code ignored;
+  return !path.empty() && std::filesystem::exists(ConfigPath(path), ignored);
+}
 
 void InspectAdapter(const std::string& folder, bool is_json) {
   const auto tensors = format::Safetensors::OpenFolder(folder, "adapter_model");

@@ -13,6 +13,7 @@
 #include "convert/hf_gradients.h"
 #include "convert/peft_adapter_writer.h"
 #include "model/lora_writer.h"
+#include "model/merged_loras.h"
 #include "train/trained_model.h"
 
 namespace slm::cli {
@@ -54,6 +55,7 @@ model::Lora FirstLora(const FinetuneFlags& flags, const engine::Model& model) {
     lora = train::NewLora(model, options);
   } else {
     lora = ReadLora(flags.init_adapter, {model.file(), model.hparams()});
+    model::CheckNotMerged(lora, model.file());
   }
   lora.base = model::IdentityOf(model.file(), model.hparams());
   return lora;

@@ -161,7 +161,6 @@ class Reader {
     if (messages->empty()) Fail("no messages");
     try {
       text::JoinTextParts(messages);
-      text::ParseToolArguments(messages);
     } catch (const Error& error) {
       throw Error(error.code(), "{}: {}", where_, error.what());
     }

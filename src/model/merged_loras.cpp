@@ -19,9 +19,13 @@ uint64_t Hash(const std::vector<float>& values, uint64_t seed) {
 std::string DigestOf(const Lora& lora) {
   uint64_t digest = 0;  // a sum: files have their matrices in different orders
   for (const LoraMatrix& matrix : lora.matrices) {
-    const auto place =
-        static_cast<uint64_t>(matrix.slot) << 32 ^ static_cast<uint64_t>(matrix.layer);
-    digest += Hash(matrix.magnitude, Hash(matrix.b, Hash(matrix.a, place)));
+    const std::string name =
+        TensorName(TensorTable()[static_cast<size_t>(matrix.slot)], matrix.layer);
+    const uint64_t place = Hash64({reinterpret_cast<const uint8_t*>(name.data()), name.size()}, 0);
+    // A file without a place for the scale has it in B.
+    std::vector<float> b = matrix.b;
+    for (float& x : b) x *= matrix.scale;
+    digest += Hash(matrix.magnitude, Hash(b, Hash(matrix.a, place)));
   }
   return fmt::format("{:016x}", digest);
 }

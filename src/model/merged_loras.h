@@ -11,7 +11,7 @@ namespace slm::model {
 
 inline constexpr const char* kMergedLorasKey = "slm.merged_loras";
 
-// Of the numbers of an adapter, whichever file has them.
+// Of the numbers that an adapter adds, whichever form its file has.
 std::string DigestOf(const Lora& lora);
 
 // The digests that the key has; none where it is missing.

@@ -121,12 +121,9 @@ std::shared_ptr<const ChatRequest> ChatApi::Parse(std::string_view text) const {
     throw Error(Code::kBadInput, "messages: expected a list with at least one message");
   request->messages = body.at("messages");
   text::JoinTextParts(&request->messages);
-  text::ParseToolArguments(&request->messages);
   request->stop = ReadStop(body);
   if (body.contains("tools")) request->tools = body.at("tools");
-  if (request->tools.is_array() && !request->tools.empty() && !model_.chat_template->KnowsTools())
-    throw Error(Code::kUnsupported, "tools: the chat template of {} shows none to the model",
-                model_.name);
+  model_.chat_template->CheckTools(request->messages, request->tools);
   if (body.contains("chat_template_kwargs")) request->kwargs = body.at("chat_template_kwargs");
   if (!request->kwargs.is_object())
     throw Error(Code::kBadInput, "chat_template_kwargs: expected an object");
@@ -160,7 +157,7 @@ Answer ChatApi::Generate(const ChatRequest& request,
                          const std::function<bool(std::string_view)>& on_text,
                          const std::function<bool()>& is_cancelled) {
   const std::string prompt =
-      model_.chat_template->Render(request.messages, request.tools, true, request.kwargs);
+      model_.chat_template->RenderChat(request.messages, request.tools, true, request.kwargs);
   bool is_gone = false;
   AnswerOptions options;
   options.max_tokens = request.max_tokens;

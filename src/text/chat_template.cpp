@@ -55,7 +55,34 @@ ChatTemplate::ChatTemplate(std::string name, std::string source, std::string bos
     : source_(std::move(source)),
       bos_token_(std::move(bos_token)),
       eos_token_(std::move(eos_token)),
-      template_(jinja::Template::Parse(std::move(name), source_)) {}
+      template_(jinja::Template::Parse(std::move(name), source_)) {
+  tools_ = ProbeTools([&](const ordered_json& messages, const ordered_json& tools) {
+    return Render(messages, tools, true, nullptr);
+  });
+}
+
+void ChatTemplate::CheckTools(const ordered_json& messages, const ordered_json& tools) const {
+  const auto fail = [](const char* what) {
+    throw Error(Code::kUnsupported, "the chat template shows no {} to the model", what);
+  };
+  if (!tools_.shows_tools && tools.is_array() && !tools.empty()) fail("tools");
+  for (const ordered_json& message : messages) {
+    if (!message.is_object()) continue;
+    const auto calls = message.find("tool_calls");
+    if (!tools_.shows_calls && calls != message.end() && calls->is_array() && !calls->empty())
+      fail("calls of tools");
+    if (!tools_.shows_results && message.value("role", ordered_json()) == "tool")
+      fail("results of tools");
+  }
+}
+
+std::string ChatTemplate::RenderChat(ordered_json messages, const ordered_json& tools,
+                                     bool add_generation_prompt, const ordered_json& kwargs,
+                                     const jinja::RenderOptions& options) const {
+  CheckTools(messages, tools);
+  SetToolArguments(tools_.arguments, &messages);
+  return Render(messages, tools, add_generation_prompt, kwargs, options);
+}
 
 std::string ChatTemplate::Render(const ordered_json& messages, const ordered_json& tools,
                                  bool add_generation_prompt, const ordered_json& kwargs,

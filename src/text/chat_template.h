@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "text/jinja.h"
+#include "text/tool_probe.h"
 
 namespace slm::text {
 
@@ -29,16 +30,24 @@ class ChatTemplate {
                      bool add_generation_prompt, const nlohmann::ordered_json& kwargs,
                      const jinja::RenderOptions& options = {}) const;
 
-  const std::string& source() const { return source_; }
+  // What is served, trained on and evaluated: CheckTools, and Render of messages whose calls have
+  // their arguments as the template reads them.
+  std::string RenderChat(nlohmann::ordered_json messages, const nlohmann::ordered_json& tools,
+                         bool add_generation_prompt, const nlohmann::ordered_json& kwargs,
+                         const jinja::RenderOptions& options = {}) const;
+  // Throws kUnsupported for tools, calls of them and their results that the template would leave
+  // out in silence.
+  void CheckTools(const nlohmann::ordered_json& messages,
+                  const nlohmann::ordered_json& tools) const;
 
-  // Whether it reads tools at all; others leave them out of the prompt in silence.
-  bool KnowsTools() const { return source_.find("tools") != std::string::npos; }
+  const std::string& source() const { return source_; }
 
  private:
   std::string source_;
   std::string bos_token_;
   std::string eos_token_;
   jinja::Template template_;
+  ToolSupport tools_;
 };
 
 // A chat template that comes with the program.

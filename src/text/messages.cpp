@@ -33,7 +33,7 @@ void JoinTextParts(ordered_json* messages) {
   }
 }
 
-void ParseToolArguments(ordered_json* messages) {
+void SetToolArguments(ArgumentForm form, ordered_json* messages) {
   for (ordered_json& message : *messages) {
     if (!message.is_object() || !message.contains("tool_calls")) continue;
     ordered_json& calls = message.at("tool_calls");
@@ -43,7 +43,8 @@ void ParseToolArguments(ordered_json* messages) {
       ordered_json* function = call.contains("function") ? &call.at("function") : &call;
       if (!function->is_object() || !function->contains("arguments")) continue;
       ordered_json& arguments = function->at("arguments");
-      if (!arguments.is_string()) continue;
+      if (form == ArgumentForm::kText && arguments.is_object()) arguments = arguments.dump();
+      if (form == ArgumentForm::kText || !arguments.is_string()) continue;
       try {
         ordered_json parsed = ParseJson(arguments.get<std::string>(), "arguments");
         if (parsed.is_object()) arguments = std::move(parsed);

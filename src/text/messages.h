@@ -9,8 +9,9 @@ namespace slm::text {
 // expect it. Throws kUnsupported for parts of another type, kBadInput for what is no text.
 void JoinTextParts(nlohmann::ordered_json* messages);
 
-// The arguments of calls of tools, which clients write as a text of JSON, become the object that it
-// says, as templates expect it: else they would write it as a text in quotes. What is none stays.
-void ParseToolArguments(nlohmann::ordered_json* messages);
+// The arguments of calls of tools, which clients write as a text of JSON: most templates expect the
+// object that it says, and would write a text in quotes; some join texts. What is no object stays.
+enum class ArgumentForm { kObject, kText };
+void SetToolArguments(ArgumentForm form, nlohmann::ordered_json* messages);
 
 }  // namespace slm::text

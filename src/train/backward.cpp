@@ -18,6 +18,10 @@ constexpr size_t kEmbedded = 64;
 
 const model::Vector kNoBias;
 
+constexpr std::initializer_list<model::Slot> kAllSlots = {
+    model::Slot::kAttnQ,      model::Slot::kAttnK,   model::Slot::kAttnV, model::Slot::kAttnQkv,
+    model::Slot::kAttnOutput, model::Slot::kFfnGate, model::Slot::kFfnUp, model::Slot::kFfnDown};
+
 // Each time the weights are decoded: not too few.
 int64_t RowsAtOnce(const model::Hparams& h, const BackwardOptions& options) {
   const int64_t row_bytes = engine::GateRow(h).stride * static_cast<int64_t>(sizeof(float));
@@ -80,7 +84,8 @@ uint64_t Backward::BytesFor(const BatchSize& batch) const {
   const int64_t rows = batch.rows, at_once = std::min(rows, executor_.rows_at_once());
   const int64_t logits = std::min(batch.trained, logits_.rows());
   uint64_t bytes = x_.BytesFor(rows) + dx_.BytesFor(rows) + weights_->BytesFor(rows) +
-                   layer_gradient_.BytesFor(rows) + executor_.BytesFor(std::max(at_once, logits));
+                   layer_gradient_.BytesFor(rows, *weights_) +
+                   executor_.BytesFor(std::max(at_once, logits));
   for (const engine::RowBuffer& input : inputs_) bytes += input.BytesFor(rows);
   for (const engine::AttentionTrace& trace : attention_) bytes += trace.BytesFor(rows);
   for (const engine::FeedForwardTrace& trace : feed_forward_) bytes += trace.BytesFor(rows);
@@ -89,8 +94,16 @@ uint64_t Backward::BytesFor(const BatchSize& batch) const {
   bytes += static_cast<uint64_t>(batch.samples) *
            engine::KvCache::BytesByLayer(h, kernels::KvType::kF32, kernels::KvType::kF32,
                                          rows / batch.samples);
-  if (weights_->dropout())  // what it leaves of an input, and the derivative by that
-    bytes += 2 * sizeof(float) * static_cast<uint64_t>(std::max(rows * h.d_model, at_once * h.ffn));
+  if (weights_->dropout()) {  // what it leaves of an input, and the derivative by that
+    const uint64_t input =
+        sizeof(float) * static_cast<uint64_t>(std::max(rows * h.d_model, at_once * h.ffn));
+    bytes += 2 * input;
+    if (weights_->ReadsOutput(kAllSlots))  // the rest of it, its words, and products with it
+      bytes +=
+          input + input / 2 +
+          sizeof(float) * static_cast<uint64_t>(std::max(
+                              rows * std::max(h.d_model, h.heads * h.head_dim), at_once * h.ffn));
+  }
   const ops::Gradients* gradients = backend_->gradients();
   const int64_t longest = std::min(rows, options_.longest);
   bytes += gradients->AttentionBytes({.rows = longest,

@@ -40,6 +40,7 @@ LayerGradient::LayerGradient(const engine::Model& model, int64_t rows, int64_t f
   dinput_ = {rows, engine::RowStride(std::max(h.d_model, h.heads * h.head_dim))};
   gated_ = {feed_forward_rows, h.ffn};
   dgated_ = {feed_forward_rows, engine::RowStride(h.ffn)};
+  gate_up_ = {feed_forward_rows, gate_.stride};
   dout_ = {rows, out_stride_};
   qkv_ = {rows, attention_.stride};
   dqkv_ = {rows, attention_.stride};
@@ -59,12 +60,11 @@ bool LayerGradient::NeedsOutputs(const TrainedWeights& weights) const {
          weights.ReadsOutput({Slot::kAttnOutput, Slot::kFfnDown});
 }
 
-uint64_t LayerGradient::BytesFor(int64_t rows) const {
-  const model::LayerWeights& w = model_.weights().layers.front();
-  const bool has_norms = !w.post_attn_norm.empty() || !w.post_ffn_norm.empty();
+uint64_t LayerGradient::BytesFor(int64_t rows, const TrainedWeights& weights) const {
   return input_.BytesFor(rows) + dinput_.BytesFor(rows) + gated_.BytesFor(rows) +
          dgated_.BytesFor(rows) + qkv_.BytesFor(rows) + dqkv_.BytesFor(rows) +
-         (has_norms ? dout_.BytesFor(rows) : 0);
+         (NeedsOutputs(weights) ? dout_.BytesFor(rows) : 0) +
+         (weights.ReadsOutput({Slot::kFfnGate, Slot::kFfnUp}) ? gate_up_.BytesFor(rows) : 0);
 }
 
 float* LayerGradient::BehindNorm(const Pass& pass, Slot slot, const model::Vector& norm,
@@ -105,14 +105,12 @@ void LayerGradient::RunFeedForward(const Pass& pass, const float* middle,
   RunProducts(pass, gated_.data(), h.ffn, {&down, 1}, {&down_tensor, 1}, dgated_.data(),
               dgated_.stride());
 
-  if (pass.weights->ReadsOutput(pass.layer, {Slot::kFfnGate, Slot::kFfnUp})) {
-    if (gate_up_.empty()) gate_up_ = {gated_.rows(), gate_.stride};
-    gate_up_.Copy(gate_up, gate_.stride, rows, 0);
-  }
+  const bool is_read = pass.weights->ReadsOutput(pass.layer, {Slot::kFfnGate, Slot::kFfnUp});
+  if (is_read) gate_up_.Copy(gate_up, gate_.stride, rows, 0);
   gradients_->Gate(model_.family().activation, dgated_.data(), dgated_.stride(), rows, h.ffn, gate,
                    up, gate_.stride);
   Renew(middle, w.ffn_norm, rows);
-  const auto before = [&](int64_t at) { return gate_up_.empty() ? nullptr : gate_up_.data() + at; };
+  const auto before = [&](int64_t at) { return is_read ? gate_up_.data() + at : nullptr; };
   const Product products[] = {
       {&w.gate, &kNoBias, gate, before(gate_.gate), gate_.stride, gate_.stride},
       {&w.up, &kNoBias, up, before(gate_.up), gate_.stride, gate_.stride}};

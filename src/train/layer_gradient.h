@@ -39,8 +39,8 @@ class LayerGradient {
   void RunAttention(const Pass& pass, const float* x, const engine::AttentionTrace& trace);
 
   int64_t stride() const { return out_stride_; }
-  // Memory of a batch of so many rows, but for what DoRA needs beside.
-  uint64_t BytesFor(int64_t rows) const;
+  // Memory of a batch of so many rows.
+  uint64_t BytesFor(int64_t rows, const TrainedWeights& weights) const;
   // Whether traces need the outputs of both halves.
   bool NeedsOutputs(const TrainedWeights& weights) const;
 

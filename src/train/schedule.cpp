@@ -23,10 +23,21 @@ double Schedule::At(int64_t step) const {
   SLM_CHECK(false);
 }
 
+const char* Name(ScheduleKind kind) {
+  switch (kind) {
+    case ScheduleKind::kConstant:
+      return "constant";
+    case ScheduleKind::kLinear:
+      return "linear";
+    case ScheduleKind::kCosine:
+      return "cosine";
+  }
+  SLM_CHECK(false);
+}
+
 ScheduleKind ParseSchedule(const std::string& name) {
-  if (name == "constant") return ScheduleKind::kConstant;
-  if (name == "linear") return ScheduleKind::kLinear;
-  if (name == "cosine") return ScheduleKind::kCosine;
+  for (const auto kind : {ScheduleKind::kConstant, ScheduleKind::kLinear, ScheduleKind::kCosine})
+    if (name == Name(kind)) return kind;
   throw Error(Code::kUsage, "--schedule: expected constant, linear or cosine, got \"{}\"", name);
 }
 

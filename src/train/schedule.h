@@ -19,6 +19,7 @@ struct Schedule {
   double At(int64_t step) const;
 };
 
+const char* Name(ScheduleKind kind);
 // "constant", "linear" or "cosine"; throws kUsage.
 ScheduleKind ParseSchedule(const std::string& name);
 

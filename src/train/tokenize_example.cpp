@@ -29,13 +29,6 @@ size_t EmptyThoughts(std::string_view answer) {
   return std::min(answer.find_first_not_of("\r\n", close + kClose.size()), answer.size());
 }
 
-bool HasTools(const format::Example& example) {
-  return (example.tools.is_array() && !example.tools.empty()) ||
-         std::any_of(example.messages.begin(), example.messages.end(), [](const ordered_json& m) {
-           return m.contains("tool_calls") || m.value("role", ordered_json()) == "tool";
-         });
-}
-
 }  // namespace
 
 std::string ExampleTokenizer::Render(const format::Example& example, size_t messages,
@@ -44,22 +37,19 @@ std::string ExampleTokenizer::Render(const format::Example& example, size_t mess
     throw Error(Code::kBadInput,
                 "the model has no chat template: give one with --chat-template-file, or train on "
                 "text");
-  if (!template_->KnowsTools() && HasTools(example))
-    throw Error(Code::kBadInput,
-                "line {}: it has tools, and the chat template of the model shows none: train on "
-                "them with a model that knows tools",
-                example.line);
   ordered_json part = ordered_json::array();
   for (size_t i = 0; i < messages; ++i) {
     part.push_back(example.messages[i]);
     part.back().erase("weight");
   }
   try {
-    return template_->Render(part, example.tools, is_prompt, ordered_json::object(),
-                             {.limits = {}, .now = options_.now});
-  } catch (const std::runtime_error& error) {
+    return template_->RenderChat(part, example.tools, is_prompt, ordered_json::object(),
+                                 {.limits = {}, .now = options_.now});
+  } catch (const text::jinja::TemplateError& error) {
     throw Error(Code::kBadInput, "line {}: the chat template refuses the conversation: {}",
                 example.line, error.what());
+  } catch (const Error& error) {
+    throw Error(Code::kBadInput, "line {}: {}", example.line, error.what());
   }
 }
 

@@ -163,7 +163,7 @@ ordered_json TrainingRun::Identity() const {
                                {"seed", options_.seed},
                                {"order of samples", options_.shuffles},
                                {"learning rate", options_.learning_rate},
-                               {"schedule", static_cast<int>(options_.schedule)},
+                               {"schedule", Name(options_.schedule)},
                                {"warm-up", schedule_.warmup},
                                {"interval of evaluations", options_.evaluate_every}};
   identity.update(of_run);
@@ -233,9 +233,15 @@ bool TrainingRun::Resume() {
   return true;
 }
 
-void TrainingRun::RemoveCheckpoints() const {
+std::vector<std::string> TrainingRun::CheckpointPaths(const std::string& folder) {
+  std::vector<std::string> paths;
   for (const char* stem : {kCheckpoint, kBest})
-    std::filesystem::remove(options_.folder + "/" + stem + ".safetensors");
+    paths.push_back(folder + "/" + stem + ".safetensors");
+  return paths;
+}
+
+void TrainingRun::RemoveCheckpoints() const {
+  for (const std::string& path : CheckpointPaths(options_.folder)) std::filesystem::remove(path);
 }
 
 void TrainingRun::Step(const RunHooks& hooks) {

@@ -94,6 +94,8 @@ class TrainingRun {
   // The indexes into `train` of step 0 and up.
   std::vector<size_t> SamplesOf(int64_t step) const;
 
+  // Files that a run may have in its folder until it ends.
+  static std::vector<std::string> CheckpointPaths(const std::string& folder);
   void RemoveCheckpoints() const;
 
  private:

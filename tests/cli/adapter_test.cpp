@@ -139,6 +139,11 @@ TEST_F(AdapterCommands, ItsBaseMayHaveAnyType) {
   Logits(merged, Dora());
   const std::vector<std::string> twice = {"logits", "-m", merged, "--lora", Gguf(), "--ids", "5"};
   EXPECT_HAS(Refusal(twice, 3), "is merged into");
+  WriteFile(temp_ / "text.jsonl", "{\"text\":\"once more\"}\n");
+  EXPECT_HAS(Refusal({"finetune", "-m", merged, "--init-adapter", Gguf(), "-d",
+                      temp_ / "text.jsonl", "-o", temp_ / "again"},
+                     3),
+             "is merged into");
 }
 
 // Of the same shapes, with one norm changed.

@@ -433,7 +433,7 @@ TEST(Finetune, SaysWhatIsWrong) {
       "line 1: message 2 has <|im_end|> in it");
   has(message(conversation("one", R"(,"tools":[{"type":"function","function":{"name":"f"}}])"), {},
               3),
-      "line 1: it has tools, and the chat template of the model shows none");
+      "line 1: the chat template shows no tools to the model");
   has(message(Examples(3), {"--schedule", "step"}, 2), "--schedule");
   has(message(Examples(3), {"--precision", "fp8"}, 2), "--precision");
   has(message(Examples(3), {"--dropout", "1"}, 2), "--dropout");

@@ -13,6 +13,7 @@
 #include "convert/lora_model.h"
 #include "convert/peft_adapter_writer.h"
 #include "model/lora_writer.h"
+#include "model/merged_loras.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
 
@@ -159,6 +160,7 @@ TEST(AlphaPattern, GoesThroughBothForms) {
     model::WriteGgufLora(to / "adapter.gguf", lora, model.file());
     const model::Lora gguf = model::ReadGgufLora(to / "adapter.gguf", model.targets());
     EXPECT_LT(WorstError(model.Logits(gguf, ids), expected), 1e-3f) << family;
+    EXPECT_EQ(model::DigestOf(gguf), model::DigestOf(lora)) << family;
     for (const model::Lora* one : {&lora, &gguf}) {
       WritePeftLora(to.path(), *one, model.targets(), {.base_name = "tiny"});
       EXPECT_LT(WorstError(model.Logits(ReadPeftLora(to.path(), model.targets()), ids), expected),

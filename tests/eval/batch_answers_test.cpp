@@ -100,6 +100,55 @@ TEST_P(Answers, TheLikeliestOfMany) {
   }
 }
 
+// Answers that begin alike in several ways, one of which is all of another, and one there twice.
+TEST_P(Answers, TheLikeliestOfATree) {
+  std::mt19937 rng(153);
+  engine::Executor executor(model_);
+  engine::Session session(model_, Options());
+  bool was_short = false, was_long = false;
+  for (int turn = 0; turn < 12; ++turn) {
+    const std::vector<int32_t> prompt = RandomIds(20, rng);
+    std::vector<std::vector<int32_t>> answers;
+    for (int trunk = 0; trunk < 3; ++trunk) {
+      std::vector<int32_t> begin = RandomIds(1 + rng() % 5, rng);
+      for (int branch = 0; branch < 3; ++branch) {
+        for (const int32_t id : RandomIds(1 + rng() % 3, rng)) begin.push_back(id);
+        for (int leaf = 0; leaf < 4; ++leaf) {
+          answers.push_back(begin);
+          for (const int32_t id : RandomIds(1 + rng() % 4, rng)) answers.back().push_back(id);
+        }
+      }
+      answers.push_back(begin);  // what the last leaves begin with
+    }
+    // Now and then the likeliest is made so: it goes on as the model would.
+    std::vector<int32_t> greedy = answers[turn % answers.size()];
+    if (turn % 2 == 1) greedy.resize(1);
+    std::vector<int32_t> all = prompt;
+    all.insert(all.end(), greedy.begin(), greedy.end());
+    for (int i = 0; i < 2; ++i) {
+      const std::span<const float> logits = executor.Extend(&session, all);
+      all.push_back(
+          static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+      answers.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(prompt.size()), all.end());
+    }
+    std::shuffle(answers.begin(), answers.end(), rng);
+    answers.push_back(answers[answers.size() / 2]);
+    const std::vector<double> scores =
+        Scores(engine::Session(model_, Options()), &executor, prompt, answers);
+    const auto best =
+        static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+    const auto is_begin = [&](const std::vector<int32_t>& other) {
+      return other.size() > answers[best].size() &&
+             std::equal(answers[best].begin(), answers[best].end(), other.begin());
+    };
+    (std::any_of(answers.begin(), answers.end(), is_begin) ? was_short : was_long) = true;
+    const LikeliestAnswer likeliest = FindLikeliest(&executor, &session, prompt, answers);
+    EXPECT_EQ(likeliest.index, best);
+    EXPECT_NEAR(likeliest.log_probability, scores[best], 1e-9 * std::fabs(scores[best]));
+  }
+  EXPECT_TRUE(was_short && was_long);
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, Answers, ::testing::Values("llama", "gemma3"));
 
 }  // namespace

@@ -165,7 +165,7 @@ TEST_F(ChatApiTest, RefusesWhatItCannotDo) {
        "response_format"},
       {"{" + messages + R"(,"chat_template_kwargs":3})", Code::kBadInput, "chat_template_kwargs"},
       {"{" + messages + R"(,"tools":[{"type":"function","function":{"name":"f"}}]})",
-       Code::kUnsupported, "shows none to the model"},
+       Code::kUnsupported, "shows no tools to the model"},
   };
   for (const auto& [body, code, part] : cases) {
     try {

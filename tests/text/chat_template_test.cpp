@@ -54,6 +54,75 @@ TEST(ChatTemplate, PublishedTemplatesEqualJinja2) {
   }
 }
 
+// What each shows: tools, calls of them, results.
+TEST(ChatTemplate, KnowsWhatIsLeftOutInSilence) {
+  const ordered_json user = {{"role", "user"}, {"content", "q"}};
+  const ordered_json tools = ordered_json::parse(
+      R"([{"type":"function","function":{"name":"f","description":"d","parameters":{}}}])");
+  const ordered_json call = ordered_json::parse(
+      R"({"role":"assistant","content":"","tool_calls":[{"id":"123456789","type":"function",
+          "function":{"name":"f","arguments":"{\"a\": 1}"}}]})");
+  const ordered_json result = {
+      {"role", "tool"}, {"tool_call_id", "123456789"}, {"name", "f"}, {"content", "r"}};
+  std::string shown;
+  for (const PublishedTemplate& published : PublishedTemplates()) {
+    const ChatTemplate chat(std::string(published.name), std::string(published.source), "<s>",
+                            "</s>");
+    const auto is_shown = [&](const ordered_json& messages, const ordered_json& given) {
+      try {
+        chat.CheckTools(messages, given);
+        return '1';
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::kUnsupported);
+        return '0';
+      }
+    };
+    const auto list = [](auto... messages) { return ordered_json::array({messages...}); };
+    shown += std::string(published.name) + " " + is_shown(list(user), tools) +
+             is_shown(list(user, call), nullptr) + is_shown(list(user, result), nullptr) + "\n";
+    EXPECT_EQ(is_shown(list(user), ordered_json::array()), '1');
+    ordered_json empty = call;
+    for (const ordered_json& none : {ordered_json(), ordered_json::array()}) {
+      empty["tool_calls"] = none;
+      EXPECT_EQ(is_shown(list(user, empty), nullptr), '1');
+    }
+  }
+  EXPECT_EQ(shown,
+            "Llama-3.1-8B-Instruct 111\n"
+            "Llama-3.2-3B-Instruct 111\n"
+            "Ministral-3-14B-Reasoning-2512 111\n"
+            "Mistral-Nemo-Instruct-2407 111\n"
+            "Phi-3.5-mini-instruct 000\n"
+            "Phi-4-mini-instruct 001\n"  // tools would have to be in a system message
+            "Qwen2.5-7B-Instruct 111\n"
+            "Qwen3-0.6B 111\n"
+            "SmolLM2-Instruct 001\n"
+            "gemma-2-2b-it 000\n"
+            "gemma-3-it 000\n"
+            "phi-4 000\n");
+}
+
+// As DeepSeek's distilled models have it: calls without a list of tools, arguments joined to texts.
+TEST(ChatTemplate, GivesArgumentsAsTheTemplateReadsThem) {
+  const auto render = [](const char* source, const char* arguments) {
+    ordered_json messages = ordered_json::parse(
+        R"([{"role":"user","content":"q"},{"role":"assistant","content":"","tool_calls":[
+            {"id":"1","type":"function","function":{"name":"f"}}]}])");
+    messages[1]["tool_calls"][0]["function"]["arguments"] = ordered_json::parse(arguments);
+    return ChatTemplate("t", source, "", "").RenderChat(messages, nullptr, false, nullptr);
+  };
+  const char* const kJoined =
+      "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ '<' + c.function.name + ' ' + "
+      "c.function.arguments + '>' }}{% endfor %}{% endfor %}";
+  const char* const kAsJson =
+      "{% for m in messages %}{% for c in m.tool_calls or [] %}<{{ c.function.name }} "
+      "{{ c.function.arguments | tojson }}>{% endfor %}{% endfor %}";
+  for (const char* arguments : {R"({"a":1})", R"("{\"a\":1}")"}) {
+    EXPECT_EQ(render(kJoined, arguments), R"(<f {"a":1}>)");
+    EXPECT_EQ(render(kAsJson, arguments), R"(<f {"a": 1}>)");
+  }
+}
+
 TEST(ChatTemplate, SmolLM3EqualsJinja2) {
   SLM_DATA_OR_SKIP(path, "templates/HuggingFaceTB-SmolLM3-3B.jinja");
   ExpectEqualsGolden("HuggingFaceTB-SmolLM3-3B", testing::ReadFile(path));

@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-TEST(Messages, ArgumentsOfCallsBecomeObjects) {
+TEST(Messages, ArgumentsOfCallsBecomeObjectsOrTexts) {
   ordered_json messages = ordered_json::parse(R"([
     {"role": "user", "content": "x"},
     {"role": "assistant", "tool_calls": [
@@ -19,13 +19,16 @@ TEST(Messages, ArgumentsOfCallsBecomeObjects) {
       {"type": "function", "function": {"name": "i", "arguments": "7"}},
       {"name": "j", "arguments": "{}"}, 5]},
     {"role": "assistant", "tool_calls": null}, 4])");
-  ParseToolArguments(&messages);
+  SetToolArguments(ArgumentForm::kObject, &messages);
   const ordered_json& calls = messages[1]["tool_calls"];
   EXPECT_EQ(calls[0]["function"]["arguments"].dump(), R"({"b":1,"a":[2]})");
   EXPECT_EQ(calls[1]["function"]["arguments"].dump(), R"({"c":3})");
   EXPECT_EQ(calls[2]["function"]["arguments"], "no {json");
   EXPECT_EQ(calls[3]["function"]["arguments"], "7");
   EXPECT_EQ(calls[4]["arguments"], ordered_json::object());
+  SetToolArguments(ArgumentForm::kText, &messages);
+  EXPECT_EQ(calls[0]["function"]["arguments"], R"({"b":1,"a":[2]})");
+  EXPECT_EQ(calls[2]["function"]["arguments"], "no {json");
 }
 
 }  // namespace

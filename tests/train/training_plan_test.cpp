@@ -26,7 +26,8 @@ struct Plan {
   int64_t rows;  // at once
   bool keeps_activations;
   std::vector<Sample> train;
-  bool is_int8 = false;
+  bool is_int8 = false, is_dora = false;
+  double dropout = 0;
 };
 
 // Exits with 0 where memory is planned to a tenth.
@@ -41,7 +42,9 @@ void TrainAndExit(const Plan& plan, const std::string& folder) {
   options.backward.rows = options.backward.longest = plan.rows;
   NewLoraOptions lora;
   lora.rank = 64;
-  Trainer trainer(model, std::make_shared<TrainedLora>(model, NewLora(*model, lora)), options);
+  lora.is_dora = plan.is_dora;
+  Trainer trainer(model, std::make_shared<TrainedLora>(model, NewLora(*model, lora), plan.dropout),
+                  options);
   RunOptions of_run;
   of_run.batch = 4;
   of_run.steps = 2;
@@ -71,6 +74,8 @@ INSTANTIATE_TEST_SUITE_P(Runs, MemoryPlan,
                          ::testing::Values(Plan{2048, false, SamplesOf(8, 513)},
                                            Plan{2048, true, SamplesOf(8, 513)},
                                            Plan{2048, true, SamplesOf(8, 513), true},
+                                           Plan{2048, true, SamplesOf(8, 513), false, true},
+                                           Plan{2048, true, SamplesOf(8, 513), false, true, 0.1},
                                            Plan{1536, false, SamplesOf(2, 1537)}));
 
 }  // namespace
