@@ -12,9 +12,9 @@ namespace {
 // up where it is.
 constexpr int64_t kLogitBytes = int64_t{32} << 20, kMoreLogitBytes = int64_t{128} << 20;
 constexpr int64_t kGateBytes = int64_t{20} << 20;
-// Tokens that are embedded before pages of the table are given back: a row is a page or less, and
-// the system maps up to 64 KB around it.
-constexpr size_t kEmbedded = 64;
+// Tokens that are embedded before pages of the table are given back: a row is a page or less, but
+// the system maps 64 KB around it, or 2 MB of a file that it keeps in such pages.
+constexpr size_t kEmbedded = 4;
 
 const model::Vector kNoBias;
 
