@@ -58,6 +58,8 @@ void RunMerge(const MeasuredMergeFlags& flags) {
     std::printf(
         "%s\n",
         nlohmann::ordered_json{{"path", flags.output}, {"type", recipe.name}}.dump().c_str());
+  else
+    std::fprintf(stderr, "slm: wrote %s in %s\n", flags.output.c_str(), recipe.name);
 }
 
 void Run(const MeasuredMergeFlags& flags) {

@@ -22,9 +22,10 @@ Needs Plan(size_t samples, train::TrainingRun* run) {
   Needs plan;
   plan.bytes = std::max(PeakResidentBytes(), ResidentBytes() + ahead);
   std::fprintf(stderr,
-               "slm: %zu samples, %lld steps, %lld an epoch, %s of memory; timing some tokens\n",
-               samples, static_cast<long long>(run->steps()),
-               static_cast<long long>(run->steps_per_epoch()), FormatBytes(plan.bytes).c_str());
+               "slm: %zu sample%s, %lld step%s, %lld an epoch, %s of memory; timing some tokens\n",
+               samples, samples == 1 ? "" : "s", static_cast<long long>(run->steps()),
+               run->steps() == 1 ? "" : "s", static_cast<long long>(run->steps_per_epoch()),
+               FormatBytes(plan.bytes).c_str());
   if (ahead > free)
     std::fprintf(stderr, "slm: only %s of memory are free, and %s more will be needed\n",
                  FormatBytes(free).c_str(), FormatBytes(ahead).c_str());
@@ -46,8 +47,8 @@ train::RunHooks Reporter::Hooks() {
 void Reporter::OnStep(const train::StepReport& report) {
   log_->Write(report);
   step_.Add(report.seconds);
-  const double left =
-      run_->SecondsLeft({step_.Or(planned_.step), evaluation_.Or(planned_.evaluation)});
+  const double left = run_->SecondsLeft(
+      {step_.Or(planned_.step), evaluation_.Or(planned_.evaluation), planned_.save});
   std::fprintf(stderr, "%sstep %lld/%lld  epoch %.2f  loss %.4f  %.0f tok/s  %s left%s",
                is_terminal_ ? "\r" : "", static_cast<long long>(report.step),
                static_cast<long long>(run_->steps()), report.epoch, report.result.loss,

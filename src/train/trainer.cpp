@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/result_file.h"
 #include "base/thread_pool.h"
 #include "format/safetensors.h"
 #include "format/safetensors_writer.h"
@@ -99,6 +100,13 @@ std::string PathOf(const std::string& folder, const std::string& stem) {
 }
 
 constexpr double kLongSeconds = 5;
+
+template <class F>
+double Seconds(const F& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 }  // namespace
 
@@ -205,11 +213,6 @@ uint64_t Trainer::BytesFor(int64_t samples, const BatchSize& batch) const {
 }
 
 TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evaluates) {
-  const auto seconds = [](const auto& work) {
-    const auto begin = std::chrono::steady_clock::now();
-    work();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  };
   size_t count = 0;
   int64_t rows = 0;
   while (count < samples.size() && rows < kMeasuredRows) {
@@ -226,11 +229,11 @@ TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evalu
     sum_.Begin(std::vector<int>(count));
     backward_.Run(batch, 0, std::vector<uint64_t>(count), 1, &sum_);
   };
-  double run_seconds = seconds(run);
+  double run_seconds = Seconds(run);
   // The first time memory is new, and the weights may be on the disk.
-  if (run_seconds < kLongSeconds) run_seconds = seconds(run);
+  if (run_seconds < kLongSeconds) run_seconds = Seconds(run);
   cost.row_seconds = per_row(run_seconds);
-  cost.step_seconds = seconds([&] {
+  cost.step_seconds = Seconds([&] {
     const std::span<float> gradient = sum_.Finish();
     weights_->Finish(batch, std::vector<int>(count), ranks_.get(), gradient);
     SumOfSquares(gradient, pool);
@@ -238,8 +241,24 @@ TrainingCost Trainer::Measure(std::span<const Sample* const> samples, bool evalu
     weights_->Update();
   });
   cost.step_seconds += AdamW::Measure(model_->runtime()->backend()->gradients(), size_);
-  if (evaluates) cost.evaluation_seconds = per_row(seconds([&] { backward_.Evaluate(batch); }));
+  if (evaluates) cost.evaluation_seconds = per_row(Seconds([&] { backward_.Evaluate(batch); }));
   return cost;
+}
+
+double Trainer::MeasureSave(const std::string& folder) const {
+  constexpr size_t kMost = size_t{8} << 20;             // numbers
+  const size_t saved = 3 * static_cast<size_t>(size_);  // with two moments each
+  size_t written = 0;
+  const double seconds = Seconds([&] {
+    ResultFile file(PathOf(folder, "measured"));
+    for (const TrainedWeights::Piece& piece : pieces_) {
+      const auto part = piece.values.first(std::min(piece.values.size(), kMost - written));
+      file.Write(part.data(), part.size_bytes());
+      written += part.size();
+    }
+    file.Complete();
+  });
+  return seconds * static_cast<double>(saved) / static_cast<double>(written);
 }
 
 double Trainer::Evaluate(std::span<const Sample* const> samples) {

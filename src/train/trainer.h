@@ -53,6 +53,9 @@ class Trainer {
   uint64_t BytesFor(int64_t samples, const BatchSize& batch) const;
   // Of the first of these samples, about `kMeasuredRows` tokens. Changes nothing.
   TrainingCost Measure(std::span<const Sample* const> samples, bool evaluates);
+  // Seconds of a checkpoint there, by a part of one that is written and vanishes. Throws kFailed
+  // for the disk.
+  double MeasureSave(const std::string& folder) const;
 
   // Sum of the losses of the trained tokens, on rank 0.
   double Evaluate(std::span<const Sample* const> samples);

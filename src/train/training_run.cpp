@@ -76,8 +76,10 @@ bool HasCheckpoint(const std::string& folder) {
   return std::filesystem::exists(folder + "/" + kCheckpoint + ".safetensors");
 }
 
+double SecondsOf(std::chrono::duration<double> duration) { return duration.count(); }
+
 double SecondsSince(steady_clock::time_point begin) {
-  return std::chrono::duration<double>(steady_clock::now() - begin).count();
+  return SecondsOf(steady_clock::now() - begin);
 }
 
 }  // namespace
@@ -137,12 +139,16 @@ Pace TrainingRun::Measure() {
   };
   const double epoch = seconds(train_, cost.row_seconds);
   const int ranks = trainer_->ranks()->size();
-  return {(cost.step_seconds + epoch / static_cast<double>(steps_per_epoch_)) / ranks,
-          seconds(eval_, cost.evaluation_seconds) / ranks};
+  const double save = trainer_->MeasureSave(options_.folder);
+  // As if each were the best so far, of which the numbers are kept, a third of a checkpoint.
+  const double evaluation = seconds(eval_, cost.evaluation_seconds) / ranks + save / 3;
+  return {(cost.step_seconds + epoch / static_cast<double>(steps_per_epoch_)) / ranks, evaluation,
+          save};
 }
 
 double TrainingRun::SecondsLeft(const Pace& pace) const {
-  double seconds = static_cast<double>(steps_ - state_.step) * pace.step;
+  const auto steps = static_cast<double>(steps_ - state_.step);
+  double seconds = steps * pace.step;
   if (!eval_.empty()) {
     // One after every so many steps, and one after the last.
     const auto until = [every = evaluate_every()](int64_t step) {
@@ -150,7 +156,11 @@ double TrainingRun::SecondsLeft(const Pace& pace) const {
     };
     seconds += (until(steps_) - until(state_.evaluated)) * pace.evaluation;
   }
-  return seconds;
+  const double saves =
+      options_.save_every > 0
+          ? static_cast<double>(steps_ / options_.save_every - state_.step / options_.save_every)
+          : std::floor(seconds / SecondsOf(kSaveAfter));
+  return seconds + (saves + 1) * pace.save;  // one in the end
 }
 
 // What a checkpoint belongs to: another order, or another number, would give other bits.
@@ -216,10 +226,11 @@ bool TrainingRun::Resume() {
   try {
     const std::string name = Difference(Identity(), json.at("run"));
     if (!name.empty())
-      throw Error(Code::kBadInput,
-                  "{}: is of a run with another {}: resume with what it began with, or start again "
-                  "with --fresh",
-                  path, name);
+      throw Error(
+          Code::kBadInput,
+          "{}: is of a run with a different {}: resume with what it began with, or start again "
+          "with --fresh",
+          path, name);
     state_ = {json.at("step"), json.at("best_loss"), json.at("best_step"), json.at("waited"),
               json.at("evaluated")};
     const auto& [step, best_loss, best_step, waited, evaluated] = state_;

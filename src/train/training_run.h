@@ -48,7 +48,7 @@ struct EvaluationReport {
 
 // Seconds, on average.
 struct Pace {
-  double step = 0, evaluation = 0;
+  double step = 0, evaluation = 0, save = 0;
 };
 
 // Called on rank 0.
@@ -81,7 +81,7 @@ class TrainingRun {
 
   // Before the first step here, of rank 0: memory that the run will take beside what is there, and
   // seconds of a step and of an evaluation, by some samples that are computed for it, as if the
-  // others were as fast and messages took no time.
+  // others were as fast and messages took no time, and of a checkpoint, by a part of one.
   uint64_t BytesAhead() const;
   Pace Measure();
   double SecondsLeft(const Pace& pace) const;

@@ -511,16 +511,16 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
   has(message({}, Options(folder)), "resumed");
   RunOptions other = Options(folder);
   other.seed = 6;
-  has(message({}, other), "another seed (5, here 6)");
+  has(message({}, other), "a different seed (5, here 6)");
   How how;
   how.numbers = Numbers::kWords;
-  has(message(how, Options(folder)), "another precision");
+  has(message(how, Options(folder)), "a different precision");
   how = {};
   how.dropout = 0.1;
-  has(message(how, Options(folder)), "another dropout");
+  has(message(how, Options(folder)), "a different dropout");
   how = {};
   how.type = quant::Type::kQ8_0;
-  has(message(how, Options(folder)), "another base");
+  has(message(how, Options(folder)), "a different base");
   how = {};
   how.is_dora = true;
   has(message(how, Options(folder)), "as many as are trained");
@@ -533,7 +533,7 @@ TEST(TrainingRun, RefusesTheCheckpointOfAnother) {
             RunEnd::kCancelled);
   has(message(how, Options(of_words)), "resumed");
   how.numbers = Numbers::kBytes;
-  has(message(how, Options(of_words)), "another precision");
+  has(message(how, Options(of_words)), "a different precision");
 }
 
 TEST(TrainingRun, AnEvaluationThatWasCutIsMadeUpFor) {
@@ -592,15 +592,23 @@ TEST(TrainingRun, RefusesACheckpointWithImpossibleNumbers) {
   }
 }
 
-TEST(TrainingRun, TimeLeftIsOfStepsAndEvaluations) {
+TEST(TrainingRun, TimeLeftIsOfStepsEvaluationsAndCheckpoints) {
   std::mt19937 rng(152);
   const std::vector<Sample> train = RandomSamples(11, rng), eval = RandomSamples(2, rng);
   const testing::TempFolder folder;
   Training training({});
   RunOptions options = Options(folder);  // 16 steps
   options.evaluate_every = 6;            // after 6, 12 and 16
+  options.save_every = 0;
   TrainingRun run(training.trainer.get(), train, eval, options);
   const auto left = [&] { return std::pair(run.SecondsLeft({1, 0}), run.SecondsLeft({0, 1})); };
+  EXPECT_EQ(run.SecondsLeft({0, 0, 1}), 1);      // in the end
+  EXPECT_EQ(run.SecondsLeft({75, 0, 1}), 1203);  // every ten minutes, too
+  EXPECT_EQ(run.SecondsLeft({75, 20, 1}), 1263);
+  options.save_every = 5;  // after 5, 10 and 15
+  EXPECT_EQ(TrainingRun(training.trainer.get(), train, eval, options).SecondsLeft({75, 0, 1}),
+            1204);
+  EXPECT_GT(run.Measure().save, 0);
   std::vector<std::pair<double, double>> before, after;
   before.push_back(left());
   RunHooks hooks;
