@@ -6,72 +6,26 @@
 #include <cmath>
 
 #include "base/progress.h"
-#include "text/html.h"
-#include "text/utf8_stream.h"
+#include "text/html_page.h"
 #include "train/line_chart.h"
 
 namespace slm::train {
 namespace {
 
 constexpr const char* kStyle = R"(
-:root { color-scheme: light dark; --page: #f7f7f5; --card: #fff; --ink: #1c1c1a; --soft: #5c5c57;
-  --line: #e2e2dd; --raw: #b3cdec; --train: #1f6fc4; --eval: #c8550c; --good: #1a7a3c; }
-@media (prefers-color-scheme: dark) { :root { --page: #161615; --card: #20201f; --ink: #eeeeea;
-  --soft: #a8a8a1; --line: #3a3a37; --raw: #33557d; --train: #63a8f2; --eval: #f0904e;
-  --good: #5cc483; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 24px 16px 48px; }
-h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.1rem; margin: 32px 0 12px; }
-.soft { color: var(--soft); margin: 0 0 12px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
-  margin: 20px 0; padding: 0; }
-.tiles div, figure, article, dl.facts { background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; }
-.tiles div { padding: 10px 14px; display: flex; flex-direction: column-reverse;
-  justify-content: flex-end; }
-.tiles dt { color: var(--soft); font-size: .85rem; }
-.tiles dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
-figure { margin: 0 0 12px; padding: 12px 16px 34px 58px; }
-figcaption { margin-left: -42px; margin-bottom: 14px; }
-figcaption b, .key { margin-right: 14px; }
-.key { color: var(--soft); font-size: .85rem; white-space: nowrap; }
-.key::before { content: ""; display: inline-block; width: 18px; height: 4px; border-radius: 2px;
-  margin-right: 6px; vertical-align: middle; background: var(--c); }
-.raw { --c: var(--raw); } .train { --c: var(--train); } .eval { --c: var(--eval); }
-.plot { position: relative; height: 300px; }
+.raw { --c: var(--pale); } .train { --c: var(--blue); } .eval { --c: var(--orange); }
+path.raw { stroke-width: 1.25; }
 .small .plot { height: 130px; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 0 12px; }
-svg { display: block; width: 100%; height: 100%; overflow: visible; }
-path { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round;
-  stroke-linecap: round; vector-effect: non-scaling-stroke; }
-path.raw { stroke-width: 1.25; } path.dot { stroke-width: 8; }
-path.grid { stroke: var(--line); stroke-width: 1; }
-.hint { fill: transparent; } .hint:hover { fill: var(--soft); fill-opacity: .18; }
-.plot span { position: absolute; color: var(--soft); font-size: .75rem;
-  font-variant-numeric: tabular-nums; }
-.y { right: 100%; padding-right: 8px; transform: translateY(-50%); }
-.x { top: 100%; padding-top: 6px; transform: translateX(-50%); }
-article { padding: 12px 16px; margin-bottom: 12px; }
 .says { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 8px 20px;
   margin-top: 8px; }
 h3 { font-size: .85rem; font-weight: 600; color: var(--soft); margin: 0; }
 pre { margin: 0; font: .85rem/1.45 ui-monospace, monospace; white-space: pre-wrap;
   overflow-wrap: anywhere; unicode-bidi: isolate; max-height: 15em; overflow-y: auto; }
-.right { color: var(--good); }
-dl.facts { display: grid; grid-template-columns: minmax(90px, max-content) 1fr; gap: 4px 20px;
-  margin: 0; padding: 12px 16px; }
-.facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
+.right { color: var(--green); }
 )";
 
-// Bytes that are no characters, which a cut answer may end with, are shown as U+FFFD.
-std::string Html(const std::string& text) {
-  text::Utf8Stream utf8;
-  std::string whole = utf8.Feed(text);
-  return text::EscapeHtml(whole + utf8.Flush());
-}
+using text::Html;
 
 // Means over a twentieth of the steps, and at least five, around each.
 std::vector<std::pair<double, double>> Smooth(
@@ -171,16 +125,10 @@ std::string RenderReport(const TrainingReport& report, const TrainingHistory& hi
   std::string facts;
   for (const auto& [name, value] : report.facts)
     facts += "<dt>" + Html(name) + "</dt><dd>" + Html(value) + "</dd>\n";
-  return fmt::format(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-      "style-src 'unsafe-inline'\">\n"
-      "<title>{0}: training report</title>\n<style>{1}</style>\n</head>\n<body>\n<main>\n"
-      "<h1>{0}</h1>\n<p class=\"soft\">Training report of slm finetune</p>\n{2}{3}"
-      "<h2>What was trained, and how</h2>\n<dl class=\"facts\">\n{4}</dl>\n</main>\n</body>\n"
-      "</html>\n",
-      Html(report.title), kStyle, Curves(history), Answers(report), facts);
+  return text::RenderPage(
+      {report.title, ": training report", "Training report of slm finetune", kStyle,
+       Curves(history) + Answers(report) +
+           "<h2>What was trained, and how</h2>\n<dl class=\"facts\">\n" + facts + "</dl>\n"});
 }
 
 }  // namespace slm::train
