@@ -9,6 +9,7 @@ std::span<const Command> AllCommands() {
       {"serve", "Serve the OpenAI chat API", DeclareServe},
       {"catalog", "Show models that are worth a look, with licence, size and published scores",
        DeclareCatalog},
+      {"plan", "Say whether a model fits a machine, and how fast it will be", DeclarePlan},
       {"pull", "Get a model into the local store", DeclarePull},
       {"models", "List or remove local models and what was packed of them", DeclareModels},
       {"convert", "Turn a checkpoint into a GGUF file, and back", DeclareConvert},

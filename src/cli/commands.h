@@ -24,6 +24,7 @@ std::span<const Command> AllCommands();
 
 Work DeclareBench(CLI::App* app);
 Work DeclareCatalog(CLI::App* app);
+Work DeclarePlan(CLI::App* app);
 Work DeclareChat(CLI::App* app);
 Work DeclareCompare(CLI::App* app);
 Work DeclareConvert(CLI::App* app);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <set>
+#include <map>
 
 #include "base/error.h"
 #include "kernels/activations.h"
@@ -12,11 +12,6 @@ namespace slm::engine {
 namespace {
 
 using model::Slot;
-
-constexpr int64_t kLogitRows = 32;  // computed at once: bounds [rows, V]
-// Of a prompt, computed at once: fewer would read the weights too often, and the gate and up rows
-// of more (34 MB of 512 at 1B) leave the last cache. Measured: 256 beats 128 and 512.
-constexpr int64_t kPromptRows = 256;
 
 const float* OrNull(const model::Vector& v) { return v.empty() ? nullptr : v.data(); }
 
@@ -93,12 +88,19 @@ uint64_t Executor::BytesFor(int64_t rows) const {
   const int64_t floats = h.d_model + input + wide + RowStride(h.d_model) + 2 * h.rope_dim + 1;
   uint64_t bytes = static_cast<uint64_t>(floats) * sizeof(float);
   if (precision_ == ops::Precision::kWords) bytes += ActRowBytes(kernels::ActFormat::kWords, input);
-  if (serves_gates_and_logits_) {
-    std::set<kernels::ActFormat> formats;
-    for (const ops::Matrix* matrix : ServedInBytes(model_->weights()))
-      formats.insert(matrix->format());
-    for (const kernels::ActFormat format : formats) bytes += ActRowBytes(format, h.d_model);
-  }
+  // Of each form the widest input that is read in it.
+  std::map<kernels::ActFormat, int64_t> widths;
+  const auto add = [&](const ops::Matrix& matrix) {
+    int64_t& width = widths[matrix.format()];
+    width = std::max(width, matrix.k());
+  };
+  if (precision_ == ops::Precision::kServed)
+    for (const model::LayerWeights& w : model_->weights().layers)
+      for (const ops::Matrix* m : {&w.q, &w.k, &w.v, &w.output, &w.gate, &w.up, &w.down}) add(*m);
+  else if (serves_gates_and_logits_)
+    for (const ops::Matrix* matrix : ServedInBytes(model_->weights())) add(*matrix);
+  for (const auto& [format, width] : widths)
+    if (format != kernels::ActFormat::kF32) bytes += ActRowBytes(format, width);
   return static_cast<uint64_t>(rows) * bytes;
 }
 

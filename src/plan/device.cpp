@@ -67,9 +67,19 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
   device.read_bandwidth = ReadFigure(record, "bandwidth_bytes_per_second", "bytes/s", where);
   device.int8_operations = FastestOf(record, "int8", where);
   device.half_operations = FastestOf(record, "f16", where);
+  // Engines put layers on cards, one of which works at a time.
+  device.cards = record.value("cards", 1);
+  for (Figure* sum : {&device.read_bandwidth, &device.int8_operations, &device.half_operations})
+    sum->value /= device.cards;
   device.watts = ReadFigure(record, "power_measured", "W", where);
   if (!device.watts) device.watts = ReadFigure(record, "power_watts", "W", where);
   device.price = ReadFigure(record, "price_usd", "USD", where);
+  const ordered_json& measurements = Records("measurements");
+  device.is_measured =
+      std::any_of(measurements.begin(), measurements.end(), [&](const ordered_json& m) {
+        const std::string what = m.at("what");
+        return m.at("device") == device.id && (what == "decode" || what == "prefill");
+      });
   return device;
 }
 

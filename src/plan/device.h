@@ -20,6 +20,8 @@ struct Device {
   Figure watts;            // under load, or the limit by specification
   Figure price;            // USD
   std::string usable_reason;
+  int cards = 1;             // that share the memory; bandwidth and operations are of one
+  bool is_measured = false;  // somebody published the speed of a model on it
 
   // 0: not known.
   uint64_t usable_bytes() const;

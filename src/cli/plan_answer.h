@@ -1,0 +1,38 @@
+// What slm plan found, as text, as JSON and as a page.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plan/advice.h"
+#include "plan/cost.h"
+#include "plan/training_plan.h"
+
+namespace slm::cli {
+
+// Whatever was asked for.
+struct PlanAnswer {
+  plan::Device device;
+  plan::ServingLoad load;
+  plan::Call call;
+  // Of one model:
+  std::optional<plan::ModelSize> size;
+  std::optional<plan::ServingPlan> serving;
+  std::optional<plan::TrainingJob> job;
+  std::optional<plan::TrainingPlan> training;
+  // Of the catalog:
+  std::optional<plan::Task> task;
+  std::optional<plan::Advice> advice;
+  // Prices to compare with, and of the model that was named or is the best.
+  std::vector<plan::ApiPrice> prices;
+  std::optional<plan::OwnCost> cost;
+};
+
+nlohmann::ordered_json ToJson(const PlanAnswer& answer);
+void Print(const PlanAnswer& answer);
+// A page with charts of memory, of speed against quality and of costs. `answer` has advice.
+std::string RenderHtml(const PlanAnswer& answer);
+
+}  // namespace slm::cli

@@ -1,0 +1,150 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/progress.h"
+#include "cli/plan_answer.h"
+
+namespace slm::cli {
+namespace {
+
+constexpr size_t kShortList = 3;
+
+// Unlike fmt::print, without an error when nobody reads on.
+template <class... Args>
+void Say(fmt::format_string<Args...> format, Args&&... args) {
+  std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stdout);
+}
+
+void SayDevice(const plan::Device& device) {
+  Say("on {}", device.name);
+  if (device.usable_bytes() > 0)
+    Say(": {} for a model ({})", FormatBytes(device.usable_bytes()),
+        device.usable_reason.empty() ? "all of it" : device.usable_reason);
+  if (device.read_bandwidth)
+    Say(", reads {}/s{}", FormatBytes(static_cast<uint64_t>(device.read_bandwidth.value)),
+        device.kind == "here" ? "" : " by its specification");
+  if (!device.is_measured && device.kind != "here")
+    Say("; what follows is computed, never measured");
+  Say("\n");
+}
+
+void SayMemory(const PlanAnswer& answer) {
+  const plan::ServingPlan& plan = *answer.serving;
+  const plan::ServingMemory& m = plan.memory;
+  Say("memory  {} = weights {} + keys and values of {} x {} tokens {} + activations {}",
+      FormatBytes(m.total()), FormatBytes(m.weights), answer.load.parallel, answer.load.context,
+      FormatBytes(m.kv), FormatBytes(m.activations));
+  if (m.program > 0) Say(" + program {}", FormatBytes(m.program));
+  if (!plan.is_known())
+    Say("\n        how much the device has is not known\n");
+  else if (plan.fits())
+    Say("\n        fits\n");
+  else
+    Say("\n        does not fit: {} are missing\n", FormatBytes(m.total() - plan.available));
+}
+
+void SaySpeed(const PlanAnswer& answer) {
+  const plan::ServingPlan& plan = *answer.serving;
+  if (plan.speed.decode == 0) {
+    Say("speed   not known: {}\n",
+        answer.device.kind == "here"
+            ? "no efficiency was fitted for this machine; slm bench measures it"
+            : "nobody measured such a device");
+    return;
+  }
+  Say("speed   ");
+  if (plan.speed.prefill > 0)
+    Say("a prompt of {} tokens at {:.0f} tokens/s, ", answer.call.tokens_in, plan.speed.prefill);
+  Say("answers at {:.1f} tokens/s behind {} tokens\n", plan.speed.decode, answer.load.context);
+  if (const double seconds = plan.call_seconds(answer.call); seconds > 0)
+    Say("        a call of {} tokens in and {} out: first token after {:.2f} s, done after {:.2f} "
+        "s\n",
+        answer.call.tokens_in, answer.call.tokens_out, plan.first_token_seconds(answer.call),
+        seconds);
+  if (answer.load.parallel > 1)
+    Say("        of one request at a time; several at once are not yet checked\n");
+}
+
+void SayTraining(const PlanAnswer& answer) {
+  const plan::TrainingPlan& plan = *answer.training;
+  const plan::TrainingJob& job = *answer.job;
+  Say("train   {} = base {} + adapter {} + AdamW {} + activations {} + program {}\n",
+      FormatBytes(plan.total()), FormatBytes(plan.base), FormatBytes(plan.adapter),
+      FormatBytes(plan.optimizer), FormatBytes(plan.activations), FormatBytes(plan.program));
+  Say("        {} examples of {} tokens, {:g} epochs: {}\n", job.examples, job.tokens, job.epochs,
+      plan.seconds > 0 ? FormatDuration(plan.seconds) : "the time is not known");
+}
+
+void SayAdvice(const PlanAnswer& answer) {
+  const plan::Advice& advice = *answer.advice;
+  if (answer.task)
+    Say("for {}: ranked by {}, as {}\n", answer.task->name, answer.task->benchmark,
+        answer.task->because);
+  Say("for {} tokens in and {} out, of a context of {}\n\n", answer.call.tokens_in,
+      answer.call.tokens_out, answer.load.context);
+  const size_t fitting = advice.fitting();
+  for (size_t i = 0; i < std::min(kShortList, fitting); ++i) {
+    const plan::Choice& choice = advice.choices[i];
+    Say("{}. {} in {}: {}\n", i + 1, choice.model.name, choice.type,
+        fmt::join(choice.reasons, "; "));
+    if (!choice.unknowns.empty()) Say("   not known: {}\n", fmt::join(choice.unknowns, "; "));
+    if (!choice.pull.empty()) Say("   slm pull {}\n", choice.pull);
+  }
+  if (fitting == 0 && advice.choices.empty()) {
+    Say("no model of the catalog is like that\n");
+  } else if (fitting == 0) {
+    const auto smallest = std::min_element(
+        advice.choices.begin(), advice.choices.end(),
+        [](const auto& a, const auto& b) { return a.plan.memory.total() < b.plan.memory.total(); });
+    Say("no model is within these limits; the smallest, {}: {}\n", smallest->model.id,
+        fmt::join(smallest->problems, "; "));
+  }
+  Say("\n{:22} {:7} {:>9} {:>9} {:>9} {:>8}\n", "model", "type", "memory", "prefill", "decode",
+      answer.task ? answer.task->benchmark : "");
+  for (const plan::Choice& c : advice.choices) {
+    const auto rate = [](double value) { return value > 0 ? fmt::format("{:.1f}", value) : "-"; };
+    Say("{:22} {:7} {:>9} {:>9} {:>9} {:>8}  {}\n", c.model.id, c.type,
+        FormatBytes(c.plan.memory.total()), rate(c.plan.speed.prefill), rate(c.plan.speed.decode),
+        c.score ? fmt::format("{:.1f}{}", c.score->value, c.score->mark) : "",
+        fmt::join(c.problems, "; "));
+  }
+  if (!advice.rules.empty()) Say("\n");
+  for (const plan::Rule& rule : advice.rules)
+    Say("{}: {} ({}, {})\n", rule.when, rule.advice, rule.from, rule.confidence);
+}
+
+void SayCosts(const PlanAnswer& answer) {
+  if (answer.cost && answer.cost->kilowatt_hours > 0) {
+    Say("\ncost    {:.3f} kWh a thousand calls", answer.cost->kilowatt_hours);
+    if (answer.cost->usd_of_thousand > 0) Say(", {:.4f} USD", answer.cost->usd_of_thousand);
+    Say("\n");
+  }
+  for (const plan::ApiPrice& price : answer.prices) {
+    const double usd = price.usd_of_thousand(answer.call);
+    Say("        {} would take {:.3f} USD ({}, {})", price.id, usd, price.date, price.source);
+    const auto calls = answer.cost ? plan::BreakEvenCalls(*answer.cost, usd) : std::nullopt;
+    if (calls) Say(": from {:.0f} calls a month the device is cheaper", *calls);
+    Say("\n");
+  }
+}
+
+}  // namespace
+
+void Print(const PlanAnswer& answer) {
+  if (answer.size)
+    Say("{}{}{}: {:.2f}B parameters\n", answer.size->name, answer.size->type.empty() ? "" : " in ",
+        answer.size->type, static_cast<double>(answer.size->parameters()) / 1e9);
+  SayDevice(answer.device);
+  if (answer.serving) {
+    SayMemory(answer);
+    SaySpeed(answer);
+  }
+  if (answer.training) SayTraining(answer);
+  if (answer.advice) SayAdvice(answer);
+  SayCosts(answer);
+}
+
+}  // namespace slm::cli

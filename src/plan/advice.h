@@ -1,0 +1,57 @@
+// Which models of the catalog suit a task on a device, and why.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plan/catalog.h"
+#include "plan/serving_plan.h"
+
+namespace slm::plan {
+
+struct Rule {
+  std::string id, when, advice, from, confidence, source;
+};
+
+struct Task {
+  std::string id, name, benchmark, because;
+  std::vector<Rule> rules;
+};
+
+// Throws kUsage with the known ones.
+Task FindTask(const std::string& id);
+
+struct Wish {
+  std::optional<Task> task;
+  double call_seconds = 0;  // that a call may take; 0: any
+  std::string language;     // code; empty: any
+  std::string input;        // "image"; empty: text
+  bool is_commercial = false;
+  bool has_successors = false;
+};
+
+struct Choice {
+  CatalogModel model;
+  std::string type;  // "Q4_K_M"
+  std::string pull;  // what slm pull takes for it; empty: no such file is known
+  ServingPlan plan;
+  std::optional<ShownScore> score;    // of the task's benchmark
+  std::vector<std::string> reasons;   // for it, in words
+  std::vector<std::string> problems;  // why it is not in the short list; empty: it is
+  std::vector<std::string> unknowns;  // what is not known of it
+};
+
+struct Advice {
+  std::vector<Choice> choices;  // those without problems first, the best of them first
+  std::vector<Rule> rules;      // that apply
+
+  size_t fitting() const;  // choices without problems
+};
+
+// Throws as FindModels does.
+Advice Advise(const Wish& wish, const ServingLoad& load, const Call& call, const Device& device,
+              engine::Runtime* runtime);
+
+}  // namespace slm::plan

@@ -1,0 +1,103 @@
+#include "plan/cost.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/nearest_names.h"
+#include "format/json_lines.h"
+#include "plan/facts.h"
+
+namespace slm::plan {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr double kSecondsOfMonth = 365.25 / 12 * 24 * 3600;
+constexpr double kJoulesOfKilowattHour = 3.6e6;
+
+ApiPrice FromRecord(const ordered_json& record, const std::string& where) {
+  const auto fail = [&](const std::string& what) {
+    throw Error(Code::kBadInput, "{}: {}", where, what);
+  };
+  const auto text = [&](const char* name) {
+    const auto at = record.find(name);
+    if (at == record.end() || !at->is_string() || at->get<std::string>().empty())
+      fail(fmt::format("expected \"{}\": a text", name));
+    return at->get<std::string>();
+  };
+  const auto price = [&](const char* name) {
+    const auto at = record.find(name);
+    if (at == record.end() || !at->is_number())
+      fail(fmt::format("expected \"{}\": USD for a million tokens", name));
+    const double value = *at;
+    if (!std::isfinite(value) || value < 0)
+      fail(fmt::format("{}: expected a price, got {}", name, at->dump()));
+    return value;
+  };
+  return {text("id"),
+          text("provider"),
+          text("model"),
+          price("input_usd_per_million"),
+          price("output_usd_per_million"),
+          text("source"),
+          text("date"),
+          record.value("confidence", "")};
+}
+
+}  // namespace
+
+double ApiPrice::usd_of_thousand(const Call& call) const {
+  return (static_cast<double>(call.tokens_in) * input +
+          static_cast<double>(call.tokens_out) * output) /
+         1000;
+}
+
+std::vector<ApiPrice> ApiPrices(const std::string& file) {
+  std::vector<ApiPrice> prices;
+  if (file.empty()) {
+    for (const ordered_json& record : Records("api-prices"))
+      prices.push_back(FromRecord(record, "catalog/api-prices.json"));
+    return prices;
+  }
+  format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
+    prices.push_back(FromRecord(record, fmt::format("{}:{}", file, line)));
+  });
+  return prices;
+}
+
+ApiPrice FindPrice(const std::vector<ApiPrice>& prices, const std::string& id) {
+  std::vector<std::string> ids;
+  for (const ApiPrice& price : prices) {
+    if (UpperCase(price.id) == UpperCase(id)) return price;
+    ids.push_back(price.id);
+  }
+  constexpr size_t kSuggestions = 5;
+  throw Error(Code::kUsage, "{}: no such price; near it: {}", id,
+              fmt::join(NearestNames(id, ids, kSuggestions), ", "));
+}
+
+OwnCost CostOf(const ServingPlan& plan, const Call& call, const Device& device,
+               const OwnCostOptions& options) {
+  OwnCost cost;
+  const double seconds = plan.call_seconds(call);
+  if (seconds > 0) cost.calls_a_month = kSecondsOfMonth / seconds;
+  if (seconds > 0 && device.watts) {
+    cost.kilowatt_hours = 1000 * seconds * device.watts.value / kJoulesOfKilowattHour;
+    cost.usd_of_thousand = cost.kilowatt_hours * options.usd_per_kilowatt_hour;
+  }
+  if (device.price) cost.usd_a_month = device.price.value / (12 * options.years);
+  return cost;
+}
+
+std::optional<double> BreakEvenCalls(const OwnCost& own, double api_usd_of_thousand) {
+  const double gain = (api_usd_of_thousand - own.usd_of_thousand) / 1000;  // of a call
+  if (own.kilowatt_hours == 0 || own.usd_a_month == 0 || gain <= 0) return std::nullopt;
+  const double calls = own.usd_a_month / gain;
+  return calls <= own.calls_a_month ? std::optional(calls) : std::nullopt;
+}
+
+}  // namespace slm::plan

@@ -1,0 +1,50 @@
+// What calls cost: of an API, by its prices, and on a device of one's own.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plan/device.h"
+#include "plan/serving_plan.h"
+
+namespace slm::plan {
+
+struct ApiPrice {
+  std::string id, provider, model;
+  double input = 0, output = 0;  // USD for a million tokens
+  std::string source, date, confidence;
+
+  double usd_of_thousand(const Call& call) const;  // calls
+};
+
+// The catalog's, or those of a user's file, JSON objects in the form of catalog/api-prices.json.
+// Throws kBadInput with file and line for a price that is not one of USD per million, is negative,
+// or has no source or date.
+std::vector<ApiPrice> ApiPrices(const std::string& file);
+
+// The one with this id. Throws kUsage with the nearest.
+ApiPrice FindPrice(const std::vector<ApiPrice>& prices, const std::string& id);
+
+// Of a device, one call at a time.
+struct OwnCost {
+  double kilowatt_hours = 0;   // of a thousand calls; 0: its watts or its speed are not known
+  double usd_of_thousand = 0;  // the same in USD
+  double usd_a_month = 0;      // of the device, over its years; 0: its price is not known
+  double calls_a_month = 0;    // that it can do
+};
+
+struct OwnCostOptions {
+  double usd_per_kilowatt_hour = 0;
+  double years = 3;  // in which the device is paid for
+};
+
+OwnCost CostOf(const ServingPlan& plan, const Call& call, const Device& device,
+               const OwnCostOptions& options);
+
+// Calls a month from which the device is cheaper than the API. Nothing where it never is: its
+// energy costs more than the API, or it cannot do so many; and where its costs are not known.
+std::optional<double> BreakEvenCalls(const OwnCost& own, double api_usd_of_thousand);
+
+}  // namespace slm::plan

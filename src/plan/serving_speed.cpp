@@ -1,0 +1,91 @@
+#include "plan/serving_speed.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/kv_cache.h"
+#include "plan/facts.h"
+
+namespace slm::plan {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Multiply-adds of attention for a prompt of so many tokens: of scores and of values, of each pair
+// that a layer sees.
+double AttentionMacs(const model::Hparams& h, int64_t prompt) {
+  const auto pairs = [](double n, double window) {
+    return n <= window ? n * (n + 1) / 2 : window * (window + 1) / 2 + (n - window) * window;
+  };
+  const auto n = static_cast<double>(prompt);
+  double sum = 0;
+  for (int64_t layer = 0; layer < h.layers; ++layer)
+    sum += pairs(n, h.IsWindowLayer(layer) ? static_cast<double>(h.window) : n);
+  return 2 * sum * static_cast<double>(h.heads * h.head_dim);
+}
+
+Efficiency FromRecord(const ordered_json& record) {
+  const auto number = [&](const char* name) {
+    return record.contains(name) ? record.at(name).at("value").get<double>() : 0.0;
+  };
+  Efficiency efficiency;
+  efficiency.id = record.at("id");
+  efficiency.engine = record.at("engine");
+  efficiency.bandwidth_share = number("bandwidth_share");
+  efficiency.seconds_per_layer = number("seconds_per_layer");
+  efficiency.compute_share = number("compute_share");
+  efficiency.attention_share = number("attention_share");
+  efficiency.training_share = number("training_share");
+  efficiency.is_of_half = record.value("peak", "int8") == "f16";
+  return efficiency;
+}
+
+}  // namespace
+
+std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view isa) {
+  const ordered_json* found = nullptr;
+  for (const ordered_json& record : Records("efficiencies")) {
+    if (record.at("kind") != device.kind) continue;
+    const bool is_exact = record.value("kernels", "") == isa;
+    if (!found || is_exact) found = &record;
+  }
+  return found ? std::optional(FromRecord(*found)) : std::nullopt;
+}
+
+TokenWork WorkOf(const engine::Model& model, bool is_packed) {
+  TokenWork work;
+  const auto add = [&](const ops::Matrix& m, bool is_layer) {
+    (is_layer ? work.macs : work.output_macs) +=
+        static_cast<double>(m.rows()) * static_cast<double>(m.k());
+    work.bytes += static_cast<double>(is_packed && m.wants_panels() ? m.packed_bytes() : m.bytes());
+  };
+  for (const model::LayerWeights& w : model.weights().layers)
+    for (const ops::Matrix* m : {&w.q, &w.k, &w.v, &w.output, &w.gate, &w.up, &w.down})
+      add(*m, true);
+  add(model.weights().output, false);
+  return work;
+}
+
+ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_t prompt,
+                     const Device& device, const Efficiency& efficiency) {
+  const model::Hparams& h = model.hparams();
+  const TokenWork work = WorkOf(model, device.kind == "here");
+  ServingSpeed speed;
+  if (device.read_bandwidth && efficiency.bandwidth_share > 0) {
+    const auto kv =
+        static_cast<double>(engine::KvCache::BytesRead(h, load.k_type, load.v_type, load.context));
+    speed.decode =
+        1 / ((work.bytes + kv) / (device.read_bandwidth.value * efficiency.bandwidth_share) +
+             static_cast<double>(h.layers) * efficiency.seconds_per_layer);
+  }
+  const Figure& peak = efficiency.is_of_half ? device.half_operations : device.int8_operations;
+  if (peak && efficiency.compute_share > 0) {
+    const auto n = static_cast<double>(prompt);
+    const double macs_per_second = peak.value / 2;
+    speed.prefill = n / (n * work.macs / (macs_per_second * efficiency.compute_share) +
+                         AttentionMacs(h, prompt) / (macs_per_second * efficiency.attention_share));
+  }
+  return speed;
+}
+
+}  // namespace slm::plan

@@ -1,0 +1,68 @@
+// Costs of calls, worked out by hand.
+#include "plan/cost.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "support/temp_folder.h"
+
+namespace slm::plan {
+namespace {
+
+TEST(Cost, OfAnApiIsItsPriceForTheTokens) {
+  const ApiPrice price = FindPrice(ApiPrices(""), "openai-gpt-4o-mini");
+  // 1000 calls: a million tokens in at 0.15 USD, 200,000 out at 0.60 a million.
+  EXPECT_DOUBLE_EQ(price.usd_of_thousand({1000, 200}), 0.15 + 0.12);
+  EXPECT_THROW(FindPrice(ApiPrices(""), "openai-gpt-4o-minni"), Error);
+}
+
+TEST(Cost, OfADeviceIsItsEnergyAndItsPrice) {
+  ServingPlan plan;
+  plan.speed = {1000, 63};
+  const Call call = {1000, 64};  // one second, and one more
+  Device device;
+  device.watts.value = 360;
+  device.price.value = 1800;
+  const OwnCost cost = CostOf(plan, call, device, {0.30, 3});
+  EXPECT_DOUBLE_EQ(cost.kilowatt_hours, 0.2);  // 2000 s of 360 W
+  EXPECT_DOUBLE_EQ(cost.usd_of_thousand, 0.06);
+  EXPECT_DOUBLE_EQ(cost.usd_a_month, 50);
+  EXPECT_NEAR(cost.calls_a_month, 1.315e6, 1e3);
+  // A call is 0.50 cents dearer at the API: 10,000 of them pay for the device.
+  EXPECT_NEAR(BreakEvenCalls(cost, 5.06).value(), 10'000, 1e-6);
+  EXPECT_FALSE(BreakEvenCalls(cost, 0.05).has_value());  // the API is below the energy
+  EXPECT_FALSE(BreakEvenCalls(cost, 0.07).has_value());  // 5 million calls a month
+  device.watts.value = 0;
+  EXPECT_EQ(CostOf(plan, call, device, {0.30, 3}).usd_of_thousand, 0);
+  EXPECT_FALSE(BreakEvenCalls(CostOf(plan, call, device, {0.30, 3}), 5).has_value());
+}
+
+TEST(Cost, PricesOfAFileAreChecked) {
+  const testing::TempFolder folder;
+  const auto message = [&](const std::string& line) -> std::string {
+    testing::WriteFile(folder / "prices.jsonl", "\n" + line + "\n");
+    try {
+      ApiPrices(folder / "prices.jsonl");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const std::string good =
+      R"({"id": "a", "provider": "b", "model": "c", "input_usd_per_million": 1, )"
+      R"("output_usd_per_million": 2, "source": "s", "date": "2026-11-01"})";
+  EXPECT_EQ(message(good), "");
+  const auto without = [&](const std::string& part, const std::string& by = "") {
+    std::string line = good;
+    const size_t at = line.find(part);
+    return message(line.replace(at, part.size(), by));
+  };
+  EXPECT_NE(without(R"(, "date": "2026-11-01")").find("prices.jsonl:2: expected \"date\""),
+            std::string::npos);
+  EXPECT_NE(without("output_usd_per_million", "output_usd_per_thousand").find("USD for a million"),
+            std::string::npos);
+  EXPECT_NE(without(": 1,", ": -1,").find("expected a price, got -1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace slm::plan

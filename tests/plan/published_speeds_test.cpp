@@ -1,0 +1,70 @@
+// Speeds that are planned for devices against those that were published of them.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "plan/facts.h"
+#include "plan/serving_plan.h"
+
+namespace slm::plan {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Count {
+  int all = 0, near = 0;
+};
+
+// Nothing where the model, its type or the device cannot be planned.
+double Planned(const ordered_json& record, engine::Runtime* runtime) {
+  try {
+    const ModelSize size =
+        SizeOf(FindCatalogModel(record.at("model")),
+               compress::FindRecipe(record.at("quantization").get<std::string>()));
+    const bool is_decode = record.at("what") == "decode";
+    const int64_t prompt = record.value("prompt_tokens", int64_t{512});
+    const int64_t context =
+        record.value("context", int64_t{0}) + record.value("generated_tokens", int64_t{128}) / 2;
+    const ServingPlan plan = PlanServing(size, {is_decode ? context : prompt}, {prompt, 1},
+                                         FindDevice(record.at("device"), ""), runtime);
+    return is_decode ? plan.speed.decode : plan.speed.prefill;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+TEST(PublishedSpeeds, AreMostlyWithinAThird) {
+  engine::Runtime runtime(1);
+  std::map<std::string, Count> counts;
+  for (const ordered_json& record : Records("measurements")) {
+    const std::string what = record.at("what"), engine = record.at("engine");
+    if ((what != "decode" && what != "prefill") || record.value("batch", 1) != 1 ||
+        !engine.starts_with("llama.cpp") || !record.contains("quantization"))
+      continue;
+    const double planned = Planned(record, &runtime), published = record.at("value");
+    if (planned == 0) continue;
+    Count& count = counts[FindDevice(record.at("device"), "").kind + " " + what];
+    ++count.all;
+    if (std::abs(std::log(planned / published)) < std::log(1.3))
+      ++count.near;
+    else
+      std::fprintf(stderr, "outlier: %s: planned %.1f, published %.1f\n",
+                   record.at("id").get<std::string>().c_str(), planned, published);
+  }
+  int all = 0;
+  for (const auto& [kind, count] : counts) {
+    std::fprintf(stderr, "%s: %d of %d within 30 %%\n", kind.c_str(), count.near, count.all);
+    all += count.near;
+  }
+  EXPECT_GE(all, 12);
+  EXPECT_GE(counts["mac decode"].near, 0.6 * counts["mac decode"].all);
+  // Cards of servers, which small models do not fill, are among them.
+  EXPECT_GE(counts["gpu decode"].near, 0.5 * counts["gpu decode"].all);
+}
+
+}  // namespace
+}  // namespace slm::plan
