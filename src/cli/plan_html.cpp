@@ -28,7 +28,7 @@ figure.bars { padding: 12px 16px; } .bars figcaption { margin-left: 0; }
 .plot .at { color: var(--card); background: var(--blue); border-radius: 10px; min-width: 20px;
   padding: 0 5px; text-align: center; line-height: 20px; transform: translate(-50%, -50%); }
 .plot .at.out { background: var(--soft); }
-ol { columns: 240px; font-size: .85rem; padding-left: 2em; }
+ol { columns: 260px; column-gap: 28px; font-size: .85rem; padding-left: 2em; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; width: 100%; }
 td, th { text-align: left; padding: 4px 10px 4px 0; border-bottom: 1px solid var(--line);
   vertical-align: top; } code { overflow-wrap: anywhere; }
@@ -138,9 +138,12 @@ std::string CostChart(const PlanAnswer& answer) {
   static constexpr const char* kLooks[] = {"c1", "c2", "c3", "c4"};
   constexpr double kFirst = 1e3, kLast = 1e8;
   std::vector<Line> lines;
-  if (answer.cost && answer.cost->usd_a_month > 0)
-    lines.push_back({"this device, and its energy", "c0", answer.cost->usd_a_month,
-                     answer.cost->usd_of_thousand / 1000, answer.cost->calls_a_month});
+  const bool has_price = answer.cost && answer.cost->usd_a_month > 0;
+  if (has_price || (answer.cost && answer.cost->usd_of_thousand > 0))
+    lines.push_back({has_price ? "this device, and its energy"
+                               : "energy alone: what this device costs is not known",
+                     "c0", answer.cost->usd_a_month, answer.cost->usd_of_thousand / 1000,
+                     answer.cost->calls_a_month});
   for (size_t i = 0; i < answer.prices.size(); ++i)
     lines.push_back({answer.prices[i].id, kLooks[i % std::size(kLooks)], 0,
                      answer.prices[i].usd_of_thousand(answer.call) / 1000, kLast});
