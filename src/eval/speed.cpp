@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "eval/token_work.h"
 
 namespace slm::eval {
 namespace {
@@ -20,25 +21,6 @@ double Since(Clock::time_point start) {
 
 // The probes around a repetition may differ by so much.
 constexpr double kMostDrift = 1.1;
-
-struct Work {
-  double macs = 0;   // of one token through all layers
-  double bytes = 0;  // of weights that one decoded token reads
-};
-
-Work WorkOf(const engine::Model& model) {
-  Work work;
-  const auto add = [&](const ops::Matrix& m, bool is_prefilled) {
-    const auto [rows, k] = std::pair(static_cast<double>(m.rows()), static_cast<double>(m.k()));
-    if (is_prefilled) work.macs += rows * k;
-    work.bytes += static_cast<double>(m.bytes());
-  };
-  for (const model::LayerWeights& w : model.weights().layers)
-    for (const ops::Matrix* m : {&w.q, &w.k, &w.v, &w.output, &w.gate, &w.up, &w.down})
-      add(*m, true);
-  add(model.weights().output, false);
-  return work;
-}
 
 // The repetitions of one test.
 class Repetitions {
@@ -112,7 +94,7 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
   if (options.prompt > 0) prefill();
   if (options.predict > 0) decode();
 
-  const Work work = WorkOf(*model);
+  const TokenWork work = WorkOf(*model);
   const double kv_bytes = static_cast<double>(
       engine::KvCache::BytesRead(model->hparams(), session_options.k_type, session_options.v_type,
                                  options.depth + 1 + options.predict / 2));

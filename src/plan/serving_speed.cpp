@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/kv_cache.h"
+#include "eval/token_work.h"
 #include "plan/facts.h"
 
 namespace slm::plan {
@@ -52,24 +53,10 @@ std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view i
   return found ? std::optional(FromRecord(*found)) : std::nullopt;
 }
 
-TokenWork WorkOf(const engine::Model& model, bool is_packed) {
-  TokenWork work;
-  const auto add = [&](const ops::Matrix& m, bool is_layer) {
-    (is_layer ? work.macs : work.output_macs) +=
-        static_cast<double>(m.rows()) * static_cast<double>(m.k());
-    work.bytes += static_cast<double>(is_packed && m.wants_panels() ? m.packed_bytes() : m.bytes());
-  };
-  for (const model::LayerWeights& w : model.weights().layers)
-    for (const ops::Matrix* m : {&w.q, &w.k, &w.v, &w.output, &w.gate, &w.up, &w.down})
-      add(*m, true);
-  add(model.weights().output, false);
-  return work;
-}
-
 ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_t prompt,
                      const Device& device, const Efficiency& efficiency) {
   const model::Hparams& h = model.hparams();
-  const TokenWork work = WorkOf(model, device.kind == "here");
+  const eval::TokenWork work = eval::WorkOf(model, device.kind == "here");
   ServingSpeed speed;
   if (device.read_bandwidth && efficiency.bandwidth_share > 0) {
     const auto kv =
@@ -86,6 +73,11 @@ ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_
                          AttentionMacs(h, prompt) / (macs_per_second * efficiency.attention_share));
   }
   return speed;
+}
+
+std::string WhyNoSpeed(const Device& device) {
+  return device.kind == "here" ? "no efficiency was fitted for this machine; slm bench measures it"
+                               : "nobody measured such a device";
 }
 
 }  // namespace slm::plan

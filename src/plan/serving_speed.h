@@ -21,22 +21,11 @@ struct Efficiency {
   double attention_share = 0;    // of attention's own operations
   double training_share = 0;     // finetune: of the peak of int8; 0: not known
   bool is_of_half = false;       // the peak is that of float16, not of int8
-  double spread = 0;             // of what it was checked on: most lay within this factor
 };
 
 // The one for a device: of this machine by its kernels, or where those were not measured by others;
 // else by the device's kind. Nothing where none was measured.
 std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view isa);
-
-// What tokens cost a model.
-struct TokenWork {
-  double bytes = 0;        // of weights that a decoded token reads
-  double macs = 0;         // multiply-adds of a prompt's token, without attention
-  double output_macs = 0;  // and of its logits
-};
-
-// As this machine's kernels read it, or as it lies in a file.
-TokenWork WorkOf(const engine::Model& model, bool is_packed);
 
 // Tokens per second; 0: not known.
 struct ServingSpeed {
@@ -46,5 +35,8 @@ struct ServingSpeed {
 
 ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_t prompt,
                      const Device& device, const Efficiency& efficiency);
+
+// Why it is not known, in words.
+std::string WhyNoSpeed(const Device& device);
 
 }  // namespace slm::plan

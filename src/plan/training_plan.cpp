@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "engine/model.h"
+#include "eval/token_work.h"
 #include "kernels/table.h"
 #include "plan/serving_memory.h"
 #include "plan/serving_speed.h"
@@ -42,7 +43,7 @@ TrainingPlan PlanTraining(const ModelSize& size, const TrainingJob& job, const D
   const auto efficiency = EfficiencyFor(device, runtime->kernels().isa);
   if (efficiency && efficiency->training_share > 0 && device.int8_operations) {
     const double macs_per_second = device.int8_operations.value / 2 * efficiency->training_share;
-    const TokenWork work = WorkOf(*shape.model(), true);
+    const eval::TokenWork work = eval::WorkOf(*shape.model(), true);
     const double tokens =
         static_cast<double>(job.examples) * static_cast<double>(job.tokens) * job.epochs;
     plan.seconds = tokens * Passes(job.backward) * (work.macs + work.output_macs) / macs_per_second;
