@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <cstdio>
@@ -7,6 +6,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/say.h"
 #include "plan/catalog.h"
 #include "plan/facts.h"
 
@@ -23,12 +23,6 @@ struct Flags {
   plan::CatalogFilter filter;
   bool is_json = false;
 };
-
-// Unlike fmt::print, without an error when nobody reads on.
-template <class... Args>
-void Print(fmt::format_string<Args...> format, Args&&... args) {
-  std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stdout);
-}
 
 std::string Count(double n) {
   if (n >= 0.9995e9) return fmt::format("{:.1f}B", n / 1e9);
@@ -48,24 +42,23 @@ std::string Shown(const std::optional<plan::ShownScore>& score) {
 
 void PrintTable(const std::vector<plan::CatalogModel>& models) {
   if (models.empty()) {
-    Print("no model is like that\n");
+    Say("no model is like that\n");
     return;
   }
-  Print("{:22} {:>7} {:>7} {:>11}", "model", "params", "context", "commercial");
-  for (const char* benchmark : kBenchmarks) Print(" {:>9}", benchmark);
-  Print("  reads\n");
+  Say("{:22} {:>7} {:>7} {:>11}", "model", "params", "context", "commercial");
+  for (const char* benchmark : kBenchmarks) Say(" {:>9}", benchmark);
+  Say("  reads\n");
   bool has_successor = false;
   for (const plan::CatalogModel& m : models) {
     const bool is_new = m.role == "successor";
-    Print("{:22} {:>7} {:>7} {:>11}", m.id + (is_new ? " *" : ""),
-          Count(static_cast<double>(m.parameters)), Context(m.context),
-          m.commercial.empty() ? "-" : m.commercial);
-    for (const char* benchmark : kBenchmarks) Print(" {:>9}", Shown(plan::BestScore(m, benchmark)));
-    Print("  {}\n", fmt::join(m.inputs, ", "));
+    Say("{:22} {:>7} {:>7} {:>11}", m.id + (is_new ? " *" : ""),
+        Count(static_cast<double>(m.parameters)), Context(m.context),
+        m.commercial.empty() ? "-" : m.commercial);
+    for (const char* benchmark : kBenchmarks) Say(" {:>9}", Shown(plan::BestScore(m, benchmark)));
+    Say("  {}\n", fmt::join(m.inputs, ", "));
     has_successor = has_successor || is_new;
   }
-  Print(
-      "\nScores in percent, as published, of instruct models; b: of the base model, r: of a "
+  Say("\nScores in percent, as published, of instruct models; b: of the base model, r: of a "
       "reasoning model, v: of another\nvariant, t: by a third party, ?: the project's brief alone. "
       "Protocols differ: slm catalog MODEL has each with its\nsource.{}\n",
       has_successor ? " *: a successor, not yet run here." : "");
@@ -79,29 +72,29 @@ std::string Origin(const ordered_json& figure) {
 
 void PrintList(const char* title, const ordered_json& record, const char* member) {
   if (!record.contains(member) || record.at(member).empty()) return;
-  Print("\n{}\n", title);
+  Say("\n{}\n", title);
   for (const ordered_json& item : record.at(member))
-    Print("  {} ({}: {})\n", item.at("text").get<std::string>(),
-          item.at("origin").get<std::string>(), item.value("source", "-"));
+    Say("  {} ({}: {})\n", item.at("text").get<std::string>(), item.at("origin").get<std::string>(),
+        item.value("source", "-"));
 }
 
 void PrintScores(const ordered_json& record) {
   if (!record.contains("scores")) return;
-  Print("\nscores\n");
+  Say("\nscores\n");
   for (const ordered_json& s : record.at("scores"))
-    Print("  {:22} {:>6} {:4} {:14} {:34} {:12} {}\n", s.at("benchmark").get<std::string>(),
-          s.at("value").dump(), s.value("unit", "%"), s.value("variant", ""),
-          s.value("protocol", ""), s.at("from").get<std::string>(), Origin(s));
+    Say("  {:22} {:>6} {:4} {:14} {:34} {:12} {}\n", s.at("benchmark").get<std::string>(),
+        s.at("value").dump(), s.value("unit", "%"), s.value("variant", ""), s.value("protocol", ""),
+        s.at("from").get<std::string>(), Origin(s));
 }
 
 void PrintShape(const ordered_json& record) {
   if (!record.contains("shape")) return;
   const ordered_json& shape = record.at("shape");
-  Print("\nshape ({})\n ", Origin(shape));
+  Say("\nshape ({})\n ", Origin(shape));
   for (const auto& [name, value] : shape.items())
     if (name != "source" && name != "date" && name != "confidence")
-      Print(" {} {};", name, value.is_string() ? value.get<std::string>() : value.dump());
-  Print("\n");
+      Say(" {} {};", name, value.is_string() ? value.get<std::string>() : value.dump());
+  Say("\n");
 }
 
 // Every key of a source that the record names.
@@ -116,40 +109,40 @@ void CollectSources(const ordered_json& value, std::vector<std::string>* keys) {
 
 void PrintModel(const plan::CatalogModel& model) {
   const ordered_json& record = *model.record;
-  Print("{} ({}), {}, {}\n", model.name, model.id, record.value("publisher", ""),
-        record.value("released", ""));
-  if (!model.is_run) Print("not yet run here\n");
+  Say("{} ({}), {}, {}\n", model.name, model.id, record.value("publisher", ""),
+      record.value("released", ""));
+  if (!model.is_run) Say("not yet run here\n");
   if (record.contains("hub"))
     for (const auto& [name, value] : record.at("hub").items())
-      Print("  {:12} {}\n", name,
-            value.is_array()
-                ? fmt::format("{}", fmt::join(value.get<std::vector<std::string>>(), ", "))
-            : value.is_string() ? value.get<std::string>()
-                                : value.dump());
+      Say("  {:12} {}\n", name,
+          value.is_array()
+              ? fmt::format("{}", fmt::join(value.get<std::vector<std::string>>(), ", "))
+          : value.is_string() ? value.get<std::string>()
+                              : value.dump());
   if (record.contains("licence")) {
     const ordered_json& licence = record.at("licence");
-    Print("\nlicence: {} ({})\n  commercial use: {}; {}\n", model.licence, Origin(licence),
-          model.commercial, licence.value("allows", ""));
+    Say("\nlicence: {} ({})\n  commercial use: {}; {}\n", model.licence, Origin(licence),
+        model.commercial, licence.value("allows", ""));
     if (licence.contains("conditions"))
       for (const ordered_json& condition : licence.at("conditions"))
-        Print("  - {}\n", condition.get<std::string>());
+        Say("  - {}\n", condition.get<std::string>());
   }
-  Print("\nreads {}; languages: {}\n", fmt::join(model.inputs, ", "),
-        !model.languages.empty() ? fmt::format("{}", fmt::join(model.languages, ", "))
-        : model.claimed_languages > 0
-            ? fmt::format("{} claimed, without a list", model.claimed_languages)
-            : "not said");
+  Say("\nreads {}; languages: {}\n", fmt::join(model.inputs, ", "),
+      !model.languages.empty() ? fmt::format("{}", fmt::join(model.languages, ", "))
+      : model.claimed_languages > 0
+          ? fmt::format("{} claimed, without a list", model.claimed_languages)
+          : "not said");
   if (model.parameters > 0)
-    Print("{} parameters, {} of them in the embedding\n", model.parameters,
-          record.at("parameters").value("embedding", uint64_t{0}));
+    Say("{} parameters, {} of them in the embedding\n", model.parameters,
+        record.at("parameters").value("embedding", uint64_t{0}));
   PrintShape(record);
   PrintList("best for", record, "best_for");
   PrintList("bad at", record, "bad_at");
   PrintScores(record);
   std::vector<std::string> keys;
   CollectSources(record, &keys);
-  Print("\nsources\n");
-  for (const std::string& key : keys) Print("  {}: {}\n", key, plan::DescribeSource("models", key));
+  Say("\nsources\n");
+  for (const std::string& key : keys) Say("  {}: {}\n", key, plan::DescribeSource("models", key));
 }
 
 // "1.5B" is what people say of parameters.
@@ -174,7 +167,7 @@ void Run(Flags flags) {
     const ordered_json& facts = plan::Facts("models");
     const ordered_json json = {
         {"read_on", facts.at("read_on")}, {"models", list}, {"sources", facts.at("sources")}};
-    Print("{}\n", json.dump());
+    Say("{}\n", json.dump());
     return;
   }
   flags.model.empty() ? PrintTable(models) : PrintModel(models.front());

@@ -81,6 +81,7 @@ void Run(Flags flags) {
   if (!flags.task.empty()) answer.task = plan::FindTask(flags.task);
   const std::vector<plan::ApiPrice> prices = plan::ApiPrices(flags.prices_file);
   for (const std::string& id : flags.apis) answer.prices.push_back(plan::FindPrice(prices, id));
+  if (!flags.html.empty()) CheckOutput(flags.html, {flags.devices_file, flags.prices_file});
   engine::Runtime runtime(flags.threads);
   answer.device = flags.device.empty() ? plan::MeasureThisMachine(&runtime)
                                        : plan::FindDevice(flags.device, flags.devices_file);

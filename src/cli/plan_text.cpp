@@ -1,22 +1,15 @@
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/progress.h"
 #include "cli/plan_answer.h"
+#include "cli/say.h"
 
 namespace slm::cli {
 namespace {
 
 constexpr size_t kShortList = 3;
-
-// Unlike fmt::print, without an error when nobody reads on.
-template <class... Args>
-void Say(fmt::format_string<Args...> format, Args&&... args) {
-  std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stdout);
-}
 
 void SayDevice(const plan::Device& device) {
   Say("on {}", device.name);
@@ -49,16 +42,14 @@ void SayMemory(const PlanAnswer& answer) {
 void SaySpeed(const PlanAnswer& answer) {
   const plan::ServingPlan& plan = *answer.serving;
   if (plan.speed.decode == 0) {
-    Say("speed   not known: {}\n",
-        answer.device.kind == "here"
-            ? "no efficiency was fitted for this machine; slm bench measures it"
-            : "nobody measured such a device");
+    Say("speed   not known: {}\n", WhyNoSpeed(answer.device));
     return;
   }
   Say("speed   ");
   if (plan.speed.prefill > 0)
     Say("a prompt of {} tokens at {:.0f} tokens/s, ", answer.call.tokens_in, plan.speed.prefill);
-  Say("answers at {:.1f} tokens/s behind {} tokens\n", plan.speed.decode, answer.load.context);
+  Say("answers at {:.1f} tokens/s behind {} tokens, by {}\n", plan.speed.decode,
+      answer.load.context, plan.efficiency->engine);
   if (const double seconds = plan.call_seconds(answer.call); seconds > 0)
     Say("        a call of {} tokens in and {} out: first token after {:.2f} s, done after {:.2f} "
         "s\n",

@@ -1,7 +1,6 @@
 #include "cli/planned_model.h"
 
 #include <filesystem>
-#include <optional>
 
 #include "base/error.h"
 #include "cli/loaded_model.h"
@@ -12,26 +11,26 @@ namespace {
 
 constexpr const char* kUsualType = "Q4_K_M";
 
-std::optional<plan::CatalogModel> FindInCatalog(const std::string& id) {
-  try {
-    return plan::FindCatalogModel(id);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 }  // namespace
 
 plan::ModelSize PlannedModel(const std::string& name) {
   std::error_code problem;
-  if (!std::filesystem::exists(name, problem)) {
+  const auto of_file = [](const std::string& path) {
+    return plan::SizeOf(format::GgufFile::Open(path));
+  };
+  if (std::filesystem::exists(name, problem)) return of_file(ResolveModelPath(name));
+  std::string path;
+  try {
+    path = ResolveModelPath(name);
+  } catch (const Error&) {
+    // No model that is here. What is no path either is one of the catalog, or near one.
+    if (name.find('/') != std::string::npos || name.ends_with(".gguf")) throw;
     const size_t colon = name.find(':');
-    if (const auto model = FindInCatalog(name.substr(0, colon)))
-      return plan::SizeOf(
-          *model,
-          compress::FindRecipe(colon == std::string::npos ? kUsualType : name.substr(colon + 1)));
+    return plan::SizeOf(
+        plan::FindCatalogModel(name.substr(0, colon)),
+        compress::FindRecipe(colon == std::string::npos ? kUsualType : name.substr(colon + 1)));
   }
-  return plan::SizeOf(format::GgufFile::Open(ResolveModelPath(name)));
+  return of_file(path);
 }
 
 }  // namespace slm::cli

@@ -37,10 +37,12 @@ std::string PullName(const CatalogModel& model, const std::string& type) {
 }
 
 bool IsQuickEnough(const Wish& wish, const ServingPlan& plan, const Call& call) {
-  return wish.call_seconds == 0 || plan.call_seconds(call) <= wish.call_seconds;
+  const double seconds = plan.call_seconds(call);
+  return wish.call_seconds == 0 || (seconds > 0 && seconds <= wish.call_seconds);
 }
 
-void Explain(const Wish& wish, const ServingLoad& load, const Call& call, Choice* choice) {
+void Explain(const Wish& wish, const ServingLoad& load, const Call& call, const Device& device,
+             Choice* choice) {
   const ServingPlan& plan = choice->plan;
   const uint64_t total = plan.memory.total();
   auto& [model, type, pull, ignored, score, reasons, problems, unknowns] = *choice;
@@ -53,7 +55,9 @@ void Explain(const Wish& wish, const ServingLoad& load, const Call& call, Choice
     problems.push_back(fmt::format("{} too large", FormatBytes(total - plan.available)));
   const double seconds = plan.call_seconds(call);
   if (seconds == 0)
-    unknowns.push_back("its speed: nobody measured such a device");
+    unknowns.push_back(fmt::format(
+        "its speed{}: {}", wish.call_seconds > 0 ? ", and so whether it is quick enough" : "",
+        WhyNoSpeed(device)));
   else if (IsQuickEnough(wish, plan, call))
     reasons.push_back(fmt::format("a call takes {}, the first token comes after {}",
                                   Seconds(seconds), Seconds(plan.first_token_seconds(call))));
@@ -94,7 +98,7 @@ Choice Choose(const Wish& wish, const CatalogModel& model, const ServingLoad& lo
   }
   choice.pull = PullName(model, choice.type);
   if (wish.task) choice.score = BestScore(model, wish.task->benchmark);
-  Explain(wish, load, call, &choice);
+  Explain(wish, load, call, device, &choice);
   return choice;
 }
 

@@ -147,8 +147,7 @@ Pace TrainingRun::Measure() {
 }
 
 double TrainingRun::SecondsLeft(const Pace& pace) const {
-  const auto steps = static_cast<double>(steps_ - state_.step);
-  double seconds = steps * pace.step;
+  double seconds = static_cast<double>(steps_ - state_.step) * pace.step;
   if (!eval_.empty()) {
     // One after every so many steps, and one after the last.
     const auto until = [every = evaluate_every()](int64_t step) {

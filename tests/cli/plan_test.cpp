@@ -85,6 +85,7 @@ TEST(Plan, SaysWhatIsWrong) {
   says({"llama-3.2-1b", "-c", "512", "--tokens-in", "512", "--tokens-out", "64"},
        "do not fit --ctx-size 512");
   says({"llama-3.2-1b:Q9"}, "Q9");
+  says({"lama-3.2-1b"}, "near it: llama-3.2-1b");
   says({"llama-3.2-1b", "--rank", "8"}, "--finetune");
   says({"llama-3.2-1b", "--task", "sql"}, "--model excludes --task");
   says({"llama-3.2-1b", "--api", "openai-gpt-4o-minni"}, "near it: openai-gpt-4o-mini");
