@@ -26,6 +26,7 @@ struct Flags {
   plan::Wish wish;
   std::vector<std::string> apis;
   plan::OwnCostOptions cost;
+  double watts = 0, price = 0;  // of the device; 0: what is known of it
   std::string html;
   bool is_json = false;
 };
@@ -81,10 +82,19 @@ void Run(Flags flags) {
   if (!flags.task.empty()) answer.task = plan::FindTask(flags.task);
   const std::vector<plan::ApiPrice> prices = plan::ApiPrices(flags.prices_file);
   for (const std::string& id : flags.apis) answer.prices.push_back(plan::FindPrice(prices, id));
+  // Where data may not leave or there is no network, no API is an answer.
+  if (!answer.size && flags.apis.empty() && !flags.wish.is_private && !flags.wish.is_offline)
+    answer.prices = plan::UsualPrices(prices);
   if (!flags.html.empty()) CheckOutput(flags.html, {flags.devices_file, flags.prices_file});
   engine::Runtime runtime(flags.threads);
   answer.device = flags.device.empty() ? plan::MeasureThisMachine(&runtime)
                                        : plan::FindDevice(flags.device, flags.devices_file);
+  const auto said = [](double value) {
+    return plan::Figure{value, "the command line", "now", "said"};
+  };
+  if (flags.watts > 0) answer.device.watts = said(flags.watts);
+  if (flags.price > 0) answer.device.price = said(flags.price);
+  answer.calls_a_month = flags.wish.calls_a_month;
   const plan::ServingPlan* priced = nullptr;
   if (answer.size) {
     PlanModel(flags, &runtime, &answer);
@@ -93,6 +103,7 @@ void Run(Flags flags) {
     plan::Wish wish = flags.wish;
     wish.task = answer.task;
     wish.call_seconds = flags.milliseconds / 1000;
+    wish.cost = flags.cost;
     answer.advice = plan::Advise(wish, answer.load, answer.call, answer.device, &runtime);
     if (answer.advice->fitting() > 0) priced = &answer.advice->choices.front().plan;
   }
@@ -158,6 +169,15 @@ void AddWish(CLI::App* app, Flags* flags, CLI::Option* model) {
   add("--html", flags->html, "Write a page with charts, which needs nothing else");
   app->add_flag("--commercial", flags->wish.is_commercial, "Licences that allow commercial use")
       ->excludes(model);
+  CLI::Option* api = app->get_option("--api");
+  app->add_flag("--private", flags->wish.is_private, "Data may not leave the device")
+      ->excludes(model)
+      ->excludes(api);
+  app->add_flag("--offline", flags->wish.is_offline, "There is no network")
+      ->excludes(model)
+      ->excludes(api);
+  add("--budget", flags->wish.usd_a_month, "USD a month for the device and its energy")
+      ->check(AboveZero());
   app->add_flag("--all", flags->wish.has_successors, "Successors that were not yet run here, too")
       ->excludes(model);
 }
@@ -167,6 +187,12 @@ void AddCosts(CLI::App* app, Flags* flags) {
                   "A price of catalog/api-prices.json or of --prices to compare with; repeatable");
   app->add_option("--prices", flags->prices_file,
                   "A file of prices of your own, a JSON record a line, as in catalog/README.md");
+  app->add_option("--calls", flags->wish.calls_a_month, "Calls a month that have to be answered")
+      ->check(AboveZero());
+  app->add_option("--watts", flags->watts, "That the device draws; default: the catalog's")
+      ->check(AboveZero());
+  app->add_option("--price", flags->price, "Of the device in USD; default: the catalog's")
+      ->check(AboveZero());
   app->add_option("--electricity", flags->cost.usd_per_kilowatt_hour, "USD for a kWh")
       ->check(NotNegative());
   app->add_option("--years", flags->cost.years, "In which the device is paid for")
@@ -187,9 +213,9 @@ Work DeclarePlan(CLI::App* app) {
   app->add_option("--devices", flags->devices_file,
                   "A file of devices of your own, a JSON record a line, as in catalog/README.md");
   AddLoad(app, flags.get());
-  AddWish(app, flags.get(), model);
   AddFinetune(app, flags.get(), model);
   AddCosts(app, flags.get());
+  AddWish(app, flags.get(), model);
   AddThreads(app, &flags->threads);
   AddJson(app, &flags->is_json);
   return [flags] { Run(*flags); };

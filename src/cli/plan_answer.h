@@ -28,6 +28,7 @@ struct PlanAnswer {
   // Prices to compare with, and of the model that was named or is the best.
   std::vector<plan::ApiPrice> prices;
   std::optional<plan::OwnCost> cost;
+  double calls_a_month = 0;  // 0: not said
 };
 
 nlohmann::ordered_json ToJson(const PlanAnswer& answer);

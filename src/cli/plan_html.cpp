@@ -195,8 +195,8 @@ std::string Table(const PlanAnswer& answer) {
 std::string Rules(const PlanAnswer& answer) {
   std::string html;
   for (const plan::Rule& rule : answer.advice->rules)
-    html += fmt::format("<dt>{}</dt><dd>{} <span class=\"out\">({}, {})</span></dd>\n",
-                        Html(rule.when), Html(rule.advice), Html(rule.from), Html(rule.confidence));
+    html += fmt::format("<dt>{}</dt><dd>{} <span class=\"out\">({})</span></dd>\n", Html(rule.when),
+                        Html(rule.advice), Html(rule.origin()));
   return html.empty() ? "" : "<h2>Rules</h2>\n<dl class=\"facts\">\n" + html + "</dl>\n";
 }
 

@@ -114,6 +114,8 @@ ordered_json ToJson(const PlanAnswer& answer) {
     json["energy_usd_per_1000_calls"] = Known(answer.cost->usd_of_thousand);
     json["device_usd_per_month"] = Known(answer.cost->usd_a_month);
     json["most_calls_per_month"] = Known(answer.cost->calls_a_month);
+    if (answer.calls_a_month > 0)
+      json["usd_per_month"] = Known(answer.cost->usd_of_month(answer.calls_a_month));
   }
   json["apis"] = ordered_json::array();
   for (const plan::ApiPrice& price : answer.prices) {
@@ -121,6 +123,7 @@ ordered_json ToJson(const PlanAnswer& answer) {
     const auto calls = answer.cost ? plan::BreakEvenCalls(*answer.cost, usd) : std::nullopt;
     json["apis"].push_back({{"id", price.id},
                             {"usd_per_1000_calls", usd},
+                            {"usd_per_month", Known(usd * answer.calls_a_month / 1000)},
                             {"break_even_calls_per_month", Known(calls.value_or(0))},
                             {"source", price.source},
                             {"date", price.date}});

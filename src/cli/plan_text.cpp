@@ -104,21 +104,32 @@ void SayAdvice(const PlanAnswer& answer) {
   }
   if (!advice.rules.empty()) Say("\n");
   for (const plan::Rule& rule : advice.rules)
-    Say("{}: {} ({}, {})\n", rule.when, rule.advice, rule.from, rule.confidence);
+    Say("{}: {} ({})\n", rule.when, rule.advice, rule.origin());
+}
+
+std::string Usd(double usd) { return fmt::format("{:.{}f} USD", usd, usd < 1 ? 4 : 2); }
+
+void SayOwnCost(const PlanAnswer& answer) {
+  const plan::OwnCost& cost = *answer.cost;
+  if (cost.kilowatt_hours > 0)
+    Say("cost    {:.3f} kWh a thousand calls{}\n", cost.kilowatt_hours,
+        cost.usd_of_thousand > 0 ? ", " + Usd(cost.usd_of_thousand)
+                                 : "; --electricity has its price");
+  if (cost.usd_a_month > 0)
+    Say("        the device itself {} a month, for at most {:.0f} calls\n", Usd(cost.usd_a_month),
+        cost.calls_a_month);
 }
 
 void SayCosts(const PlanAnswer& answer) {
-  if (answer.cost && answer.cost->kilowatt_hours > 0) {
-    Say("\ncost    {:.3f} kWh a thousand calls", answer.cost->kilowatt_hours);
-    if (answer.cost->usd_of_thousand > 0) Say(", {:.4f} USD", answer.cost->usd_of_thousand);
-    Say("\n");
-  }
+  Say("\n");
+  if (answer.cost) SayOwnCost(answer);
   for (const plan::ApiPrice& price : answer.prices) {
     const double usd = price.usd_of_thousand(answer.call);
-    Say("        {} would take {:.3f} USD ({}, {})", price.id, usd, price.date, price.source);
+    Say("        {}: {} a thousand calls", price.id, Usd(usd));
+    if (answer.calls_a_month > 0) Say(", {} a month", Usd(usd * answer.calls_a_month / 1000));
     const auto calls = answer.cost ? plan::BreakEvenCalls(*answer.cost, usd) : std::nullopt;
-    if (calls) Say(": from {:.0f} calls a month the device is cheaper", *calls);
-    Say("\n");
+    if (calls) Say("; the device is cheaper from {:.0f} calls a month", *calls);
+    Say(" ({}, {})\n", price.date, price.source);
   }
 }
 

@@ -15,10 +15,11 @@ namespace slm::eval {
 namespace {
 
 constexpr size_t kPart = size_t{1} << 20;  // that a thread reads at a time
-constexpr size_t kFewParts = 16, kUsualParts = 128, kManyParts = 2048;
+constexpr size_t kFewParts = 16, kUsualParts = 128, kManyParts = 1024;
 
+// Four times what the caches keep: reading it in order finds nothing in them.
 size_t BufferBytes() {
-  const size_t wanted = std::clamp<size_t>(16 * LastCacheBytes() / kPart, kUsualParts, kManyParts);
+  const size_t wanted = std::clamp<size_t>(4 * LastCacheBytes() / kPart, kUsualParts, kManyParts);
   const size_t allowed = GetMemoryInfo().available_bytes / 8 / kPart;
   return std::max(kFewParts, std::min(wanted, allowed)) * kPart;
 }

@@ -41,41 +41,65 @@ bool IsQuickEnough(const Wish& wish, const ServingPlan& plan, const Call& call) 
   return wish.call_seconds == 0 || (seconds > 0 && seconds <= wish.call_seconds);
 }
 
-void Explain(const Wish& wish, const ServingLoad& load, const Call& call, const Device& device,
-             Choice* choice) {
+void ExplainMemory(Choice* choice) {
   const ServingPlan& plan = choice->plan;
   const uint64_t total = plan.memory.total();
-  auto& [model, type, pull, ignored, score, reasons, problems, unknowns] = *choice;
   if (!plan.is_known())
-    unknowns.push_back("how much memory the device has for it");
+    choice->unknowns.push_back("how much memory the device has for it");
   else if (plan.fits())
-    reasons.push_back(
+    choice->reasons.push_back(
         fmt::format("takes {} of {}", FormatBytes(total), FormatBytes(plan.available)));
   else
-    problems.push_back(fmt::format("{} too large", FormatBytes(total - plan.available)));
+    choice->problems.push_back(fmt::format("{} too large", FormatBytes(total - plan.available)));
+}
+
+void ExplainSpeed(const Wish& wish, const Call& call, const Device& device, Choice* choice) {
+  const ServingPlan& plan = choice->plan;
   const double seconds = plan.call_seconds(call);
   if (seconds == 0)
-    unknowns.push_back(fmt::format(
+    choice->unknowns.push_back(fmt::format(
         "its speed{}: {}", wish.call_seconds > 0 ? ", and so whether it is quick enough" : "",
         WhyNoSpeed(device)));
   else if (IsQuickEnough(wish, plan, call))
-    reasons.push_back(fmt::format("a call takes {}, the first token comes after {}",
-                                  Seconds(seconds), Seconds(plan.first_token_seconds(call))));
+    choice->reasons.push_back(fmt::format("a call takes {}, the first token comes after {}",
+                                          Seconds(seconds),
+                                          Seconds(plan.first_token_seconds(call))));
   else
-    problems.push_back(fmt::format("a call takes {}", Seconds(seconds)));
+    choice->problems.push_back(fmt::format("a call takes {}", Seconds(seconds)));
+}
+
+void ExplainBudget(const Wish& wish, const Call& call, const Device& device, Choice* choice) {
+  const OwnCost cost = CostOf(choice->plan, call, device, wish.cost);
+  if (wish.calls_a_month > 0 && cost.calls_a_month > 0 && wish.calls_a_month > cost.calls_a_month)
+    choice->problems.push_back(
+        fmt::format("answers at most {:.0f} calls a month, one at a time", cost.calls_a_month));
+  if (wish.usd_a_month == 0) return;
+  if (cost.usd_a_month == 0) choice->unknowns.push_back("what the device costs");
+  if (wish.calls_a_month > 0 && cost.usd_of_thousand == 0)
+    choice->unknowns.push_back("what its energy costs");
+  const double month = cost.usd_of_month(wish.calls_a_month);
+  if (month > wish.usd_a_month)
+    choice->problems.push_back(fmt::format("{:.2f} USD a month", month));
+  else if (month > 0)
+    choice->reasons.push_back(fmt::format("{:.2f} USD a month", month));
+}
+
+void ExplainModel(const Wish& wish, const ServingLoad& load, Choice* choice) {
+  const CatalogModel& model = choice->model;
   if (model.context > 0 && load.context > model.context)
-    problems.push_back(fmt::format("made for {} tokens of context", model.context));
+    choice->problems.push_back(fmt::format("made for {} tokens of context", model.context));
   if (wish.task) {
+    const auto& score = choice->score;
     if (score)
-      reasons.push_back(fmt::format("{} {:.1f}{}", wish.task->benchmark, score->value,
-                                    score->mark.empty() ? "" : " (" + score->mark + ")"));
+      choice->reasons.push_back(fmt::format("{} {:.1f}{}", wish.task->benchmark, score->value,
+                                            score->mark.empty() ? "" : " (" + score->mark + ")"));
     else
-      unknowns.push_back("no " + wish.task->benchmark + " is published");
+      choice->unknowns.push_back("no " + wish.task->benchmark + " is published");
   }
-  if (model.commercial == "no") reasons.push_back("licence: not for commercial use");
+  if (model.commercial == "no") choice->reasons.push_back("licence: not for commercial use");
   if (model.commercial == "conditions")
-    reasons.push_back("licence with conditions: " + model.licence);
-  if (!model.is_run) unknowns.push_back("not yet run by slm");
+    choice->reasons.push_back("licence with conditions: " + model.licence);
+  if (!model.is_run) choice->unknowns.push_back("not yet run by slm");
 }
 
 // In the usual type; in the fine one where the model is small, and there is room and time.
@@ -98,7 +122,10 @@ Choice Choose(const Wish& wish, const CatalogModel& model, const ServingLoad& lo
   }
   choice.pull = PullName(model, choice.type);
   if (wish.task) choice.score = BestScore(model, wish.task->benchmark);
-  Explain(wish, load, call, device, &choice);
+  ExplainMemory(&choice);
+  ExplainSpeed(wish, call, device, &choice);
+  ExplainBudget(wish, call, device, &choice);
+  ExplainModel(wish, load, &choice);
   return choice;
 }
 
@@ -111,11 +138,18 @@ std::vector<Rule> RulesFor(const Wish& wish, const ServingLoad& load) {
   if (wish.task)
     for (const Rule& rule : wish.task->rules) rules.push_back(rule);
   if (wish.call_seconds > 0) add("use-latency");
+  if (wish.is_private) add("use-privacy");
+  if (wish.is_offline) add("use-offline");
+  if (wish.calls_a_month > 0) add("use-volume");
   if (load.context > kLongContext) add("fail-long-context");
   return rules;
 }
 
 }  // namespace
+
+std::string Rule::origin() const {
+  return fmt::format("{}, confidence {}", from == "brief" ? "rule of thumb" : from, confidence);
+}
 
 Task FindTask(const std::string& id) {
   const ordered_json& record = FindRecord("tasks", id);

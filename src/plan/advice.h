@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "plan/catalog.h"
+#include "plan/cost.h"
 #include "plan/serving_plan.h"
 
 namespace slm::plan {
 
 struct Rule {
   std::string id, when, advice, from, confidence, source;
+
+  std::string origin() const;  // in words: "rule of thumb, confidence high"
 };
 
 struct Task {
@@ -30,6 +33,11 @@ struct Wish {
   std::string input;        // "image"; empty: text
   bool is_commercial = false;
   bool has_successors = false;
+  bool is_private = false;   // data may not leave the device
+  bool is_offline = false;   // there is no network
+  double calls_a_month = 0;  // 0: not known
+  double usd_a_month = 0;    // for the device and its energy; 0: any
+  OwnCostOptions cost;
 };
 
 struct Choice {

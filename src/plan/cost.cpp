@@ -19,7 +19,7 @@ using nlohmann::ordered_json;
 constexpr double kSecondsOfMonth = 365.25 / 12 * 24 * 3600;
 constexpr double kJoulesOfKilowattHour = 3.6e6;
 
-ApiPrice FromRecord(const ordered_json& record, const std::string& where) {
+ApiPrice FromRecord(const ordered_json& record, bool is_usual, const std::string& where) {
   const auto fail = [&](const std::string& what) {
     throw Error(Code::kBadInput, "{}: {}", where, what);
   };
@@ -45,7 +45,8 @@ ApiPrice FromRecord(const ordered_json& record, const std::string& where) {
           price("output_usd_per_million"),
           text("source"),
           text("date"),
-          record.value("confidence", "")};
+          record.value("confidence", ""),
+          record.value("is_usual", is_usual)};
 }
 
 }  // namespace
@@ -60,13 +61,20 @@ std::vector<ApiPrice> ApiPrices(const std::string& file) {
   std::vector<ApiPrice> prices;
   if (file.empty()) {
     for (const ordered_json& record : Records("api-prices"))
-      prices.push_back(FromRecord(record, "catalog/api-prices.json"));
+      prices.push_back(FromRecord(record, false, "catalog/api-prices.json"));
     return prices;
   }
   format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
-    prices.push_back(FromRecord(record, fmt::format("{}:{}", file, line)));
+    prices.push_back(FromRecord(record, true, fmt::format("{}:{}", file, line)));
   });
   return prices;
+}
+
+std::vector<ApiPrice> UsualPrices(const std::vector<ApiPrice>& prices) {
+  std::vector<ApiPrice> usual;
+  std::copy_if(prices.begin(), prices.end(), std::back_inserter(usual),
+               [](const ApiPrice& price) { return price.is_usual; });
+  return usual;
 }
 
 ApiPrice FindPrice(const std::vector<ApiPrice>& prices, const std::string& id) {

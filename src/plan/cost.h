@@ -15,6 +15,7 @@ struct ApiPrice {
   std::string id, provider, model;
   double input = 0, output = 0;  // USD for a million tokens
   std::string source, date, confidence;
+  bool is_usual = true;
 
   double usd_of_thousand(const Call& call) const;  // calls
 };
@@ -23,6 +24,8 @@ struct ApiPrice {
 // Throws kBadInput with file and line for a price that is not one of USD per million, is negative,
 // or has no source or date.
 std::vector<ApiPrice> ApiPrices(const std::string& file);
+// Those to compare with where none is named: the catalog's usual ones, all of a user's file.
+std::vector<ApiPrice> UsualPrices(const std::vector<ApiPrice>& prices);
 
 // The one with this id. Throws kUsage with the nearest.
 ApiPrice FindPrice(const std::vector<ApiPrice>& prices, const std::string& id);
@@ -33,6 +36,9 @@ struct OwnCost {
   double usd_of_thousand = 0;  // the same in USD
   double usd_a_month = 0;      // of the device, over its years; 0: its price is not known
   double calls_a_month = 0;    // that it can do
+
+  // What is known of a month with so many calls.
+  double usd_of_month(double calls) const { return usd_a_month + calls / 1000 * usd_of_thousand; }
 };
 
 struct OwnCostOptions {

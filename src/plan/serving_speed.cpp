@@ -33,6 +33,8 @@ Efficiency FromRecord(const ordered_json& record) {
   efficiency.id = record.at("id");
   efficiency.engine = record.at("engine");
   efficiency.bandwidth_share = number("bandwidth_share");
+  efficiency.kv_share =
+      record.contains("kv_share") ? number("kv_share") : efficiency.bandwidth_share;
   efficiency.seconds_per_layer = number("seconds_per_layer");
   efficiency.compute_share = number("compute_share");
   efficiency.attention_share = number("attention_share");
@@ -41,15 +43,28 @@ Efficiency FromRecord(const ordered_json& record) {
   return efficiency;
 }
 
+// How near a record is to a device; 0: it is of others.
+int Nearness(const ordered_json& record, const Device& device, std::string_view isa) {
+  if (record.at("kind") != device.kind) return 0;
+  if (record.contains("kernels")) return record.at("kernels") == isa ? 2 : 1;
+  if (!record.contains("devices")) return 1;
+  const ordered_json& devices = record.at("devices");  // how their names begin
+  const auto is_of = [&](const ordered_json& id) {
+    return device.id.starts_with(id.get<std::string>());
+  };
+  return std::any_of(devices.begin(), devices.end(), is_of) ? 2 : 0;
+}
+
 }  // namespace
 
 std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view isa) {
   const ordered_json* found = nullptr;
-  for (const ordered_json& record : Records("efficiencies")) {
-    if (record.at("kind") != device.kind) continue;
-    const bool is_exact = record.value("kernels", "") == isa;
-    if (!found || is_exact) found = &record;
-  }
+  int nearest = 0;
+  for (const ordered_json& record : Records("efficiencies"))
+    if (const int nearness = Nearness(record, device, isa); nearness > nearest) {
+      found = &record;
+      nearest = nearness;
+    }
   return found ? std::optional(FromRecord(*found)) : std::nullopt;
 }
 
@@ -61,9 +76,9 @@ ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_
   if (device.read_bandwidth && efficiency.bandwidth_share > 0) {
     const auto kv =
         static_cast<double>(engine::KvCache::BytesRead(h, load.k_type, load.v_type, load.context));
-    speed.decode =
-        1 / ((work.bytes + kv) / (device.read_bandwidth.value * efficiency.bandwidth_share) +
-             static_cast<double>(h.layers) * efficiency.seconds_per_layer);
+    speed.decode = 1 / ((work.bytes / efficiency.bandwidth_share + kv / efficiency.kv_share) /
+                            device.read_bandwidth.value +
+                        static_cast<double>(h.layers) * efficiency.seconds_per_layer);
   }
   const Figure& peak = efficiency.is_of_half ? device.half_operations : device.int8_operations;
   if (peak && efficiency.compute_share > 0) {

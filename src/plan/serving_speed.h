@@ -15,7 +15,8 @@ namespace slm::plan {
 // Of catalog/efficiencies.json: what an engine reaches on a kind of device.
 struct Efficiency {
   std::string id, engine;
-  double bandwidth_share = 0;    // decode: of the bandwidth
+  double bandwidth_share = 0;    // decode: of the bandwidth, for weights
+  double kv_share = 0;           // for keys and values
   double seconds_per_layer = 0;  // and beside reading
   double compute_share = 0;      // prefill: of the peak of `operations`; 0: not known
   double attention_share = 0;    // of attention's own operations
@@ -23,8 +24,8 @@ struct Efficiency {
   bool is_of_half = false;       // the peak is that of float16, not of int8
 };
 
-// The one for a device: of this machine by its kernels, or where those were not measured by others;
-// else by the device's kind. Nothing where none was measured.
+// The one that names the device; else that of its kind: for this machine by its kernels, or where
+// those were not measured by others. Nothing where none was measured.
 std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view isa);
 
 // Tokens per second; 0: not known.

@@ -72,6 +72,38 @@ TEST(Plan, ComparesWithPrices) {
   EXPECT_GT(plan.at("energy_usd_per_1000_calls").get<double>(), 0);
 }
 
+TEST(Plan, ComparesWithUsualPricesUnlessDataMayNotLeave) {
+  const std::vector<std::string> args = {"plan",     "--task",  "intents", "--device",
+                                         "rtx-4090", "--calls", "1000000"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), args.begin(), args.end());
+    return Json(more);
+  };
+  const nlohmann::json open = with({});
+  ASSERT_FALSE(open.at("apis").empty());
+  for (const nlohmann::json& api : open.at("apis"))
+    EXPECT_DOUBLE_EQ(api.at("usd_per_month").get<double>(),
+                     1000 * api.at("usd_per_1000_calls").get<double>());
+  for (const char* wish : {"--private", "--offline"}) {
+    const nlohmann::json closed = with({wish});
+    EXPECT_TRUE(closed.at("apis").empty()) << wish;
+    EXPECT_EQ(closed.at("rules").size(), open.at("rules").size() + 1) << wish;
+  }
+}
+
+TEST(Plan, KeepsABudget) {
+  const auto short_list = [](const char* usd, const char* calls) {
+    return Json({"plan", "--device", "rtx-4090", "--budget", usd, "--calls", calls, "--price",
+                 "1800", "--watts", "300", "--electricity", "0.3"})
+        .at("short_list")
+        .size();
+  };
+  // 1800 USD in three years are 50 a month, and energy.
+  EXPECT_EQ(short_list("49", "1000"), 0);
+  EXPECT_GT(short_list("51", "1000"), 0);
+  EXPECT_EQ(short_list("100000", "1000000000"), 0);  // more than it can answer
+}
+
 TEST(Plan, SaysWhatIsWrong) {
   const auto says = [](std::vector<std::string> args, const char* words) {
     args.insert(args.begin(), {"plan", "-m"});
@@ -88,6 +120,7 @@ TEST(Plan, SaysWhatIsWrong) {
   says({"lama-3.2-1b"}, "near it: llama-3.2-1b");
   says({"llama-3.2-1b", "--rank", "8"}, "--finetune");
   says({"llama-3.2-1b", "--task", "sql"}, "--model excludes --task");
+  says({"llama-3.2-1b", "--private"}, "--model excludes --private");
   says({"llama-3.2-1b", "--api", "openai-gpt-4o-minni"}, "near it: openai-gpt-4o-mini");
 }
 

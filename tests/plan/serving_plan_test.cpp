@@ -77,6 +77,7 @@ TEST(ServingPlan, SpeedIsBytesOverBandwidthAndOperationsOverPeak) {
   device.half_operations.value = 1e14;
   Efficiency efficiency;
   efficiency.bandwidth_share = 0.5;
+  efficiency.kv_share = 0.25;
   efficiency.seconds_per_layer = 1e-4;
   efficiency.compute_share = 0.25;
   efficiency.attention_share = 0.125;
@@ -84,12 +85,30 @@ TEST(ServingPlan, SpeedIsBytesOverBandwidthAndOperationsOverPeak) {
   const ServingSpeed speed = SpeedOf(*shape.model(), {8192}, 512, device, efficiency);
   // A token reads every weight, 2 bytes each, and all keys and values.
   const double weights = 2 * 1'235'746'816.0, kv = 268'435'456.0;
-  EXPECT_NEAR(speed.decode, 1 / ((weights + kv) / 0.5e12 + 16e-4), 0.001 * speed.decode);
+  EXPECT_NEAR(speed.decode, 1 / (weights / 0.5e12 + kv / 0.25e12 + 16e-4),
+              0.002 * speed.decode);  // pages have heads
   // A prompt multiplies by all but the output; each pair of tokens twice by 32 heads of 64.
   const double macs = 512 * (1'235'746'816.0 - 128'256.0 * 2048);
   const double attention = 2 * 16 * 512 * 513 / 2.0 * 2048;
   EXPECT_NEAR(speed.prefill, 512 / (macs / 12.5e12 + attention / 6.25e12), 0.001 * speed.prefill);
   EXPECT_EQ(SpeedOf(*shape.model(), {8192}, 512, Device{}, efficiency).decode, 0);
+}
+
+TEST(ServingPlan, EfficienciesAreOfTheDeviceThenOfItsKind) {
+  const auto id = [](const char* device) {
+    const auto found = EfficiencyFor(FindDevice(device, ""), "");
+    return found ? found->id : "";
+  };
+  EXPECT_EQ(id("rtx-4090"), "cuda");
+  EXPECT_EQ(id("a100-sxm-80gb"), "cuda-server");
+  EXPECT_EQ(id("raspberry-pi-5-8gb"), "board-cpu");
+  EXPECT_EQ(id("jetson-orin-nano-8gb"), "jetson");
+  Device own;
+  own.id = "my-box";
+  own.kind = "gpu";
+  EXPECT_EQ(EfficiencyFor(own, "").value().id, "cuda");
+  own.kind = "toaster";
+  EXPECT_FALSE(EfficiencyFor(own, "").has_value());
 }
 
 }  // namespace
