@@ -107,6 +107,8 @@ train::Facts Train(const FinetuneFlags& flags, const TrainingData& data,
   if (goes_on)
     std::fprintf(stderr, "slm: going on after step %lld of %lld\n",
                  static_cast<long long>(run.done()), static_cast<long long>(run.steps()));
+  else if (!flags.is_fresh && std::filesystem::exists(flags.log))
+    std::fprintf(stderr, "slm: %s has no checkpoint: beginning anew\n", flags.output.c_str());
   train::TrainingLog log(flags.log, run.done(), run.evaluated());
   train::RunEnd end;
   Needs plan, taken;
@@ -190,6 +192,11 @@ void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
   std::optional<LoadedModel> loaded(flags.model);
   if (flags.precision == "int8" && !flags.is_full && ranks->is_first())
     CheckInt8(loaded->model()->weights());
+  // Before the data and the folder: what does not fit the base is said at once.
+  std::shared_ptr<train::TrainedLora> adapter;
+  if (!flags.is_full)
+    adapter = std::make_shared<train::TrainedLora>(
+        loaded->model(), FirstLora(flags, *loaded->model()), flags.dropout);
   const TrainingData data = ReadTrainingData(flags, &*loaded, ranks->is_first());
   train::CheckFinite(*loaded->model());
   const std::string path = loaded->model()->file().path();
@@ -228,15 +235,10 @@ void Run(FinetuneFlags flags, const std::shared_ptr<train::Ranks>& ranks) {
                  ModelOutput(flags).c_str(), ModelOutput(flags).c_str());
     return;
   }
-  model::Lora lora;
-  train::Facts facts;
-  {
-    const auto adapter = std::make_shared<train::TrainedLora>(
-        loaded->model(), FirstLora(flags, *loaded->model()), flags.dropout);
-    facts = Train(flags, data, AdapterSubject(flags, loaded->model(), adapter), ranks);
-    if (!ranks->is_first()) return;
-    lora = adapter->lora();
-  }
+  train::Facts facts = Train(flags, data, AdapterSubject(flags, loaded->model(), adapter), ranks);
+  if (!ranks->is_first()) return;
+  const model::Lora lora = adapter->lora();
+  adapter.reset();
   if (flags.report != "off")
     WriteFinetuneReport(flags, std::move(facts), data, {&*loaded},
                         {&*loaded, {std::make_shared<engine::Lora>(*loaded->model(), lora, 1.0f)}});

@@ -420,6 +420,7 @@ TEST(Finetune, SaysWhatIsWrong) {
   has(message(Examples(3), {"--seq", "10"}, 3), "would be cut: lines 1, 2, 3");
   has(message(Examples(3), {"--seq", "10", "--allow-cut"}, 3), "train nothing: lines 1, 2, 3");
   has(message(Examples(3), {"--rank", "200"}, 3), "rank 200: expected 1 to");
+  EXPECT_FALSE(std::filesystem::exists(folder / "adapter"));
   has(message(Examples(3), {"--target", "q_proj,w_proj"}, 2), "\"w_proj\"");
   has(message(Examples(3), {"--target", ", "}, 2), "--target: expected names");
   has(message(Examples(3), {"--lr", "nan"}, 2), "expected a number above 0, got nan");
