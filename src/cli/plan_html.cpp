@@ -40,12 +40,12 @@ std::string Key(const char* look, const std::string& name) {
   return fmt::format("<span class=\"key {}\">{}</span>", look, Html(name));
 }
 
-// Bars of the parts, to a scale that has room for twice the device's memory.
+// Bars of the parts, to a scale of once to twice the device's memory.
 std::string MemoryChart(const std::vector<Choice>& choices, uint64_t available) {
   uint64_t largest = 1;
   for (const Choice& choice : choices) largest = std::max(largest, choice.plan.memory.total());
-  const auto scale =
-      static_cast<double>(available > 0 ? std::min(largest, 2 * available) : largest);
+  const auto scale = static_cast<double>(
+      available > 0 ? std::clamp(largest, available + available / 50, 2 * available) : largest);
   const auto percent = [&](uint64_t bytes) {
     return std::min(100.0, 100 * static_cast<double>(bytes) / scale);
   };
@@ -60,8 +60,7 @@ std::string MemoryChart(const std::vector<Choice>& choices, uint64_t available) 
         {"c0", m.weights}, {"c1", m.kv}, {"c2", m.activations}, {"c4", m.program}};
     for (const auto& [look, bytes] : parts)
       html += fmt::format("<i class=\"{}\" style=\"width:{:.2f}%\"></i>", look, percent(bytes));
-    if (available > 0 && static_cast<double>(available) < scale)
-      html += fmt::format("<b style=\"left:{:.2f}%\"></b>", percent(available));
+    if (available > 0) html += fmt::format("<b style=\"left:{:.2f}%\"></b>", percent(available));
     html += fmt::format("</div><span>{}</span></div>\n", FormatBytes(m.total()));
   }
   if (available > 0)
@@ -200,6 +199,38 @@ std::string Rules(const PlanAnswer& answer) {
   return html.empty() ? "" : "<h2>Rules</h2>\n<dl class=\"facts\">\n" + html + "</dl>\n";
 }
 
+// Where the figures are from.
+std::string Origins(const PlanAnswer& answer) {
+  const plan::Device& device = answer.device;
+  std::string html;
+  const auto add = [&](const std::string& what, const std::string& from) {
+    html += fmt::format("<dt>{}</dt><dd>{}</dd>\n", Html(what), Html(from));
+  };
+  const auto add_figure = [&](const char* what, const plan::Figure& figure) {
+    if (figure) add(what, fmt::format("{} ({})", figure.source, figure.date));
+  };
+  add_figure("memory", device.memory);
+  add("of it for a model", device.usable_reason);
+  add_figure("bandwidth", device.read_bandwidth);
+  add_figure("price of the device", device.price);
+  add_figure("its watts", device.watts);
+  if (const auto& efficiency = answer.advice->choices.empty()
+                                   ? std::nullopt
+                                   : answer.advice->choices.front().plan.efficiency)
+    add("speeds",
+        fmt::format("computed from these as {} reaches them; {}", efficiency->engine,
+                    device.kind == "here" ? "its bandwidth and its peak were measured now"
+                    : device.is_measured  ? "speeds of some models were measured on this device"
+                                          : "no speed was ever measured on this device"));
+  add("sizes of models", "computed from their shapes and the type");
+  if (answer.task)
+    add(answer.task->benchmark,
+        "their publishers' of the instruct model, or as marked; slm catalog MODEL has the source");
+  for (const plan::ApiPrice& price : answer.prices)
+    add(price.id, fmt::format("{} ({})", price.source, price.date));
+  return "<h2>Where the figures are from</h2>\n<dl class=\"facts\">\n" + html + "</dl>\n";
+}
+
 }  // namespace
 
 std::string RenderHtml(const PlanAnswer& answer) {
@@ -210,7 +241,8 @@ std::string RenderHtml(const PlanAnswer& answer) {
       {answer.task ? "Models for " + answer.task->name : "Models for " + answer.device.name,
        ": slm plan", call, kStyle,
        MemoryChart(answer.advice->choices, answer.device.usable_bytes()) + QualityChart(answer) +
-           CostChart(answer) + "<h2>Model by model</h2>\n" + Table(answer) + Rules(answer)});
+           CostChart(answer) + "<h2>Model by model</h2>\n" + Table(answer) + Rules(answer) +
+           Origins(answer)});
 }
 
 }  // namespace slm::cli

@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/progress.h"
 #include "cli/plan_answer.h"
@@ -123,14 +124,17 @@ void SayOwnCost(const PlanAnswer& answer) {
 void SayCosts(const PlanAnswer& answer) {
   Say("\n");
   if (answer.cost) SayOwnCost(answer);
+  std::set<std::string> sources;
   for (const plan::ApiPrice& price : answer.prices) {
     const double usd = price.usd_of_thousand(answer.call);
     Say("        {}: {} a thousand calls", price.id, Usd(usd));
     if (answer.calls_a_month > 0) Say(", {} a month", Usd(usd * answer.calls_a_month / 1000));
     const auto calls = answer.cost ? plan::BreakEvenCalls(*answer.cost, usd) : std::nullopt;
     if (calls) Say("; the device is cheaper from {:.0f} calls a month", *calls);
-    Say(" ({}, {})\n", price.date, price.source);
+    Say(" ({})\n", price.date);
+    sources.insert(price.source);
   }
+  for (const std::string& source : sources) Say("        prices: {}\n", source);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ ApiPrice FromRecord(const ordered_json& record, bool is_usual, const std::string
           text("model"),
           price("input_usd_per_million"),
           price("output_usd_per_million"),
-          text("source"),
+          DescribeSource("api-prices", text("source")),
           text("date"),
           record.value("confidence", ""),
           record.value("is_usual", is_usual)};

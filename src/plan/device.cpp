@@ -74,6 +74,10 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
   device.watts = ReadFigure(record, "power_measured", "W", where);
   if (!device.watts) device.watts = ReadFigure(record, "power_watts", "W", where);
   device.price = ReadFigure(record, "price_usd", "USD", where);
+  for (Figure* figure :
+       {&device.memory, &device.usable_fraction, &device.read_bandwidth, &device.int8_operations,
+        &device.half_operations, &device.watts, &device.price})
+    figure->source = DescribeSource(kFile, figure->source);
   const ordered_json& measurements = Records("measurements");
   device.is_measured =
       std::any_of(measurements.begin(), measurements.end(), [&](const ordered_json& m) {

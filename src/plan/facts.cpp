@@ -42,7 +42,9 @@ const ordered_json& FindRecord(std::string_view name, const std::string& id) {
 }
 
 std::string DescribeSource(std::string_view name, const std::string& key) {
-  const ordered_json& source = Facts(name).at("sources").at(key);
+  const ordered_json& sources = Facts(name).at("sources");
+  if (!sources.contains(key)) return key;
+  const ordered_json& source = sources.at(key);
   std::string text = source.at("title").get<std::string>();
   if (const std::string published = source.value("published", ""); !published.empty())
     text += " (" + published + ")";

@@ -22,7 +22,8 @@ const nlohmann::ordered_json& Records(std::string_view name);
 // The record with this id, in any case. Throws kUsage with the nearest ids.
 const nlohmann::ordered_json& FindRecord(std::string_view name, const std::string& id);
 
-// "Phi-4 model card (2024-12-12), https://..": a source of the file, by its key.
+// "Phi-4 model card (2024-12-12), https://..": a source of the file, by its key. What is no key is
+// its own description: files of users say what their source is.
 std::string DescribeSource(std::string_view name, const std::string& key);
 
 }  // namespace slm::plan

@@ -75,7 +75,7 @@ TEST(Devices, AllHaveTheirUnits) {
   EXPECT_EQ(pi.memory.value, 8.0 * (1 << 30));
   EXPECT_EQ(pi.read_bandwidth.value, 17e9);
   EXPECT_LT(pi.usable_bytes(), 8ull << 30);
-  EXPECT_EQ(pi.half_operations.value, 0);
+  EXPECT_EQ(pi.half_operations.value, 307e9);
   const Device card = FindDevice("rtx-4090", "");
   EXPECT_EQ(card.half_operations.value, 165.2e12);  // of tensor units
   EXPECT_NE(MessageOf([] { FindDevice("rtx-4091", ""); }).find("rtx-4090"), std::string::npos);
