@@ -54,7 +54,11 @@ ordered_json ToJson(const plan::TrainingPlan& plan) {
           {"finetune_optimizer_bytes", plan.optimizer},
           {"finetune_activation_bytes", plan.activations},
           {"finetune_trained_numbers", plan.trained},
-          {"finetune_seconds", Known(plan.seconds)}};
+          {"finetune_fits",
+           plan.available > 0 ? ordered_json(plan.total() <= plan.available) : ordered_json()},
+          {"finetune_seconds", Known(plan.seconds)},
+          {"finetune_kilowatt_hours", Known(plan.kilowatt_hours)},
+          {"finetune_from", plan.seconds > 0 ? ordered_json(plan.engine) : ordered_json()}};
 }
 
 ordered_json ToJson(const plan::Rule& rule) {

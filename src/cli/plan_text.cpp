@@ -63,11 +63,17 @@ void SaySpeed(const PlanAnswer& answer) {
 void SayTraining(const PlanAnswer& answer) {
   const plan::TrainingPlan& plan = *answer.training;
   const plan::TrainingJob& job = *answer.job;
-  Say("train   {} = base {} + adapter {} + AdamW {} + activations {} + program {}\n",
+  Say("train   {} = base {} + adapter {} + AdamW {} + activations {} + program {}{}\n",
       FormatBytes(plan.total()), FormatBytes(plan.base), FormatBytes(plan.adapter),
-      FormatBytes(plan.optimizer), FormatBytes(plan.activations), FormatBytes(plan.program));
-  Say("        {} examples of {} tokens, {:g} epochs: {}\n", job.examples, job.tokens, job.epochs,
-      plan.seconds > 0 ? FormatDuration(plan.seconds) : "the time is not known");
+      FormatBytes(plan.optimizer), FormatBytes(plan.activations), FormatBytes(plan.program),
+      answer.device.kind == "here" ? "" : ", as slm finetune takes it on a CPU");
+  if (plan.available > 0 && plan.total() > plan.available)
+    Say("        does not fit: {} are missing\n", FormatBytes(plan.total() - plan.available));
+  Say("        {} examples of {} tokens, {:g} epochs: ", job.examples, job.tokens, job.epochs);
+  if (plan.seconds == 0) return Say("the time is not known\n");
+  Say("{} by {}", FormatDuration(plan.seconds), plan.engine);
+  if (plan.kilowatt_hours > 0) Say(", {:.2f} kWh", plan.kilowatt_hours);
+  Say("\n");
 }
 
 void SayAdvice(const PlanAnswer& answer) {

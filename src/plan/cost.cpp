@@ -17,7 +17,6 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr double kSecondsOfMonth = 365.25 / 12 * 24 * 3600;
-constexpr double kJoulesOfKilowattHour = 3.6e6;
 
 ApiPrice FromRecord(const ordered_json& record, bool is_usual, const std::string& where) {
   const auto fail = [&](const std::string& what) {

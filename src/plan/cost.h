@@ -11,6 +11,8 @@
 
 namespace slm::plan {
 
+inline constexpr double kJoulesOfKilowattHour = 3.6e6;
+
 struct ApiPrice {
   std::string id, provider, model;
   double input = 0, output = 0;  // USD for a million tokens

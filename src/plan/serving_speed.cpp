@@ -39,6 +39,7 @@ Efficiency FromRecord(const ordered_json& record) {
   efficiency.compute_share = number("compute_share");
   efficiency.attention_share = number("attention_share");
   efficiency.training_share = number("training_share");
+  efficiency.training_engine = record.value("training_engine", efficiency.engine);
   efficiency.is_of_half = record.value("peak", "int8") == "f16";
   return efficiency;
 }
@@ -68,6 +69,10 @@ std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view i
   return found ? std::optional(FromRecord(*found)) : std::nullopt;
 }
 
+double PeakMacs(const Device& device, const Efficiency& efficiency) {
+  return (efficiency.is_of_half ? device.half_operations : device.int8_operations).value / 2;
+}
+
 ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_t prompt,
                      const Device& device, const Efficiency& efficiency) {
   const model::Hparams& h = model.hparams();
@@ -80,10 +85,9 @@ ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_
                             device.read_bandwidth.value +
                         static_cast<double>(h.layers) * efficiency.seconds_per_layer);
   }
-  const Figure& peak = efficiency.is_of_half ? device.half_operations : device.int8_operations;
-  if (peak && efficiency.compute_share > 0) {
+  const double macs_per_second = PeakMacs(device, efficiency);
+  if (macs_per_second > 0 && efficiency.compute_share > 0) {
     const auto n = static_cast<double>(prompt);
-    const double macs_per_second = peak.value / 2;
     speed.prefill = n / (n * work.macs / (macs_per_second * efficiency.compute_share) +
                          AttentionMacs(h, prompt) / (macs_per_second * efficiency.attention_share));
   }

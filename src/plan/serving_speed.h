@@ -20,13 +20,17 @@ struct Efficiency {
   double seconds_per_layer = 0;  // and beside reading
   double compute_share = 0;      // prefill: of the peak of `operations`; 0: not known
   double attention_share = 0;    // of attention's own operations
-  double training_share = 0;     // finetune: of the peak of int8; 0: not known
+  double training_share = 0;     // fine-tuning: of the same peak; 0: not known
+  std::string training_engine;   // that reached it
   bool is_of_half = false;       // the peak is that of float16, not of int8
 };
 
 // The one that names the device; else that of its kind: for this machine by its kernels, or where
 // those were not measured by others. Nothing where none was measured.
 std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view isa);
+
+// The peak that shares are of, in multiply-adds a second; 0: not known.
+double PeakMacs(const Device& device, const Efficiency& efficiency);
 
 // Tokens per second; 0: not known.
 struct ServingSpeed {

@@ -6,6 +6,7 @@
 #include "engine/model.h"
 #include "eval/token_work.h"
 #include "kernels/table.h"
+#include "plan/cost.h"
 #include "plan/serving_memory.h"
 #include "plan/serving_speed.h"
 #include "plan/shape_model.h"
@@ -41,13 +42,17 @@ TrainingPlan PlanTraining(const ModelSize& size, const TrainingJob& job, const D
                      train::GradientSum(plan.trained, std::make_shared<train::Ranks>())
                          .BytesFor(std::min(job.batch, job.examples));
   const auto efficiency = EfficiencyFor(device, runtime->kernels().isa);
-  if (efficiency && efficiency->training_share > 0 && device.int8_operations) {
-    const double macs_per_second = device.int8_operations.value / 2 * efficiency->training_share;
+  const double peak = efficiency ? PeakMacs(device, *efficiency) : 0;
+  if (peak > 0 && efficiency->training_share > 0) {
+    const double macs_per_second = peak * efficiency->training_share;
     const eval::TokenWork work = eval::WorkOf(*shape.model(), true);
     const double tokens =
         static_cast<double>(job.examples) * static_cast<double>(job.tokens) * job.epochs;
+    plan.engine = efficiency->training_engine;
     plan.seconds = tokens * Passes(job.backward) * (work.macs + work.output_macs) / macs_per_second;
   }
+  plan.available = device.usable_bytes();
+  plan.kilowatt_hours = plan.seconds * device.watts.value / kJoulesOfKilowattHour;
   return plan;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "plan/device.h"
 #include "plan/model_size.h"
@@ -23,14 +24,17 @@ struct TrainingJob {
 // Bytes that are resident at most, and seconds.
 struct TrainingPlan {
   uint64_t base = 0, adapter = 0, optimizer = 0, activations = 0, program = 0;
-  int64_t trained = 0;  // numbers
-  double seconds = 0;   // 0: not known
+  int64_t trained = 0;        // numbers
+  uint64_t available = 0;     // on the device; 0: not known
+  double seconds = 0;         // 0: not known
+  double kilowatt_hours = 0;  // 0: not known
+  std::string engine;         // that takes so long
 
   uint64_t total() const { return base + adapter + optimizer + activations + program; }
 };
 
-// Throws as train::NewLora does for the adapter. The time is known for this machine alone, whose
-// kernels are those of `runtime`.
+// Throws as train::NewLora does for the adapter. The memory is that of slm finetune with the
+// kernels of `runtime`, on whatever device.
 TrainingPlan PlanTraining(const ModelSize& size, const TrainingJob& job, const Device& device,
                           engine::Runtime* runtime);
 
