@@ -71,6 +71,16 @@ void PlanModel(const Flags& flags, engine::Runtime* runtime, PlanAnswer* answer)
                  static_cast<long long>(size.hparams.context));
 }
 
+// A driver that does not start is no reason to plan for the CPU no more.
+std::vector<plan::LocalCard> FindCards() {
+  try {
+    return plan::LocalCards();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "slm: no card was asked: %s\n", error.what());
+    return {};
+  }
+}
+
 void Run(Flags flags) {
   flags.load.k_type = ParseKvType(flags.k_type);
   flags.load.v_type = ParseKvType(flags.v_type);
@@ -87,8 +97,12 @@ void Run(Flags flags) {
     answer.prices = plan::UsualPrices(prices);
   if (!flags.html.empty()) CheckOutput(flags.html, {flags.devices_file, flags.prices_file});
   engine::Runtime runtime(flags.threads);
-  answer.device = flags.device.empty() ? plan::MeasureThisMachine(&runtime)
-                                       : plan::FindDevice(flags.device, flags.devices_file);
+  if (flags.device.empty()) {
+    answer.device = plan::MeasureThisMachine(&runtime);
+    answer.cards = FindCards();
+  } else {
+    answer.device = plan::FindDevice(flags.device, flags.devices_file);
+  }
   const auto said = [](double value) {
     return plan::Figure{value, "the command line", "now", "said"};
   };

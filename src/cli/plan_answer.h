@@ -8,6 +8,7 @@
 
 #include "plan/advice.h"
 #include "plan/cost.h"
+#include "plan/local_cards.h"
 #include "plan/training_plan.h"
 
 namespace slm::cli {
@@ -15,6 +16,7 @@ namespace slm::cli {
 // Whatever was asked for.
 struct PlanAnswer {
   plan::Device device;
+  std::vector<plan::LocalCard> cards;  // where the device is this machine
   plan::ServingLoad load;
   plan::Call call;
   // Of one model:

@@ -91,6 +91,13 @@ ordered_json ToJson(const PlanAnswer& answer) {
             {"parameters", answer.size->parameters()},
             {"file_bytes", answer.size->file_bytes}};
   json["device"] = ToJson(answer.device);
+  json["cards"] = ordered_json::array();
+  for (const plan::LocalCard& card : answer.cards)
+    json["cards"].push_back(
+        {{"name", card.gpu.name},
+         {"memory_bytes", card.gpu.memory_bytes},
+         {"read_bytes_per_second", Known(card.gpu.bytes_per_second)},
+         {"device", card.device.empty() ? ordered_json() : ordered_json(card.device)}});
   json["context"] = answer.load.context;
   json["parallel"] = answer.load.parallel;
   json["tokens_in"] = answer.call.tokens_in;

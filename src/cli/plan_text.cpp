@@ -25,6 +25,14 @@ void SayDevice(const plan::Device& device) {
   Say("\n");
 }
 
+void SayCards(const std::vector<plan::LocalCard>& cards) {
+  for (const plan::LocalCard& card : cards)
+    Say("beside it {} with {}, which slm does not compute on: {}\n", card.gpu.name,
+        FormatBytes(card.gpu.memory_bytes),
+        card.device.empty() ? "describe it in a file for --devices to plan for what does"
+                            : fmt::format("--device {} plans for what does", card.device));
+}
+
 void SayMemory(const PlanAnswer& answer) {
   const plan::ServingPlan& plan = *answer.serving;
   const plan::ServingMemory& m = plan.memory;
@@ -150,6 +158,7 @@ void Print(const PlanAnswer& answer) {
     Say("{}{}{}: {:.2f}B parameters\n", answer.size->name, answer.size->type.empty() ? "" : " in ",
         answer.size->type, static_cast<double>(answer.size->parameters()) / 1e9);
   SayDevice(answer.device);
+  SayCards(answer.cards);
   if (answer.serving) {
     SayMemory(answer);
     SaySpeed(answer);

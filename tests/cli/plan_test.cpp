@@ -22,6 +22,21 @@ TEST(Plan, AnswersForAFileInItsExactForm) {
   EXPECT_FALSE(plan.contains("finetune_bytes"));
 }
 
+TEST(Plan, NamesTheCardsOfTheDriver) {
+  const std::string path = std::string("LD_LIBRARY_PATH=") + SLM_FAKE_DRIVER;
+  const std::vector<std::string> args = {"plan", "-m", Model(), "--json"};
+  const nlohmann::json cards = nlohmann::json::parse(RunProgram(args, "", {path}).out).at("cards");
+  ASSERT_EQ(cards.size(), 2);
+  EXPECT_EQ(cards[0].at("device"), "rtx-4060-ti-16gb");  // of the two by its memory
+  EXPECT_DOUBLE_EQ(cards[0].at("read_bytes_per_second").get<double>(), 288'032'000'000.0);
+  EXPECT_TRUE(cards[1].at("device").is_null());
+  const ProgramResult broken = RunProgram(args, "", {path, "FAKE_CUDA=803"});
+  EXPECT_NE(broken.err.find("cuInit failed with 803"), std::string::npos) << broken.err;
+  EXPECT_TRUE(nlohmann::json::parse(broken.out).at("cards").empty());
+  EXPECT_TRUE(
+      nlohmann::json::parse(RunProgram(args, "", {path, "FAKE_CUDA=100"}).out).at("cards").empty());
+}
+
 TEST(Plan, AddsFineTuning) {
   const nlohmann::json plan =
       Json({"plan", "-m", Model(), "--finetune", "500", "--rank", "4", "--seq", "64"});
