@@ -22,7 +22,7 @@ models = {m["id"]: m for m in records["models"]}
 devices = {d["id"]: d for d in records["devices"]}
 # Bits of a weight in llama.cpp's files, as their sizes give them.
 BITS = {"Q4_0": 4.6, "Q4_1": 5.1, "Q4_K_S": 4.6, "Q4_K_M": 4.9, "Q5_K_M": 5.7, "Q6_K": 6.6, "Q8_0": 8.5, "F16": 16, "BF16": 16,
-        "INT4": 4.5, "q4f16_ft": 4.5, "q4f16_1": 4.5}
+        "INT4": 4.5, "int4": 4.5, "q4f16_ft": 4.5, "q4f16_1": 4.5}
 
 
 BACKENDS = {"CPU", "CUDA", "Metal", "OpenCL", "Hexagon", "Vulkan"}
@@ -36,8 +36,8 @@ def is_of(engine, of):
 
 def efficiency_of(device):
     ours = [e for e in records["efficiencies"] if e["kind"] == device["kind"]]
-    named = [e for e in ours if any(device["id"].startswith(d) for d in e.get("devices", []))]
-    return next(iter(named or [e for e in ours if "devices" not in e]), None)
+    named = [(len(d), e) for e in ours for d in e.get("devices", []) if device["id"].startswith(d)]
+    return max(named, key=lambda n: n[0])[1] if named else next((e for e in ours if "devices" not in e), None)
 
 
 def peak(device):
@@ -50,7 +50,7 @@ def point(r):
     shape = model.get("shape", {}) if model else {}
     if r["what"] not in ("decode", "prefill") or r.get("batch", 1) != 1 or r.get("quantization") not in BITS or not device:
         return None
-    if "layers" not in shape or not model.get("parameters", {}).get("total") or r.get("gpu_cores_fewer"):
+    if "layers" not in shape or not model.get("parameters", {}).get("total") or r.get("gpu_cores_fewer") or "sustained" in r["engine"]:
         return None
     total = read = model["parameters"]["total"]
     embedding = model["parameters"].get("embedding", 0)
@@ -58,9 +58,14 @@ def point(r):
         read -= embedding  # rows of it are read, not all
     prompt = r.get("prompt_tokens", 512)
     context = r.get("context", 0) + (r.get("generated_tokens", 0) / 2 if r["what"] == "decode" else 0)
-    kv = 2 * 2 * shape["layers"] * shape.get("kv_heads", 0) * shape.get("head_dim", 0) * context
-    attention = shape["layers"] * prompt * shape.get("heads", 0) * shape.get("head_dim", 0)  # of a token
-    return {"device": device["id"], "bytes": read * BITS[r["quantization"]] / 8 + kv, "macs": total - embedding,
+    window, layers = shape.get("sliding_window"), shape["layers"]
+    seen = lambda n: n if not window else (n * len(shape.get("global_layers", [])) + min(n, window) *
+                                           (layers - len(shape.get("global_layers", [])))) / layers
+    kv = 2 * 2 * layers * shape.get("kv_heads", 0) * shape.get("head_dim", 0) * seen(context)
+    # Scores and values of a token, which sees half of the prompt before it.
+    attention = 2 * layers * seen(prompt) / 2 * shape.get("heads", 0) * shape.get("head_dim", 0)
+    return {"device": device["id"], "bytes": read * BITS[r["quantization"]] / 8 + kv, "weights": read * BITS[r["quantization"]] / 8,
+            "macs": total - embedding - model["parameters"].get("output_head", 0), "prompt": prompt,
             "attention": attention, "layers": shape["layers"], "peak": peak(device), "rate": r["value"], "name": r["id"],
             "bandwidth": device.get("bandwidth_bytes_per_second", {}).get("value", 0) / device.get("cards", 1)}
 
@@ -70,7 +75,12 @@ def decode(p, share, seconds):
 
 
 def prefill(p, share, of_attention):
-    return p["peak"] / 2 / (p["macs"] / share + p["attention"] / of_attention)
+    """With the shares of decoding as they are in efficiencies.json: a prompt of few tokens reads all weights, too."""
+    of = efficiency_of(devices[p["device"]])
+    value = lambda name: of.get(name, {"value": 0})["value"]
+    computing = p["prompt"] * (p["macs"] / share + p["attention"] / of_attention) / (p["peak"] / 2)
+    reading = p["weights"] / (p["bandwidth"] * value("bandwidth_share")) if p["bandwidth"] and value("bandwidth_share") else 0
+    return p["prompt"] / (max(computing, reading) + p["layers"] * value("seconds_per_layer"))
 
 
 GRIDS = {

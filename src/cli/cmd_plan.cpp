@@ -34,15 +34,20 @@ struct Flags {
 // Of a request, where nothing else is said and the model has room for it.
 constexpr int64_t kContext = 4096, kTokensIn = 512, kTokensOut = 64;
 
-// What was left open. Throws kUsage where a call does not fit.
+// What was left open, shortened where the context that was said has no room. Throws kUsage where a
+// call does not fit.
 void FillIn(Flags* flags, int64_t model_context) {
   plan::Call& call = flags->call;
   int64_t& context = flags->load.context;
+  const bool is_in_open = call.tokens_in == 0, is_out_open = call.tokens_out == 0;
+  const auto room = [&](int64_t usual, int64_t most) {
+    return context == 0 ? usual : std::clamp<int64_t>(most, 1, usual);
+  };
+  if (is_out_open)
+    call.tokens_out = room(kTokensOut, is_in_open ? context / 8 : context + 1 - call.tokens_in);
+  if (is_in_open) call.tokens_in = room(kTokensIn, context + 1 - call.tokens_out);
   if (context == 0)
     context = std::max(std::min(kContext, model_context), call.tokens_in + call.tokens_out);
-  if (call.tokens_out == 0) call.tokens_out = std::clamp<int64_t>(context / 8, 1, kTokensOut);
-  if (call.tokens_in == 0)
-    call.tokens_in = std::clamp<int64_t>(context - call.tokens_out, 1, kTokensIn);
   if (call.tokens_in + call.tokens_out > context + 1)
     throw Error(Code::kUsage,
                 "--tokens-in {} and --tokens-out {} do not fit --ctx-size {}: make that longer, or "
@@ -56,9 +61,13 @@ plan::TrainingJob JobOf(const Flags& flags, int64_t context) {
           f.run.epochs,   f.lora,    TrainerOptionsOf(f, f.longest, context).backward};
 }
 
-void PlanModel(const Flags& flags, engine::Runtime* runtime, PlanAnswer* answer) {
+void PlanModel(const Flags& flags, const plan::Wish& wish, engine::Runtime* runtime,
+               PlanAnswer* answer) {
   const plan::ModelSize& size = *answer->size;
   answer->serving = plan::PlanServing(size, answer->load, answer->call, answer->device, runtime);
+  if (wish.call_seconds > 0 || wish.calls_a_month > 0 || wish.usd_a_month > 0)
+    answer->verdict = plan::Judge(wish, answer->call, answer->device, *answer->serving);
+  answer->cost = plan::CostOf(*answer->serving, answer->call, answer->device, wish.cost);
   if (flags.examples > 0) {
     answer->job = JobOf(flags, size.hparams.context);
     answer->training = plan::PlanTraining(size, *answer->job, answer->device, runtime);
@@ -71,7 +80,7 @@ void PlanModel(const Flags& flags, engine::Runtime* runtime, PlanAnswer* answer)
                  static_cast<long long>(size.hparams.context));
 }
 
-// A driver that does not start is no reason to plan for the CPU no more.
+// A driver that does not start is no reason not to plan for the CPU.
 std::vector<plan::LocalCard> FindCards() {
   try {
     return plan::LocalCards();
@@ -79,6 +88,29 @@ std::vector<plan::LocalCard> FindCards() {
     std::fprintf(stderr, "slm: no card was asked: %s\n", error.what());
     return {};
   }
+}
+
+plan::Device FindDevice(const Flags& flags, engine::Runtime* runtime) {
+  plan::Device device = flags.device.empty() ? plan::MeasureThisMachine(runtime)
+                                             : plan::FindDevice(flags.device, flags.devices_file);
+  const auto said = [](double value) {
+    return plan::Figure{value, "the command line", "now", "said"};
+  };
+  if (flags.watts > 0) device.watts = said(flags.watts);
+  if (flags.price > 0) device.price = said(flags.price);
+  return device;
+}
+
+// A file of prices is there to be compared with. Else those that are named, and the usual ones
+// unless data may not leave, there is no network, or a model was chosen already.
+std::vector<plan::ApiPrice> FindPrices(const Flags& flags) {
+  const std::vector<plan::ApiPrice> all = plan::ApiPrices(flags.prices_file);
+  std::vector<plan::ApiPrice> prices;
+  for (const std::string& id : flags.apis) prices.push_back(plan::FindPrice(all, id));
+  const bool compares = flags.model.empty() && !flags.wish.is_private && !flags.wish.is_offline;
+  if (flags.apis.empty() && (compares || !flags.prices_file.empty()))
+    prices = plan::UsualPrices(all);
+  return prices;
 }
 
 void Run(Flags flags) {
@@ -90,38 +122,22 @@ void Run(Flags flags) {
   answer.load = flags.load;
   answer.call = flags.call;
   if (!flags.task.empty()) answer.task = plan::FindTask(flags.task);
-  const std::vector<plan::ApiPrice> prices = plan::ApiPrices(flags.prices_file);
-  for (const std::string& id : flags.apis) answer.prices.push_back(plan::FindPrice(prices, id));
-  // Where data may not leave or there is no network, no API is an answer.
-  if (!answer.size && flags.apis.empty() && !flags.wish.is_private && !flags.wish.is_offline)
-    answer.prices = plan::UsualPrices(prices);
+  answer.prices = FindPrices(flags);
   if (!flags.html.empty()) CheckOutput(flags.html, {flags.devices_file, flags.prices_file});
   engine::Runtime runtime(flags.threads);
-  if (flags.device.empty()) {
-    answer.device = plan::MeasureThisMachine(&runtime);
-    answer.cards = FindCards();
-  } else {
-    answer.device = plan::FindDevice(flags.device, flags.devices_file);
-  }
-  const auto said = [](double value) {
-    return plan::Figure{value, "the command line", "now", "said"};
-  };
-  if (flags.watts > 0) answer.device.watts = said(flags.watts);
-  if (flags.price > 0) answer.device.price = said(flags.price);
+  answer.device = FindDevice(flags, &runtime);
+  if (flags.device.empty()) answer.cards = FindCards();
   answer.calls_a_month = flags.wish.calls_a_month;
-  const plan::ServingPlan* priced = nullptr;
+  plan::Wish wish = flags.wish;
+  wish.task = answer.task;
+  wish.call_seconds = answer.call_seconds = flags.milliseconds / 1000;
+  wish.cost = flags.cost;
   if (answer.size) {
-    PlanModel(flags, &runtime, &answer);
-    priced = &*answer.serving;
+    PlanModel(flags, wish, &runtime, &answer);
   } else {
-    plan::Wish wish = flags.wish;
-    wish.task = answer.task;
-    wish.call_seconds = flags.milliseconds / 1000;
-    wish.cost = flags.cost;
     answer.advice = plan::Advise(wish, answer.load, answer.call, answer.device, &runtime);
-    if (answer.advice->fitting() > 0) priced = &answer.advice->choices.front().plan;
+    if (answer.advice->fitting() > 0) answer.cost = answer.advice->choices.front().cost;
   }
-  if (priced) answer.cost = plan::CostOf(*priced, answer.call, answer.device, flags.cost);
   if (!flags.html.empty()) {
     const std::string page = RenderHtml(answer);
     ResultFile file(flags.html);
@@ -175,25 +191,31 @@ void AddWish(CLI::App* app, Flags* flags, CLI::Option* model) {
   const auto add = [&](const char* name, auto& value, const char* help) {
     return app->add_option(name, value, help)->excludes(model);
   };
+  const auto add_flag = [&](const char* name, bool& value, const char* help) {
+    return app->add_flag(name, value, help)->excludes(model);
+  };
   add("--task", flags->task,
       "sql, intents, extraction, contracts, questions, summaries, code, math, chat or writing");
-  add("--latency", flags->milliseconds, "Milliseconds that a call may take")->check(AboveZero());
+  add("--type", flags->wish.type,
+      "Of all models; default: Q4_K_M, or Q8_0 below 2 billion parameters where that fits");
   add("--language", flags->wish.language, "That the model has to know: de");
   add("--input", flags->wish.input, "That it has to read: image");
   add("--html", flags->html, "Write a page with charts, which needs nothing else");
-  app->add_flag("--commercial", flags->wish.is_commercial, "Licences that allow commercial use")
-      ->excludes(model);
-  CLI::Option* api = app->get_option("--api");
-  app->add_flag("--private", flags->wish.is_private, "Data may not leave the device")
-      ->excludes(model)
-      ->excludes(api);
-  app->add_flag("--offline", flags->wish.is_offline, "There is no network")
-      ->excludes(model)
-      ->excludes(api);
-  add("--budget", flags->wish.usd_a_month, "USD a month for the device and its energy")
-      ->check(AboveZero());
-  app->add_flag("--all", flags->wish.has_successors, "Successors that were not yet run here, too")
-      ->excludes(model);
+  add_flag("--commercial", flags->wish.is_commercial, "Licences that allow commercial use");
+  add_flag("--all", flags->wish.has_successors, "Successors that were not yet run here, too");
+  for (CLI::Option* option :
+       {add_flag("--private", flags->wish.is_private, "Data may not leave the device"),
+        add_flag("--offline", flags->wish.is_offline, "There is no network")})
+    option->excludes(app->get_option("--api"))->excludes(app->get_option("--prices"));
+}
+
+void AddLimits(CLI::App* app, Flags* flags) {
+  const auto add = [&](const char* name, double& value, double most, const char* help) {
+    app->add_option(name, value, help)->check(AboveZero())->check(CLI::Range(0.0, most));
+  };
+  add("--latency", flags->milliseconds, 1e9, "Milliseconds that a call may take");
+  add("--calls", flags->wish.calls_a_month, 1e12, "Calls a month that have to be answered");
+  add("--budget", flags->wish.usd_a_month, 1e9, "USD a month for the device and its energy");
 }
 
 void AddCosts(CLI::App* app, Flags* flags) {
@@ -201,16 +223,14 @@ void AddCosts(CLI::App* app, Flags* flags) {
                   "A price of catalog/api-prices.json or of --prices to compare with; repeatable");
   app->add_option("--prices", flags->prices_file,
                   "A file of prices of your own, a JSON record a line, as in catalog/README.md");
-  app->add_option("--calls", flags->wish.calls_a_month, "Calls a month that have to be answered")
-      ->check(AboveZero());
-  app->add_option("--watts", flags->watts, "That the device draws; default: the catalog's")
-      ->check(AboveZero());
-  app->add_option("--price", flags->price, "Of the device in USD; default: the catalog's")
-      ->check(AboveZero());
-  app->add_option("--electricity", flags->cost.usd_per_kilowatt_hour, "USD for a kWh")
-      ->check(NotNegative());
+  const auto add = [&](const char* name, auto& value, double most, const char* help) {
+    return app->add_option(name, value, help)->check(NotNegative())->check(CLI::Range(0.0, most));
+  };
+  add("--watts", flags->watts, 1e6, "That the device draws; default: the catalog's");
+  add("--price", flags->price, 1e9, "Of the device in USD; default: the catalog's");
+  add("--electricity", flags->cost.usd_per_kilowatt_hour, 1e3, "USD for a kWh");
   app->add_option("--years", flags->cost.years, "In which the device is paid for")
-      ->check(AboveZero())
+      ->check(CLI::Range(0.1, 100.0))
       ->capture_default_str();
 }
 
@@ -222,12 +242,15 @@ Work DeclarePlan(CLI::App* app) {
       app->add_option("-m,--model", flags->model,
                       "GGUF file, MODEL[:TYPE] of slm catalog, or a name from slm models; default: "
                       "those of the catalog are compared");
-  app->add_option("--device", flags->device,
-                  "A device of catalog/devices.json or of --devices; default: this machine");
+  CLI::Option* device =
+      app->add_option("--device", flags->device,
+                      "A device of catalog/devices.json or of --devices; default: this machine");
   app->add_option("--devices", flags->devices_file,
-                  "A file of devices of your own, a JSON record a line, as in catalog/README.md");
+                  "A file of devices of your own, a JSON record a line, as in catalog/README.md")
+      ->needs(device);
   AddLoad(app, flags.get());
   AddFinetune(app, flags.get(), model);
+  AddLimits(app, flags.get());
   AddCosts(app, flags.get());
   AddWish(app, flags.get(), model);
   AddThreads(app, &flags->threads);

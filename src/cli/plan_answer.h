@@ -22,12 +22,14 @@ struct PlanAnswer {
   // Of one model:
   std::optional<plan::ModelSize> size;
   std::optional<plan::ServingPlan> serving;
+  std::optional<plan::Verdict> verdict;  // where limits were said
   std::optional<plan::TrainingJob> job;
   std::optional<plan::TrainingPlan> training;
   // Of the catalog:
   std::optional<plan::Task> task;
   std::optional<plan::Advice> advice;
-  // Prices to compare with, and of the model that was named or is the best.
+  double call_seconds = 0;  // that a call may take; 0: any
+  // Prices to compare with, and costs of the model that was named or is the best.
   std::vector<plan::ApiPrice> prices;
   std::optional<plan::OwnCost> cost;
   double calls_a_month = 0;  // 0: not said

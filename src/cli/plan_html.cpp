@@ -41,7 +41,8 @@ std::string Key(const char* look, const std::string& name) {
 }
 
 // Bars of the parts, to a scale of once to twice the device's memory.
-std::string MemoryChart(const std::vector<Choice>& choices, uint64_t available) {
+std::string MemoryChart(const std::vector<Choice>& choices, std::optional<uint64_t> usable) {
+  const uint64_t available = usable.value_or(0);
   uint64_t largest = 1;
   for (const Choice& choice : choices) largest = std::max(largest, choice.plan.memory.total());
   const auto scale = static_cast<double>(
@@ -55,7 +56,7 @@ std::string MemoryChart(const std::vector<Choice>& choices, uint64_t available) 
   for (const Choice& choice : choices) {
     const plan::ServingMemory& m = choice.plan.memory;
     html += fmt::format("<div class=\"row{}\"><span>{}</span><div class=\"bar\">",
-                        choice.problems.empty() ? "" : " out", Html(NameOf(choice)));
+                        choice.verdict.problems.empty() ? "" : " out", Html(NameOf(choice)));
     const std::pair<const char*, uint64_t> parts[] = {
         {"c0", m.weights}, {"c1", m.kv}, {"c2", m.activations}, {"c4", m.program}};
     for (const auto& [look, bytes] : parts)
@@ -122,7 +123,7 @@ std::string QualityChart(const PlanAnswer& answer) {
   for (size_t i = 0; i < shown.size(); ++i)
     html +=
         fmt::format("<span class=\"at{}\" style=\"left:{:.2f}%;top:{:.2f}%\">{}</span>\n",
-                    shown[i]->problems.empty() ? "" : " out",
+                    shown[i]->verdict.problems.empty() ? "" : " out",
                     x.Percent(shown[i]->plan.speed.decode), 100 - shown[i]->score->value, i + 1);
   return html + "</div>\n</figure>\n<ol>\n" + names + "</ol>\n";
 }
@@ -138,11 +139,13 @@ std::string CostChart(const PlanAnswer& answer) {
   constexpr double kFirst = 1e3, kLast = 1e8;
   std::vector<Line> lines;
   const bool has_price = answer.cost && answer.cost->usd_a_month > 0;
-  if (has_price || (answer.cost && answer.cost->usd_of_thousand > 0))
-    lines.push_back({has_price ? "this device, and its energy"
-                               : "energy alone: what this device costs is not known",
-                     "c0", answer.cost->usd_a_month, answer.cost->usd_of_thousand / 1000,
-                     answer.cost->calls_a_month});
+  const bool has_energy = answer.cost && answer.cost->usd_of_thousand;
+  if ((has_price || has_energy) && answer.cost->calls_a_month > 0)
+    lines.push_back({has_price && has_energy ? "this device, and its energy"
+                     : has_price             ? "this device, without its energy"
+                                             : "energy alone: what this device costs is not known",
+                     "c0", answer.cost->usd_a_month,
+                     answer.cost->usd_of_thousand.value_or(0) / 1000, answer.cost->calls_a_month});
   for (size_t i = 0; i < answer.prices.size(); ++i)
     lines.push_back({answer.prices[i].id, kLooks[i % std::size(kLooks)], 0,
                      answer.prices[i].usd_of_thousand(answer.call) / 1000, kLast});
@@ -186,8 +189,10 @@ std::string Table(const PlanAnswer& answer) {
     html += fmt::format(
         "<tr><td>{}{}</td><td>{}</td><td>{}</td></tr>\n", Html(NameOf(c)),
         c.pull.empty() ? "" : "<br><code>slm pull " + Html(c.pull) + "</code>",
-        Html(fmt::format("{}", fmt::join(c.problems.empty() ? c.reasons : c.problems, "; "))),
-        Html(fmt::format("{}", fmt::join(c.unknowns, "; "))));
+        Html(fmt::format(
+            "{}",
+            fmt::join(c.verdict.problems.empty() ? c.verdict.reasons : c.verdict.problems, "; "))),
+        Html(fmt::format("{}", fmt::join(c.verdict.unknowns, "; "))));
   return html + "</table></div>\n";
 }
 
@@ -214,14 +219,14 @@ std::string Origins(const PlanAnswer& answer) {
   add_figure("bandwidth", device.read_bandwidth);
   add_figure("price of the device", device.price);
   add_figure("its watts", device.watts);
-  if (const auto& efficiency = answer.advice->choices.empty()
-                                   ? std::nullopt
-                                   : answer.advice->choices.front().plan.efficiency)
-    add("speeds",
-        fmt::format("computed from these as {} reaches them; {}", efficiency->engine,
-                    device.kind == "here" ? "its bandwidth and its peak were measured now"
-                    : device.is_measured  ? "speeds of some models were measured on this device"
-                                          : "no speed was ever measured on this device"));
+  const Choice& first = answer.advice->choices.front();
+  if (const auto& efficiency = first.plan.efficiency; efficiency && first.plan.speed.decode > 0) {
+    add_figure("peak", efficiency->is_of_half ? device.half_operations : device.int8_operations);
+    add("speeds", fmt::format("computed from these as {} reaches them; {}", efficiency->engine,
+                              device.kind == "here"      ? "both were measured now"
+                              : plan::IsMeasured(device) ? "some were measured on this device"
+                                                         : "none was ever measured on it"));
+  }
   add("sizes of models", "computed from their shapes and the type");
   if (answer.task)
     add(answer.task->benchmark,

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/plan_answer.h"
@@ -10,6 +11,11 @@ using nlohmann::ordered_json;
 // A number, or null where it is not known: no answer has a 0 for what nobody knows.
 ordered_json Known(double value) { return value > 0 ? ordered_json(value) : ordered_json(); }
 
+template <class T>
+ordered_json Known(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json();
+}
+
 ordered_json ToJson(const plan::Figure& figure) {
   if (!figure) return nullptr;
   return {{"value", figure.value}, {"source", figure.source}, {"date", figure.date}};
@@ -19,9 +25,9 @@ ordered_json ToJson(const plan::Device& device) {
   return {{"id", device.id},
           {"name", device.name},
           {"memory_bytes", ToJson(device.memory)},
-          {"usable_bytes", device.usable_bytes()},
+          {"usable_bytes", Known(device.usable_bytes())},
           {"usable_reason", device.usable_reason},
-          {"is_measured", device.is_measured},
+          {"is_measured", device.kind == "here" || plan::IsMeasured(device)},
           {"read_bytes_per_second", ToJson(device.read_bandwidth)},
           {"int8_operations_per_second", ToJson(device.int8_operations)},
           {"f16_operations_per_second", ToJson(device.half_operations)},
@@ -29,22 +35,47 @@ ordered_json ToJson(const plan::Device& device) {
           {"price_usd", ToJson(device.price)}};
 }
 
-ordered_json ToJson(const plan::ServingPlan& plan, const plan::Call& call) {
+// What the planned speed is computed with.
+ordered_json ToJson(const std::optional<plan::Efficiency>& efficiency) {
+  return efficiency ? *efficiency->record : ordered_json();
+}
+
+ordered_json ToJson(const plan::ServingPlan& plan, const PlanAnswer& answer) {
   const plan::ServingMemory& memory = plan.memory;
-  return {{"weights_bytes", memory.weights},
-          {"kv_bytes", memory.kv},
-          {"activation_bytes", memory.activations},
-          {"program_bytes", memory.program},
-          {"total_bytes", memory.total()},
-          {"available_bytes", plan.is_known() ? ordered_json(plan.available) : ordered_json()},
-          {"fits", plan.is_known() ? ordered_json(plan.fits()) : ordered_json()},
-          {"missing_bytes",
-           plan.is_known() && !plan.fits() ? memory.total() - plan.available : uint64_t{0}},
-          {"prefill_tokens_per_second", Known(plan.speed.prefill)},
-          {"decode_tokens_per_second", Known(plan.speed.decode)},
-          {"first_token_seconds", Known(plan.first_token_seconds(call))},
-          {"call_seconds", Known(plan.call_seconds(call))},
-          {"speed_from", plan.efficiency ? ordered_json(plan.efficiency->id) : ordered_json()}};
+  const uint64_t total = memory.total();
+  ordered_json json = {{"weights_bytes", memory.weights},
+                       {"kv_bytes", memory.kv},
+                       {"activation_bytes", memory.activations},
+                       {"program_bytes", memory.program},
+                       {"total_bytes", total},
+                       {"available_bytes", Known(plan.available)}};
+  json["fits"] = plan.available ? ordered_json(plan.fits()) : ordered_json();
+  json["missing_bytes"] =
+      plan.available ? ordered_json(total - std::min(total, *plan.available)) : ordered_json();
+  const double seconds = plan.call_seconds(answer.call);
+  json["prefill_tokens_per_second"] = Known(plan.speed.prefill);
+  json["decode_tokens_per_second"] = Known(plan.speed.decode);
+  json["first_token_seconds"] = Known(plan.first_token_seconds(answer.call));
+  json["call_seconds"] = Known(seconds);
+  if (answer.call_seconds > 0) {
+    const bool is_too_slow = plan.least_call_seconds(answer.call) > answer.call_seconds;
+    json["latency_met"] = is_too_slow || seconds > 0 ? ordered_json(!is_too_slow) : ordered_json();
+  }
+  return json;
+}
+
+ordered_json ToJson(const plan::Verdict& verdict) {
+  return {
+      {"reasons", verdict.reasons}, {"problems", verdict.problems}, {"unknowns", verdict.unknowns}};
+}
+
+ordered_json ToJson(const plan::OwnCost& cost, double calls) {
+  ordered_json json = {{"kilowatt_hours_per_1000_calls", Known(cost.kilowatt_hours)},
+                       {"energy_usd_per_1000_calls", Known(cost.usd_of_thousand)},
+                       {"device_usd_per_month", Known(cost.usd_a_month)},
+                       {"most_calls_per_month", Known(cost.calls_a_month)}};
+  if (calls > 0) json["usd_per_month"] = Known(cost.usd_of_month(calls));
+  return json;
 }
 
 ordered_json ToJson(const plan::TrainingPlan& plan) {
@@ -55,7 +86,7 @@ ordered_json ToJson(const plan::TrainingPlan& plan) {
           {"finetune_activation_bytes", plan.activations},
           {"finetune_trained_numbers", plan.trained},
           {"finetune_fits",
-           plan.available > 0 ? ordered_json(plan.total() <= plan.available) : ordered_json()},
+           plan.available ? ordered_json(plan.total() <= *plan.available) : ordered_json()},
           {"finetune_seconds", Known(plan.seconds)},
           {"finetune_kilowatt_hours", Known(plan.kilowatt_hours)},
           {"finetune_from", plan.seconds > 0 ? ordered_json(plan.engine) : ordered_json()}};
@@ -72,12 +103,16 @@ ordered_json ToJson(const plan::Choice& choice, const PlanAnswer& answer) {
                        {"type", choice.type},
                        {"parameters", choice.model.parameters},
                        {"licence", choice.model.licence}};
-  if (answer.task)
+  if (answer.task) {
     json["score"] = choice.score ? ordered_json(choice.score->value) : ordered_json();
-  json.update(ToJson(choice.plan, answer.call));
-  json["reasons"] = choice.reasons;
-  json["problems"] = choice.problems;
-  json["unknowns"] = choice.unknowns;
+    if (choice.score)
+      json.update({{"score_mark", choice.score->mark},
+                   {"score_source", choice.score->source},
+                   {"score_date", choice.score->date}});
+  }
+  json.update(ToJson(choice.plan, answer));
+  json.update(ToJson(choice.cost, answer.calls_a_month));
+  json.update(ToJson(choice.verdict));
   return json;
 }
 
@@ -103,7 +138,11 @@ ordered_json ToJson(const PlanAnswer& answer) {
   json["tokens_in"] = answer.call.tokens_in;
   json["tokens_out"] = answer.call.tokens_out;
   if (answer.load.parallel > 1) json["parallel_speed"] = "not yet checked";
-  if (answer.serving) json.update(ToJson(*answer.serving, answer.call));
+  if (answer.serving) {
+    json.update(ToJson(*answer.serving, answer));
+    if (answer.verdict) json.update(ToJson(*answer.verdict));
+    json["efficiency"] = ToJson(answer.serving->efficiency);
+  }
   if (answer.training) json.update(ToJson(*answer.training));
   if (answer.task)
     json["task"] = {{"id", answer.task->id},
@@ -112,32 +151,30 @@ ordered_json ToJson(const PlanAnswer& answer) {
                     {"because", answer.task->because}};
   if (answer.advice) {
     json["short_list"] = ordered_json::array();
+    json["efficiency"] = answer.advice->choices.empty()
+                             ? ordered_json()
+                             : ToJson(answer.advice->choices.front().plan.efficiency);
     json["models"] = ordered_json::array();
     json["rules"] = ordered_json::array();
     for (const plan::Choice& choice : answer.advice->choices) {
-      if (choice.problems.empty()) json["short_list"].push_back(choice.model.id);
+      if (choice.verdict.problems.empty()) json["short_list"].push_back(choice.model.id);
       json["models"].push_back(ToJson(choice, answer));
     }
     for (const plan::Rule& rule : answer.advice->rules) json["rules"].push_back(ToJson(rule));
   }
-  if (answer.cost) {
-    json["kilowatt_hours_per_1000_calls"] = Known(answer.cost->kilowatt_hours);
-    json["energy_usd_per_1000_calls"] = Known(answer.cost->usd_of_thousand);
-    json["device_usd_per_month"] = Known(answer.cost->usd_a_month);
-    json["most_calls_per_month"] = Known(answer.cost->calls_a_month);
-    if (answer.calls_a_month > 0)
-      json["usd_per_month"] = Known(answer.cost->usd_of_month(answer.calls_a_month));
-  }
+  if (answer.cost) json.update(ToJson(*answer.cost, answer.calls_a_month));
   json["apis"] = ordered_json::array();
   for (const plan::ApiPrice& price : answer.prices) {
     const double usd = price.usd_of_thousand(answer.call);
-    const auto calls = answer.cost ? plan::BreakEvenCalls(*answer.cost, usd) : std::nullopt;
-    json["apis"].push_back({{"id", price.id},
-                            {"usd_per_1000_calls", usd},
-                            {"usd_per_month", Known(usd * answer.calls_a_month / 1000)},
-                            {"break_even_calls_per_month", Known(calls.value_or(0))},
-                            {"source", price.source},
-                            {"date", price.date}});
+    const auto even = answer.cost ? plan::BreakEvenOf(*answer.cost, usd) : plan::BreakEven{};
+    json["apis"].push_back(
+        {{"id", price.id},
+         {"usd_per_1000_calls", usd},
+         {"usd_per_month", Known(usd * answer.calls_a_month / 1000)},
+         {"break_even_calls_per_month", Known(even.calls)},
+         {"device_is_ever_cheaper", even.is_known ? ordered_json(even.calls > 0) : ordered_json()},
+         {"source", price.source},
+         {"date", price.date}});
   }
   return json;
 }

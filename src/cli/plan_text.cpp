@@ -14,13 +14,13 @@ constexpr size_t kShortList = 3;
 
 void SayDevice(const plan::Device& device) {
   Say("on {}", device.name);
-  if (device.usable_bytes() > 0)
-    Say(": {} for a model ({})", FormatBytes(device.usable_bytes()),
+  if (const auto usable = device.usable_bytes())
+    Say(": {} for a model ({})", FormatBytes(*usable),
         device.usable_reason.empty() ? "all of it" : device.usable_reason);
   if (device.read_bandwidth)
     Say(", reads {}/s{}", FormatBytes(static_cast<uint64_t>(device.read_bandwidth.value)),
         device.kind == "here" ? "" : " by its specification");
-  if (!device.is_measured && device.kind != "here")
+  if (device.kind != "here" && !plan::IsMeasured(device))
     Say("; what follows is computed, never measured");
   Say("\n");
 }
@@ -40,32 +40,42 @@ void SayMemory(const PlanAnswer& answer) {
       FormatBytes(m.total()), FormatBytes(m.weights), answer.load.parallel, answer.load.context,
       FormatBytes(m.kv), FormatBytes(m.activations));
   if (m.program > 0) Say(" + program {}", FormatBytes(m.program));
-  if (!plan.is_known())
+  if (!plan.available)
     Say("\n        how much the device has is not known\n");
   else if (plan.fits())
     Say("\n        fits\n");
   else
-    Say("\n        does not fit: {} are missing\n", FormatBytes(m.total() - plan.available));
+    Say("\n        does not fit: {} are missing\n", FormatBytes(m.total() - *plan.available));
 }
 
 void SaySpeed(const PlanAnswer& answer) {
   const plan::ServingPlan& plan = *answer.serving;
-  if (plan.speed.decode == 0) {
-    Say("speed   not known: {}\n", WhyNoSpeed(answer.device));
-    return;
-  }
-  Say("speed   ");
-  if (plan.speed.prefill > 0)
-    Say("a prompt of {} tokens at {:.0f} tokens/s, ", answer.call.tokens_in, plan.speed.prefill);
-  Say("answers at {:.1f} tokens/s behind {} tokens, by {}\n", plan.speed.decode,
-      answer.load.context, plan.efficiency->engine);
+  const plan::ServingSpeed& speed = plan.speed;
+  std::vector<std::string> parts;
+  if (speed.prefill > 0)
+    parts.push_back(fmt::format("a prompt of {} tokens at {:.0f} tokens/s", answer.call.tokens_in,
+                                speed.prefill));
+  if (speed.decode > 0)
+    parts.push_back(fmt::format("answers at {:.1f} tokens/s behind {} tokens", speed.decode,
+                                answer.load.context));
+  Say("speed   {}{}\n", fmt::join(parts, ", "),
+      parts.empty() ? "" : ", by " + plan.efficiency->engine);
   if (const double seconds = plan.call_seconds(answer.call); seconds > 0)
     Say("        a call of {} tokens in and {} out: first token after {:.2f} s, done after {:.2f} "
         "s\n",
         answer.call.tokens_in, answer.call.tokens_out, plan.first_token_seconds(answer.call),
         seconds);
+  else
+    Say("        {}\n", plan::WhyNoSpeed(answer.device, speed));
   if (answer.load.parallel > 1)
     Say("        of one request at a time; several at once are not yet checked\n");
+}
+
+// What of the limits is not kept, or not known to be.
+void SayVerdict(const plan::Verdict& verdict) {
+  if (verdict.problems.empty() && verdict.unknowns.empty()) Say("limits  kept\n");
+  for (const std::string& problem : verdict.problems) Say("limits  not kept: {}\n", problem);
+  for (const std::string& unknown : verdict.unknowns) Say("limits  not known: {}\n", unknown);
 }
 
 void SayTraining(const PlanAnswer& answer) {
@@ -75,8 +85,8 @@ void SayTraining(const PlanAnswer& answer) {
       FormatBytes(plan.total()), FormatBytes(plan.base), FormatBytes(plan.adapter),
       FormatBytes(plan.optimizer), FormatBytes(plan.activations), FormatBytes(plan.program),
       answer.device.kind == "here" ? "" : ", as slm finetune takes it on a CPU");
-  if (plan.available > 0 && plan.total() > plan.available)
-    Say("        does not fit: {} are missing\n", FormatBytes(plan.total() - plan.available));
+  if (plan.available && plan.total() > *plan.available)
+    Say("        does not fit: {} are missing\n", FormatBytes(plan.total() - *plan.available));
   Say("        {} examples of {} tokens, {:g} epochs: ", job.examples, job.tokens, job.epochs);
   if (plan.seconds == 0) return Say("the time is not known\n");
   Say("{} by {}", FormatDuration(plan.seconds), plan.engine);
@@ -89,33 +99,34 @@ void SayAdvice(const PlanAnswer& answer) {
   if (answer.task)
     Say("for {}: ranked by {}, as {}\n", answer.task->name, answer.task->benchmark,
         answer.task->because);
+  else
+    Say("the largest first: --task has a score to rank them by\n");
   Say("for {} tokens in and {} out, of a context of {}\n\n", answer.call.tokens_in,
       answer.call.tokens_out, answer.load.context);
   const size_t fitting = advice.fitting();
   for (size_t i = 0; i < std::min(kShortList, fitting); ++i) {
     const plan::Choice& choice = advice.choices[i];
     Say("{}. {} in {}: {}\n", i + 1, choice.model.name, choice.type,
-        fmt::join(choice.reasons, "; "));
-    if (!choice.unknowns.empty()) Say("   not known: {}\n", fmt::join(choice.unknowns, "; "));
+        fmt::join(choice.verdict.reasons, "; "));
+    if (!choice.verdict.unknowns.empty())
+      Say("   not known: {}\n", fmt::join(choice.verdict.unknowns, "; "));
     if (!choice.pull.empty()) Say("   slm pull {}\n", choice.pull);
   }
-  if (fitting == 0 && advice.choices.empty()) {
-    Say("no model of the catalog is like that\n");
-  } else if (fitting == 0) {
+  if (fitting == 0) {
     const auto smallest = std::min_element(
         advice.choices.begin(), advice.choices.end(),
         [](const auto& a, const auto& b) { return a.plan.memory.total() < b.plan.memory.total(); });
     Say("no model is within these limits; the smallest, {}: {}\n", smallest->model.id,
-        fmt::join(smallest->problems, "; "));
+        fmt::join(smallest->verdict.problems, "; "));
   }
   Say("\n{:22} {:7} {:>9} {:>9} {:>9} {:>8}\n", "model", "type", "memory", "prefill", "decode",
-      answer.task ? answer.task->benchmark : "");
+      answer.task ? "score" : "");
   for (const plan::Choice& c : advice.choices) {
     const auto rate = [](double value) { return value > 0 ? fmt::format("{:.1f}", value) : "-"; };
     Say("{:22} {:7} {:>9} {:>9} {:>9} {:>8}  {}\n", c.model.id, c.type,
         FormatBytes(c.plan.memory.total()), rate(c.plan.speed.prefill), rate(c.plan.speed.decode),
         c.score ? fmt::format("{:.1f}{}", c.score->value, c.score->mark) : "",
-        fmt::join(c.problems, "; "));
+        fmt::join(c.verdict.problems, "; "));
   }
   if (!advice.rules.empty()) Say("\n");
   for (const plan::Rule& rule : advice.rules)
@@ -126,13 +137,19 @@ std::string Usd(double usd) { return fmt::format("{:.{}f} USD", usd, usd < 1 ? 4
 
 void SayOwnCost(const PlanAnswer& answer) {
   const plan::OwnCost& cost = *answer.cost;
+  if (cost.kilowatt_hours == 0 && cost.usd_a_month == 0) return;
+  Say("cost    of {}, one call at a time, without idle hours{}:\n",
+      answer.advice ? answer.advice->choices.front().model.name : answer.size->name,
+      answer.device.kind == "gpu" ? ", work and the computer around the card" : " and work");
   if (cost.kilowatt_hours > 0)
-    Say("cost    {:.3f} kWh a thousand calls{}\n", cost.kilowatt_hours,
-        cost.usd_of_thousand > 0 ? ", " + Usd(cost.usd_of_thousand)
-                                 : "; --electricity has its price");
+    Say("        {:.3f} kWh a thousand calls, {}\n", cost.kilowatt_hours,
+        cost.usd_of_thousand ? Usd(*cost.usd_of_thousand) : "whose price --electricity says");
   if (cost.usd_a_month > 0)
-    Say("        the device itself {} a month, for at most {:.0f} calls\n", Usd(cost.usd_a_month),
-        cost.calls_a_month);
+    Say("        the device itself {} a month{}\n", Usd(cost.usd_a_month),
+        cost.calls_a_month > 0 ? fmt::format(", for at most {:.0f} calls", cost.calls_a_month)
+                               : "");
+  if (const auto month = cost.usd_of_month(answer.calls_a_month); month && answer.calls_a_month > 0)
+    Say("        {} for {:.0f} calls a month\n", Usd(*month), answer.calls_a_month);
 }
 
 void SayCosts(const PlanAnswer& answer) {
@@ -143,8 +160,11 @@ void SayCosts(const PlanAnswer& answer) {
     const double usd = price.usd_of_thousand(answer.call);
     Say("        {}: {} a thousand calls", price.id, Usd(usd));
     if (answer.calls_a_month > 0) Say(", {} a month", Usd(usd * answer.calls_a_month / 1000));
-    const auto calls = answer.cost ? plan::BreakEvenCalls(*answer.cost, usd) : std::nullopt;
-    if (calls) Say("; the device is cheaper from {:.0f} calls a month", *calls);
+    if (const auto even = answer.cost ? plan::BreakEvenOf(*answer.cost, usd) : plan::BreakEven{};
+        even.is_known)
+      Say("; the device is {}", even.calls > 0
+                                    ? fmt::format("cheaper from {:.0f} calls a month", even.calls)
+                                    : "never cheaper");
     Say(" ({})\n", price.date);
     sources.insert(price.source);
   }
@@ -162,6 +182,7 @@ void Print(const PlanAnswer& answer) {
   if (answer.serving) {
     SayMemory(answer);
     SaySpeed(answer);
+    if (answer.verdict) SayVerdict(*answer.verdict);
   }
   if (answer.training) SayTraining(answer);
   if (answer.advice) SayAdvice(answer);

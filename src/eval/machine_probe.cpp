@@ -37,6 +37,8 @@ MachineProbe::MachineProbe(engine::Runtime* runtime) : runtime_(runtime), buffer
   std::fill_n(buffer_.data(), buffer_.size(), uint8_t{1});
 }
 
+bool MachineProbe::is_past_the_caches() const { return buffer_.size() >= 2 * LastCacheBytes(); }
+
 MachinePeak MachineProbe::Measure() {
   const kernels::KernelTable& kernels = runtime_->kernels();
   ThreadPool* pool = runtime_->pool();

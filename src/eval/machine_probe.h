@@ -18,9 +18,12 @@ struct MachinePeak {
 
 class MachineProbe {
  public:
-  // Has a buffer of 16 times the last cache, of which that would otherwise hold a part, but no more
-  // than an eighth of the free memory. `runtime` must outlive it.
+  // Has a buffer of four times the last cache, of which that would otherwise hold a part, but no
+  // more than an eighth of the free memory. `runtime` must outlive it.
   explicit MachineProbe(engine::Runtime* runtime);
+
+  // Whether the buffer is so large that reading it is reading memory.
+  bool is_past_the_caches() const;
 
   MachinePeak Measure();  // the best of three
 

@@ -36,70 +36,75 @@ std::string PullName(const CatalogModel& model, const std::string& type) {
   return names.empty() ? "" : fmt::format("hf:{}:{}", names[0].get<std::string>(), type);
 }
 
-bool IsQuickEnough(const Wish& wish, const ServingPlan& plan, const Call& call) {
-  const double seconds = plan.call_seconds(call);
-  return wish.call_seconds == 0 || (seconds > 0 && seconds <= wish.call_seconds);
+bool IsTooSlow(const Wish& wish, const ServingPlan& plan, const Call& call) {
+  return wish.call_seconds > 0 && plan.least_call_seconds(call) > wish.call_seconds;
 }
 
-void ExplainMemory(Choice* choice) {
-  const ServingPlan& plan = choice->plan;
+void JudgeMemory(const ServingPlan& plan, Verdict* verdict) {
   const uint64_t total = plan.memory.total();
-  if (!plan.is_known())
-    choice->unknowns.push_back("how much memory the device has for it");
+  if (!plan.available)
+    verdict->unknowns.push_back("how much memory the device has for it");
   else if (plan.fits())
-    choice->reasons.push_back(
-        fmt::format("takes {} of {}", FormatBytes(total), FormatBytes(plan.available)));
+    verdict->reasons.push_back(
+        fmt::format("takes {} of {}", FormatBytes(total), FormatBytes(*plan.available)));
   else
-    choice->problems.push_back(fmt::format("{} too large", FormatBytes(total - plan.available)));
+    verdict->problems.push_back(fmt::format("{} too large", FormatBytes(total - *plan.available)));
 }
 
-void ExplainSpeed(const Wish& wish, const Call& call, const Device& device, Choice* choice) {
-  const ServingPlan& plan = choice->plan;
-  const double seconds = plan.call_seconds(call);
-  if (seconds == 0)
-    choice->unknowns.push_back(fmt::format(
+void JudgeSpeed(const Wish& wish, const Call& call, const Device& device, const ServingPlan& plan,
+                Verdict* verdict) {
+  const double seconds = plan.call_seconds(call), least = plan.least_call_seconds(call);
+  if (IsTooSlow(wish, plan, call))
+    verdict->problems.push_back(
+        fmt::format("{} takes {}", seconds > 0 ? "a call" : "a part of a call", Seconds(least)));
+  else if (seconds > 0)
+    verdict->reasons.push_back(fmt::format("a call takes {}, the first token comes after {}",
+                                           Seconds(seconds),
+                                           Seconds(plan.first_token_seconds(call))));
+  else
+    verdict->unknowns.push_back(fmt::format(
         "its speed{}: {}", wish.call_seconds > 0 ? ", and so whether it is quick enough" : "",
-        WhyNoSpeed(device)));
-  else if (IsQuickEnough(wish, plan, call))
-    choice->reasons.push_back(fmt::format("a call takes {}, the first token comes after {}",
-                                          Seconds(seconds),
-                                          Seconds(plan.first_token_seconds(call))));
-  else
-    choice->problems.push_back(fmt::format("a call takes {}", Seconds(seconds)));
+        WhyNoSpeed(device, plan.speed)));
 }
 
-void ExplainBudget(const Wish& wish, const Call& call, const Device& device, Choice* choice) {
-  const OwnCost cost = CostOf(choice->plan, call, device, wish.cost);
+void JudgeCost(const Wish& wish, const OwnCost& cost, Verdict* verdict) {
   if (wish.calls_a_month > 0 && cost.calls_a_month > 0 && wish.calls_a_month > cost.calls_a_month)
-    choice->problems.push_back(
+    verdict->problems.push_back(
         fmt::format("answers at most {:.0f} calls a month, one at a time", cost.calls_a_month));
   if (wish.usd_a_month == 0) return;
-  if (cost.usd_a_month == 0) choice->unknowns.push_back("what the device costs");
-  if (wish.calls_a_month > 0 && cost.usd_of_thousand == 0)
-    choice->unknowns.push_back("what its energy costs");
-  const double month = cost.usd_of_month(wish.calls_a_month);
-  if (month > wish.usd_a_month)
-    choice->problems.push_back(fmt::format("{:.2f} USD a month", month));
-  else if (month > 0)
-    choice->reasons.push_back(fmt::format("{:.2f} USD a month", month));
+  if (const auto month = cost.usd_of_month(wish.calls_a_month))
+    (*month > wish.usd_a_month ? verdict->problems : verdict->reasons)
+        .push_back(fmt::format("{:.2f} USD a month", *month));
+  else if (cost.usd_a_month > wish.usd_a_month)
+    verdict->problems.push_back(
+        fmt::format("{:.2f} USD a month without its energy", cost.usd_a_month));
+  else
+    verdict->unknowns.push_back("what a month of it costs: --price, --watts and --electricity say");
 }
 
-void ExplainModel(const Wish& wish, const ServingLoad& load, Choice* choice) {
+void JudgeModel(const Wish& wish, const ServingLoad& load, Choice* choice) {
   const CatalogModel& model = choice->model;
+  Verdict& verdict = choice->verdict;
   if (model.context > 0 && load.context > model.context)
-    choice->problems.push_back(fmt::format("made for {} tokens of context", model.context));
-  if (wish.task) {
-    const auto& score = choice->score;
-    if (score)
-      choice->reasons.push_back(fmt::format("{} {:.1f}{}", wish.task->benchmark, score->value,
-                                            score->mark.empty() ? "" : " (" + score->mark + ")"));
-    else
-      choice->unknowns.push_back("no " + wish.task->benchmark + " is published");
-  }
-  if (model.commercial == "no") choice->reasons.push_back("licence: not for commercial use");
+    verdict.problems.push_back(fmt::format("made for {} tokens of context", model.context));
+  if (wish.task && choice->score)
+    verdict.reasons.push_back(
+        fmt::format("{} {:.1f}{}", wish.task->benchmark, choice->score->value,
+                    choice->score->mark.empty() ? "" : " (" + choice->score->mark + ")"));
+  else if (wish.task)
+    verdict.unknowns.push_back(
+        fmt::format("its place: the catalog has no {} of it", wish.task->benchmark));
+  if (model.commercial == "no") verdict.reasons.push_back("licence: not for commercial use");
   if (model.commercial == "conditions")
-    choice->reasons.push_back("licence with conditions: " + model.licence);
-  if (!model.is_run) choice->unknowns.push_back("not yet run by slm");
+    verdict.reasons.push_back("licence with conditions: " + model.licence);
+  if (!wish.language.empty() && model.languages.empty())
+    verdict.unknowns.push_back(fmt::format("whether {} is among the {} languages that are claimed",
+                                           wish.language, model.claimed_languages));
+  if (wish.input == "image")
+    verdict.unknowns.push_back(
+        "what its encoder of images and their tokens take beside this; slm "
+        "itself reads text alone");
+  if (!model.is_run) verdict.unknowns.push_back("not yet run by slm");
 }
 
 // In the usual type; in the fine one where the model is small, and there is room and time.
@@ -107,26 +112,47 @@ Choice Choose(const Wish& wish, const CatalogModel& model, const ServingLoad& lo
               const Call& call, const Device& device, engine::Runtime* runtime) {
   Choice choice;
   choice.model = model;
-  const auto plan = [&](const char* type) {
+  const auto plan = [&](const std::string& type) {
     return PlanServing(SizeOf(model, compress::FindRecipe(type)), load, call, device, runtime);
   };
-  choice.type = kUsualType;
-  choice.plan = plan(kUsualType);
-  if (model.parameters < kSmall) {
+  choice.type = wish.type.empty() ? kUsualType : compress::FindRecipe(wish.type).name;
+  choice.plan = plan(choice.type);
+  bool is_fine = false;
+  if (wish.type.empty() && model.parameters < kSmall) {
     const ServingPlan fine = plan(kFineType);
-    if (fine.fits() && IsQuickEnough(wish, fine, call)) {
+    is_fine = fine.fits() && !IsTooSlow(wish, fine, call);
+    if (is_fine) {
       choice.type = kFineType;
       choice.plan = fine;
-      choice.reasons.push_back("in 8 bits, as small models lose more by 4");
     }
   }
   choice.pull = PullName(model, choice.type);
   if (wish.task) choice.score = BestScore(model, wish.task->benchmark);
-  ExplainMemory(&choice);
-  ExplainSpeed(wish, call, device, &choice);
-  ExplainBudget(wish, call, device, &choice);
-  ExplainModel(wish, load, &choice);
+  choice.cost = CostOf(choice.plan, call, device, wish.cost);
+  choice.verdict = Judge(wish, call, device, choice.plan);
+  if (is_fine)
+    choice.verdict.reasons.push_back("in 8 bits, as small models lose more by 4 (rule q-loss-1b)");
+  JudgeModel(wish, load, &choice);
   return choice;
+}
+
+bool IsPlannable(const CatalogModel& model) {
+  return model.role != "reference" && model.record->contains("shape") &&
+         model.record->at("shape").contains("architecture");
+}
+
+std::vector<CatalogModel> ModelsFor(const Wish& wish) {
+  std::vector<CatalogModel> models = FindModels({.has_all = wish.has_successors,
+                                                 .is_commercial = wish.is_commercial,
+                                                 .language = wish.language,
+                                                 .input = wish.input});
+  std::erase_if(models, [](const CatalogModel& model) { return !IsPlannable(model); });
+  if (models.empty())
+    throw Error(Code::kUsage, "no model of the catalog has all of:{}{}{}",
+                wish.language.empty() ? "" : " --language " + wish.language,
+                wish.input.empty() ? "" : " --input " + wish.input,
+                wish.is_commercial ? " --commercial" : "");
+  return models;
 }
 
 std::vector<Rule> RulesFor(const Wish& wish, const ServingLoad& load) {
@@ -137,7 +163,10 @@ std::vector<Rule> RulesFor(const Wish& wish, const ServingLoad& load) {
   };
   if (wish.task)
     for (const Rule& rule : wish.task->rules) rules.push_back(rule);
-  if (wish.call_seconds > 0) add("use-latency");
+  const double low_latency =
+      FindRecord("rules", "use-latency").at("threshold").at("latency_ms_below").get<double>() /
+      1000;
+  if (wish.call_seconds > 0 && wish.call_seconds <= low_latency) add("use-latency");
   if (wish.is_private) add("use-privacy");
   if (wish.is_offline) add("use-offline");
   if (wish.calls_a_month > 0) add("use-volume");
@@ -159,22 +188,26 @@ Task FindTask(const std::string& id) {
   return task;
 }
 
+Verdict Judge(const Wish& wish, const Call& call, const Device& device, const ServingPlan& plan) {
+  Verdict verdict;
+  JudgeMemory(plan, &verdict);
+  JudgeSpeed(wish, call, device, plan, &verdict);
+  JudgeCost(wish, CostOf(plan, call, device, wish.cost), &verdict);
+  return verdict;
+}
+
 size_t Advice::fitting() const {
-  return static_cast<size_t>(std::count_if(choices.begin(), choices.end(),
-                                           [](const Choice& c) { return c.problems.empty(); }));
+  return static_cast<size_t>(std::count_if(
+      choices.begin(), choices.end(), [](const Choice& c) { return c.verdict.problems.empty(); }));
 }
 
 Advice Advise(const Wish& wish, const ServingLoad& load, const Call& call, const Device& device,
               engine::Runtime* runtime) {
   Advice advice;
   advice.rules = RulesFor(wish, load);
-  const std::vector<CatalogModel> models = FindModels({.has_all = wish.has_successors,
-                                                       .is_commercial = wish.is_commercial,
-                                                       .language = wish.language,
-                                                       .input = wish.input});
+  const std::vector<CatalogModel> models = ModelsFor(wish);
   for (const CatalogModel& model : models)
-    if (model.role != "reference" && model.record->contains("shape") &&
-        model.record->at("shape").contains("architecture"))
+    if (IsPlannable(model))
       advice.choices.push_back(Choose(wish, model, load, call, device, runtime));
   // Without a task the largest are taken for the best.
   const auto quality = [&](const Choice& choice) {
@@ -183,7 +216,8 @@ Advice Advise(const Wish& wish, const ServingLoad& load, const Call& call, const
   };
   std::stable_sort(advice.choices.begin(), advice.choices.end(),
                    [&](const Choice& a, const Choice& b) {
-                     if (a.problems.empty() != b.problems.empty()) return a.problems.empty();
+                     const bool fits = a.verdict.problems.empty();
+                     if (fits != b.verdict.problems.empty()) return fits;
                      return quality(a) > quality(b);
                    });
   return advice;

@@ -29,6 +29,7 @@ Task FindTask(const std::string& id);
 struct Wish {
   std::optional<Task> task;
   double call_seconds = 0;  // that a call may take; 0: any
+  std::string type;         // of all models; empty: by their size
   std::string language;     // code; empty: any
   std::string input;        // "image"; empty: text
   bool is_commercial = false;
@@ -40,15 +41,24 @@ struct Wish {
   OwnCostOptions cost;
 };
 
+// What speaks for a plan and against it, in words.
+struct Verdict {
+  std::vector<std::string> reasons;
+  std::vector<std::string> problems;  // limits that it does not keep
+  std::vector<std::string> unknowns;
+};
+
+// Of memory, time and money.
+Verdict Judge(const Wish& wish, const Call& call, const Device& device, const ServingPlan& plan);
+
 struct Choice {
   CatalogModel model;
   std::string type;  // "Q4_K_M"
   std::string pull;  // what slm pull takes for it; empty: no such file is known
   ServingPlan plan;
-  std::optional<ShownScore> score;    // of the task's benchmark
-  std::vector<std::string> reasons;   // for it, in words
-  std::vector<std::string> problems;  // why it is not in the short list; empty: it is
-  std::vector<std::string> unknowns;  // what is not known of it
+  OwnCost cost;
+  std::optional<ShownScore> score;  // of the task's benchmark
+  Verdict verdict;                  // without problems it is in the short list
 };
 
 struct Advice {
@@ -58,7 +68,7 @@ struct Advice {
   size_t fitting() const;  // choices without problems
 };
 
-// Throws as FindModels does.
+// Throws as FindModels does, and kUsage where no model has all that is wished.
 Advice Advise(const Wish& wish, const ServingLoad& load, const Call& call, const Device& device,
               engine::Runtime* runtime);
 

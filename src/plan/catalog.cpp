@@ -106,7 +106,8 @@ std::optional<ShownScore> BestScore(const CatalogModel& model, const std::string
     if (score.at("benchmark") == benchmark && (!best || RankOf(score) < RankOf(*best)))
       best = &score;
   if (!best) return std::nullopt;
-  return ShownScore{best->at("value"), MarkOf(*best)};
+  return ShownScore{best->at("value"), MarkOf(*best), DescribeSource(kFile, best->at("source")),
+                    best->at("date")};
 }
 
 std::vector<CatalogModel> FindModels(const CatalogFilter& filter) {

@@ -14,6 +14,7 @@ struct ShownScore {
   double value = 0;
   std::string mark;  // "" publisher's of the instruct model, "b" of its base, "r" of a reasoning
                      // one, "t" measured by a third party, "?" only the project's brief has it
+  std::string source, date;
 };
 
 struct CatalogModel {

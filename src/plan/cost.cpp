@@ -3,13 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/nearest_names.h"
 #include "format/json_lines.h"
 #include "plan/facts.h"
+#include "plan/figure.h"
 
 namespace slm::plan {
 namespace {
@@ -28,12 +28,18 @@ ApiPrice FromRecord(const ordered_json& record, bool is_usual, const std::string
       fail(fmt::format("expected \"{}\": a text", name));
     return at->get<std::string>();
   };
+  const auto date = [&] {
+    const std::string value = text("date");
+    if (!IsDate(value)) fail(R"(expected "date": "2026-11" or "2026-11-28")");
+    return value;
+  };
   const auto price = [&](const char* name) {
     const auto at = record.find(name);
     if (at == record.end() || !at->is_number())
       fail(fmt::format("expected \"{}\": USD for a million tokens", name));
     const double value = *at;
-    if (!std::isfinite(value) || value < 0)
+    constexpr double kMost = 1e9;
+    if (!(value >= 0 && value <= kMost))
       fail(fmt::format("{}: expected a price, got {}", name, at->dump()));
     return value;
   };
@@ -43,9 +49,9 @@ ApiPrice FromRecord(const ordered_json& record, bool is_usual, const std::string
           price("input_usd_per_million"),
           price("output_usd_per_million"),
           DescribeSource("api-prices", text("source")),
-          text("date"),
-          record.value("confidence", ""),
-          record.value("is_usual", is_usual)};
+          date(),
+          record.contains("confidence") ? text("confidence") : "",
+          record.contains("is_usual") ? record.at("is_usual") == true : is_usual};
 }
 
 }  // namespace
@@ -94,17 +100,24 @@ OwnCost CostOf(const ServingPlan& plan, const Call& call, const Device& device,
   if (seconds > 0) cost.calls_a_month = kSecondsOfMonth / seconds;
   if (seconds > 0 && device.watts) {
     cost.kilowatt_hours = 1000 * seconds * device.watts.value / kJoulesOfKilowattHour;
-    cost.usd_of_thousand = cost.kilowatt_hours * options.usd_per_kilowatt_hour;
+    if (options.usd_per_kilowatt_hour)
+      cost.usd_of_thousand = cost.kilowatt_hours * *options.usd_per_kilowatt_hour;
   }
   if (device.price) cost.usd_a_month = device.price.value / (12 * options.years);
   return cost;
 }
 
-std::optional<double> BreakEvenCalls(const OwnCost& own, double api_usd_of_thousand) {
-  const double gain = (api_usd_of_thousand - own.usd_of_thousand) / 1000;  // of a call
-  if (own.kilowatt_hours == 0 || own.usd_a_month == 0 || gain <= 0) return std::nullopt;
+std::optional<double> OwnCost::usd_of_month(double calls) const {
+  if (usd_a_month == 0 || !usd_of_thousand) return std::nullopt;
+  return usd_a_month + calls / 1000 * *usd_of_thousand;
+}
+
+BreakEven BreakEvenOf(const OwnCost& own, double api_usd_of_thousand) {
+  if (own.usd_a_month == 0 || !own.usd_of_thousand || own.calls_a_month == 0) return {};
+  const double gain = (api_usd_of_thousand - *own.usd_of_thousand) / 1000;  // of a call
+  if (gain <= 0) return {true, 0};
   const double calls = own.usd_a_month / gain;
-  return calls <= own.calls_a_month ? std::optional(calls) : std::nullopt;
+  return {true, calls <= own.calls_a_month ? calls : 0};
 }
 
 }  // namespace slm::plan

@@ -34,25 +34,30 @@ ApiPrice FindPrice(const std::vector<ApiPrice>& prices, const std::string& id);
 
 // Of a device, one call at a time.
 struct OwnCost {
-  double kilowatt_hours = 0;   // of a thousand calls; 0: its watts or its speed are not known
-  double usd_of_thousand = 0;  // the same in USD
-  double usd_a_month = 0;      // of the device, over its years; 0: its price is not known
-  double calls_a_month = 0;    // that it can do
+  double kilowatt_hours = 0;  // of a thousand calls; 0: its watts or its speed are not known
+  std::optional<double> usd_of_thousand;  // the same in USD; nothing: not known
+  double usd_a_month = 0;    // of the device, over its years; 0: its price is not known
+  double calls_a_month = 0;  // that it can do
 
-  // What is known of a month with so many calls.
-  double usd_of_month(double calls) const { return usd_a_month + calls / 1000 * usd_of_thousand; }
+  // With so many calls; nothing: not known.
+  std::optional<double> usd_of_month(double calls) const;
 };
 
 struct OwnCostOptions {
-  double usd_per_kilowatt_hour = 0;
+  std::optional<double> usd_per_kilowatt_hour;
   double years = 3;  // in which the device is paid for
 };
 
 OwnCost CostOf(const ServingPlan& plan, const Call& call, const Device& device,
                const OwnCostOptions& options);
 
-// Calls a month from which the device is cheaper than the API. Nothing where it never is: its
-// energy costs more than the API, or it cannot do so many; and where its costs are not known.
-std::optional<double> BreakEvenCalls(const OwnCost& own, double api_usd_of_thousand);
+// From how many calls a month on the device is cheaper than an API.
+struct BreakEven {
+  bool is_known = false;
+  double calls = 0;  // 0: it never is: its energy costs more, or it cannot do so many
+};
+
+// Not known where the price of the device, that of its energy or its speed is not.
+BreakEven BreakEvenOf(const OwnCost& own, double api_usd_of_thousand);
 
 }  // namespace slm::plan

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/nearest_names.h"
@@ -37,11 +38,39 @@ Figure LeastMemory(const ordered_json& record, const std::string& where) {
   if (!record.contains("memory_options")) return ReadFigure(record, "memory_bytes", "bytes", where);
   ordered_json options = record.at("memory_options");
   const std::vector<double> sizes = options.at("values").get<std::vector<double>>();
+  if (sizes.empty()) throw Error(Code::kBadInput, "{}: memory_options: no values", where);
   options["value"] = *std::min_element(sizes.begin(), sizes.end());
   return ReadFigure({{"memory_options", options}}, "memory_options", "bytes", where);
 }
 
+void CheckMembers(const ordered_json& record, const std::string& where) {
+  static const std::set<std::string> kKnown = {"id",
+                                               "name",
+                                               "kind",
+                                               "efficiency",
+                                               "usable_fraction",
+                                               "compute",
+                                               "memory_bytes",
+                                               "memory_options",
+                                               "power_watts",
+                                               "power_measured",
+                                               "price_usd",
+                                               "cards",
+                                               "released",
+                                               "chip",
+                                               "os",
+                                               "notes",
+                                               "brief",
+                                               "bandwidth_measured",
+                                               "bandwidth_bytes_per_second"};
+  for (const auto& [name, value] : record.items())
+    if (!kKnown.contains(name))
+      throw Error(Code::kBadInput, "{}: unknown member \"{}\"; known: {}", where, name,
+                  fmt::join(kKnown, ", "));
+}
+
 Device FromRecord(const ordered_json& record, const std::string& where) {
+  CheckMembers(record, where);
   const auto text = [&](const char* name) {
     const auto at = record.find(name);
     if (at == record.end() || !at->is_string())
@@ -52,6 +81,18 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
   device.id = text("id");
   device.name = text("name");
   device.kind = text("kind");
+  static const std::set<std::string> kKinds = {"gpu", "mac", "phone", "board", "cpu"};
+  if (!kKinds.contains(device.kind))
+    throw Error(Code::kBadInput, "{}: kind: expected one of {}, got \"{}\"", where,
+                fmt::join(kKinds, ", "), device.kind);
+  if (record.contains("efficiency")) {
+    device.efficiency = text("efficiency");
+    try {
+      FindRecord("efficiencies", device.efficiency);
+    } catch (const Error& error) {
+      throw Error(Code::kBadInput, "{}: efficiency: {}", where, error.what());
+    }
+  }
   device.memory = LeastMemory(record, where);
   device.usable_fraction = ReadFigure(record, "usable_fraction", "fraction", where);
   if (device.usable_fraction.value > 1)
@@ -67,29 +108,36 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
   device.read_bandwidth = ReadFigure(record, "bandwidth_bytes_per_second", "bytes/s", where);
   device.int8_operations = FastestOf(record, "int8", where);
   device.half_operations = FastestOf(record, "f16", where);
-  // Engines put layers on cards, one of which works at a time.
-  device.cards = record.value("cards", 1);
-  for (Figure* sum : {&device.read_bandwidth, &device.int8_operations, &device.half_operations})
-    sum->value /= device.cards;
   device.watts = ReadFigure(record, "power_measured", "W", where);
   if (!device.watts) device.watts = ReadFigure(record, "power_watts", "W", where);
+  // Engines put layers on cards, one of which works at a time.
+  device.cards = record.value("cards", 1);
+  if (device.cards < 1) throw Error(Code::kBadInput, "{}: cards: expected 1 or more", where);
+  for (Figure* sum :
+       {&device.read_bandwidth, &device.int8_operations, &device.half_operations, &device.watts})
+    sum->value /= device.cards;
   device.price = ReadFigure(record, "price_usd", "USD", where);
   for (Figure* figure :
        {&device.memory, &device.usable_fraction, &device.read_bandwidth, &device.int8_operations,
         &device.half_operations, &device.watts, &device.price})
     figure->source = DescribeSource(kFile, figure->source);
-  const ordered_json& measurements = Records("measurements");
-  device.is_measured =
-      std::any_of(measurements.begin(), measurements.end(), [&](const ordered_json& m) {
-        const std::string what = m.at("what");
-        return m.at("device") == device.id && (what == "decode" || what == "prefill");
-      });
   return device;
+}
+
+// What is no text, number or list where there should be one, too.
+Device ReadDevice(const ordered_json& record, const std::string& where) {
+  try {
+    return FromRecord(record, where);
+  } catch (const ordered_json::exception& error) {
+    throw Error(Code::kBadInput, "{}: {}", where, error.what());
+  }
 }
 
 }  // namespace
 
-uint64_t Device::usable_bytes() const {
+std::optional<uint64_t> Device::usable_bytes() const {
+  if (free_bytes) return free_bytes;
+  if (!memory) return std::nullopt;
   return static_cast<uint64_t>(memory.value * (usable_fraction ? usable_fraction.value : 1));
 }
 
@@ -99,14 +147,14 @@ Device FindDevice(const std::string& id, const std::string& file) {
   std::vector<std::string> ids;
   if (!file.empty())
     format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
-      Device device = FromRecord(record, fmt::format("{}:{}", file, line));
+      Device device = ReadDevice(record, fmt::format("{}:{}", file, line));
       ids.push_back(device.id);
       if (UpperCase(device.id) == wanted) own = std::move(device);
     });
   if (own) return *own;
   for (const ordered_json& record : Records(kFile)) {
     ids.push_back(record.at("id"));
-    if (UpperCase(ids.back()) == wanted) return FromRecord(record, "catalog/devices.json");
+    if (UpperCase(ids.back()) == wanted) return ReadDevice(record, "catalog/devices.json");
   }
   constexpr size_t kSuggestions = 5;
   throw Error(Code::kUsage, "--device {}: no such device; near it: {}", id,
@@ -116,7 +164,7 @@ Device FindDevice(const std::string& id, const std::string& file) {
 std::vector<Device> AllDevices() {
   std::vector<Device> devices;
   for (const ordered_json& record : Records(kFile))
-    devices.push_back(FromRecord(record, "catalog/devices.json"));
+    devices.push_back(ReadDevice(record, "catalog/devices.json"));
   return devices;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,19 +13,19 @@ namespace slm::plan {
 struct Device {
   std::string id, name;
   std::string kind;        // "gpu", "mac", "phone", "board", "cpu"; "here": this machine
+  std::string efficiency;  // of catalog/efficiencies.json, where the record says so
   Figure memory;           // bytes; of a Mac the least that it is sold with
-  Figure usable_fraction;  // of the memory, for a model and its state
+  Figure usable_fraction;  // of the memory, for a model and its state; not known: all of it
   Figure read_bandwidth;   // bytes/s, nominal but for this machine's, which is measured
   Figure int8_operations;  // a second; two for each multiply-add
   Figure half_operations;  // of float16
   Figure watts;            // under load, or the limit by specification
   Figure price;            // USD
   std::string usable_reason;
-  int cards = 1;             // that share the memory; bandwidth and operations are of one
-  bool is_measured = false;  // somebody published the speed of a model on it
+  int cards = 1;  // that share the memory; bandwidth, operations and watts are of one
+  std::optional<uint64_t> free_bytes;  // now, where the system says so
 
-  // 0: not known.
-  uint64_t usable_bytes() const;
+  std::optional<uint64_t> usable_bytes() const;  // nothing: not known
 };
 
 // By its id, in any case: of the lines of `file`, one record each in the form of

@@ -1,6 +1,5 @@
 #include "plan/figure.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -8,6 +7,20 @@
 namespace slm::plan {
 
 using nlohmann::ordered_json;
+
+namespace {
+
+constexpr double kMost = 1e18;  // of bytes, operations, watts or USD
+
+}  // namespace
+
+bool IsDate(std::string_view text) {
+  constexpr std::string_view kForm = "0000-00-00";
+  if (text.size() != 4 && text.size() != 7 && text.size() != 10) return false;
+  for (size_t i = 0; i < text.size(); ++i)
+    if (kForm[i] == '-' ? text[i] != '-' : text[i] < '0' || text[i] > '9') return false;
+  return true;
+}
 
 Figure ReadFigure(const ordered_json& record, const char* name, std::string_view unit,
                   const std::string& where) {
@@ -27,10 +40,10 @@ Figure ReadFigure(const ordered_json& record, const char* name, std::string_view
   const auto value = at->find("value");
   if (value == at->end() || !value->is_number()) fail("expected a number as \"value\"");
   Figure figure = {*value, text("source"), text("date"), text("confidence")};
-  if (!std::isfinite(figure.value) || figure.value <= 0)
-    fail(fmt::format("expected a positive value, got {}", value->dump()));
+  if (!(figure.value > 0 && figure.value <= kMost))
+    fail(fmt::format("expected a value above 0 and up to {:g}, got {}", kMost, value->dump()));
   if (figure.source.empty()) fail("expected a \"source\"");
-  if (figure.date.empty()) fail("expected a \"date\"");
+  if (!IsDate(figure.date)) fail(R"(expected a "date": "2026", "2026-11" or "2026-11-28")");
   return figure;
 }
 

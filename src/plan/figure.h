@@ -15,8 +15,11 @@ struct Figure {
   explicit operator bool() const { return value > 0; }
 };
 
+bool IsDate(std::string_view text);  // "2026", "2026-11" or "2026-11-28"
+
 // Member `name` of a record; one without a value where there is none. Throws kBadInput that begins
-// with `where` for another unit than `unit`, a value that is not positive, and no source or date.
+// with `where` for another unit than `unit`, a value that is not positive or absurd, and no source
+// or date.
 Figure ReadFigure(const nlohmann::ordered_json& record, const char* name, std::string_view unit,
                   const std::string& where);
 

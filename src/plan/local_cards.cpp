@@ -1,6 +1,10 @@
 #include "plan/local_cards.h"
 
 #include <cmath>
+#include <iterator>
+#include <regex>
+#include <set>
+#include <sstream>
 
 #include "base/nearest_names.h"
 #include "plan/device.h"
@@ -8,22 +12,22 @@
 namespace slm::plan {
 namespace {
 
-// "GeForce RTX 4060 Ti 16 GB" is "NVIDIA GeForce RTX 4060 Ti" to its driver.
-std::string WithoutMemory(const std::string& name) {
-  const size_t unit = name.rfind(" GB");
-  if (unit == std::string::npos || unit + 3 != name.size()) return name;
-  return name.substr(0, name.find_last_of(' ', unit - 1));
+// "NVIDIA A100 PCIe 80 GB" is "NVIDIA A100 80GB PCIe" to its driver, or "NVIDIA A100-SXM4-80GB".
+std::set<std::string> WordsOf(const std::string& name) {
+  static const std::regex kOthers("NVIDIA|[0-9]+ ?GB|-");
+  std::istringstream in(std::regex_replace(UpperCase(name), kOthers, " "));
+  return {std::istream_iterator<std::string>(in), {}};
 }
 
 }  // namespace
 
 std::string DeviceOf(const GpuInfo& gpu) {
-  const std::string wanted = UpperCase(gpu.name);
+  const std::set<std::string> wanted = WordsOf(gpu.name);
   std::string best;
-  double least = 0.1;  // off in memory, of which drivers keep some
+  double least = 0.1;  // of the memory: drivers keep some
   for (const Device& device : AllDevices()) {
     if (device.kind != "gpu" || device.cards > 1 || !device.memory) continue;
-    if (!wanted.ends_with(UpperCase(" " + WithoutMemory(device.name)))) continue;
+    if (WordsOf(device.name) != wanted) continue;
     const double off = std::abs(1 - static_cast<double>(gpu.memory_bytes) / device.memory.value);
     if (off >= least) continue;
     best = device.id;

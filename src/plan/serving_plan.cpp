@@ -10,10 +10,12 @@ double ServingPlan::first_token_seconds(const Call& call) const {
 }
 
 double ServingPlan::call_seconds(const Call& call) const {
-  const double first = first_token_seconds(call);
-  return first > 0 && speed.decode > 0
-             ? first + static_cast<double>(call.tokens_out - 1) / speed.decode
-             : 0;
+  return speed.prefill > 0 && speed.call_decode > 0 ? least_call_seconds(call) : 0;
+}
+
+double ServingPlan::least_call_seconds(const Call& call) const {
+  const auto after_first = static_cast<double>(call.tokens_out - 1);
+  return first_token_seconds(call) + (speed.call_decode > 0 ? after_first / speed.call_decode : 0);
 }
 
 ServingPlan PlanServing(const ModelSize& size, const ServingLoad& load, const Call& call,
@@ -24,8 +26,7 @@ ServingPlan PlanServing(const ModelSize& size, const ServingLoad& load, const Ca
   plan.memory = is_here ? MemoryHere(shape.model(), load) : MemoryElsewhere(shape.model(), load);
   plan.available = device.usable_bytes();
   plan.efficiency = EfficiencyFor(device, runtime->kernels().isa);
-  if (plan.efficiency)
-    plan.speed = SpeedOf(*shape.model(), load, call.tokens_in, device, *plan.efficiency);
+  if (plan.efficiency) plan.speed = SpeedOf(*shape.model(), load, call, device, *plan.efficiency);
   return plan;
 }
 

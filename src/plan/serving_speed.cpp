@@ -1,5 +1,7 @@
 #include "plan/serving_speed.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -30,6 +32,7 @@ Efficiency FromRecord(const ordered_json& record) {
     return record.contains(name) ? record.at(name).at("value").get<double>() : 0.0;
   };
   Efficiency efficiency;
+  efficiency.record = &record;
   efficiency.id = record.at("id");
   efficiency.engine = record.at("engine");
   efficiency.bandwidth_share = number("bandwidth_share");
@@ -45,24 +48,30 @@ Efficiency FromRecord(const ordered_json& record) {
 }
 
 // How near a record is to a device; 0: it is of others.
-int Nearness(const ordered_json& record, const Device& device, std::string_view isa) {
+size_t Nearness(const ordered_json& record, const Device& device, std::string_view isa) {
+  if (!device.efficiency.empty()) return record.at("id") == device.efficiency ? 1 : 0;
   if (record.at("kind") != device.kind) return 0;
   if (record.contains("kernels")) return record.at("kernels") == isa ? 2 : 1;
   if (!record.contains("devices")) return 1;
-  const ordered_json& devices = record.at("devices");  // how their names begin
-  const auto is_of = [&](const ordered_json& id) {
-    return device.id.starts_with(id.get<std::string>());
-  };
-  return std::any_of(devices.begin(), devices.end(), is_of) ? 2 : 0;
+  size_t longest = 0;
+  for (const std::string beginning : record.at("devices"))
+    if (device.id.starts_with(beginning)) longest = std::max(longest, 1 + beginning.size());
+  return longest;
+}
+
+// The program and its backend: "llama.cpp, CUDA, flash attention" is "llama.cpp, CUDA".
+bool IsOfEngine(const std::string& measured, const std::string& engine) {
+  const auto program = [](const std::string& text) { return text.substr(0, text.find(',')); };
+  return program(measured).starts_with(program(engine));
 }
 
 }  // namespace
 
 std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view isa) {
   const ordered_json* found = nullptr;
-  int nearest = 0;
+  size_t nearest = 0;
   for (const ordered_json& record : Records("efficiencies"))
-    if (const int nearness = Nearness(record, device, isa); nearness > nearest) {
+    if (const size_t nearness = Nearness(record, device, isa); nearness > nearest) {
       found = &record;
       nearest = nearness;
     }
@@ -73,30 +82,53 @@ double PeakMacs(const Device& device, const Efficiency& efficiency) {
   return (efficiency.is_of_half ? device.half_operations : device.int8_operations).value / 2;
 }
 
-ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_t prompt,
+ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, const Call& call,
                      const Device& device, const Efficiency& efficiency) {
   const model::Hparams& h = model.hparams();
   const eval::TokenWork work = eval::WorkOf(model, device.kind == "here");
+  const double bandwidth = device.read_bandwidth.value * efficiency.bandwidth_share;
+  const double of_layers = static_cast<double>(h.layers) * efficiency.seconds_per_layer;
   ServingSpeed speed;
-  if (device.read_bandwidth && efficiency.bandwidth_share > 0) {
-    const auto kv =
-        static_cast<double>(engine::KvCache::BytesRead(h, load.k_type, load.v_type, load.context));
-    speed.decode = 1 / ((work.bytes / efficiency.bandwidth_share + kv / efficiency.kv_share) /
-                            device.read_bandwidth.value +
-                        static_cast<double>(h.layers) * efficiency.seconds_per_layer);
+  if (bandwidth > 0) {
+    const auto decode = [&](int64_t context) {
+      const auto kv =
+          static_cast<double>(engine::KvCache::BytesRead(h, load.k_type, load.v_type, context));
+      return 1 / (work.bytes / bandwidth +
+                  kv / (device.read_bandwidth.value * efficiency.kv_share) + of_layers);
+    };
+    speed.decode = decode(load.context);
+    speed.call_decode = decode(call.tokens_in + call.tokens_out / 2);
   }
-  const double macs_per_second = PeakMacs(device, efficiency);
-  if (macs_per_second > 0 && efficiency.compute_share > 0) {
-    const auto n = static_cast<double>(prompt);
-    speed.prefill = n / (n * work.macs / (macs_per_second * efficiency.compute_share) +
-                         AttentionMacs(h, prompt) / (macs_per_second * efficiency.attention_share));
+  const double peak = PeakMacs(device, efficiency);
+  if (peak > 0 && efficiency.compute_share > 0) {
+    const auto n = static_cast<double>(call.tokens_in);
+    const double computing = n * work.macs / (peak * efficiency.compute_share) +
+                             AttentionMacs(h, call.tokens_in) / (peak * efficiency.attention_share);
+    // A prompt of few tokens reads all weights, too.
+    const double reading = bandwidth > 0 ? work.bytes / bandwidth : 0;
+    speed.prefill = n / (std::max(computing, reading) + of_layers);
   }
   return speed;
 }
 
-std::string WhyNoSpeed(const Device& device) {
-  return device.kind == "here" ? "no efficiency was fitted for this machine; slm bench measures it"
-                               : "nobody measured such a device";
+bool IsMeasured(const Device& device) {
+  const auto efficiency = EfficiencyFor(device, "");
+  if (!efficiency) return false;
+  const ordered_json& measurements = Records("measurements");
+  return std::any_of(measurements.begin(), measurements.end(), [&](const ordered_json& m) {
+    const std::string what = m.at("what");
+    return m.at("device") == device.id && (what == "decode" || what == "prefill") &&
+           IsOfEngine(m.at("engine"), efficiency->engine);
+  });
+}
+
+std::string WhyNoSpeed(const Device& device, const ServingSpeed& speed) {
+  return fmt::format(
+      "no efficiency of {} is known {}",
+      speed.decode > 0    ? "prompts"
+      : speed.prefill > 0 ? "answers"
+                          : "prompts and answers",
+      device.kind == "here" ? "of this machine; slm bench measures it" : "on such a device");
 }
 
 }  // namespace slm::plan

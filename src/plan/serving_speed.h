@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -12,21 +13,28 @@
 
 namespace slm::plan {
 
+// What one request is made of.
+struct Call {
+  int64_t tokens_in = 512, tokens_out = 64;
+};
+
 // Of catalog/efficiencies.json: what an engine reaches on a kind of device.
 struct Efficiency {
   std::string id, engine;
-  double bandwidth_share = 0;    // decode: of the bandwidth, for weights
-  double kv_share = 0;           // for keys and values
-  double seconds_per_layer = 0;  // and beside reading
-  double compute_share = 0;      // prefill: of the peak of `operations`; 0: not known
-  double attention_share = 0;    // of attention's own operations
-  double training_share = 0;     // fine-tuning: of the same peak; 0: not known
-  std::string training_engine;   // that reached it
-  bool is_of_half = false;       // the peak is that of float16, not of int8
+  const nlohmann::ordered_json* record = nullptr;  // with sources, dates and confidence
+  double bandwidth_share = 0;                      // decode: of the bandwidth, for weights
+  double kv_share = 0;                             // for keys and values
+  double seconds_per_layer = 0;                    // and beside reading
+  double compute_share = 0;     // prefill: of the peak of `operations`; 0: not known
+  double attention_share = 0;   // of attention's own operations
+  double training_share = 0;    // fine-tuning: of the same peak; 0: not known
+  std::string training_engine;  // that reached it
+  bool is_of_half = false;      // the peak is that of float16, not of int8
 };
 
-// The one that names the device; else that of its kind: for this machine by its kernels, or where
-// those were not measured by others. Nothing where none was measured.
+// The one that the device names or whose `devices` begin its id with the longest text; else that of
+// its kind: for this machine by its kernels, or where those were not measured by others. Nothing
+// where none was measured.
 std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view isa);
 
 // The peak that shares are of, in multiply-adds a second; 0: not known.
@@ -34,14 +42,18 @@ double PeakMacs(const Device& device, const Efficiency& efficiency);
 
 // Tokens per second; 0: not known.
 struct ServingSpeed {
-  double prefill = 0;  // of a prompt of so many tokens
-  double decode = 0;   // behind so many tokens
+  double prefill = 0;      // of the call's prompt
+  double decode = 0;       // behind a full context
+  double call_decode = 0;  // in the middle of the call's answer
 };
 
-ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, int64_t prompt,
+ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, const Call& call,
                      const Device& device, const Efficiency& efficiency);
 
-// Why it is not known, in words.
-std::string WhyNoSpeed(const Device& device);
+// Whether the speed of a model on the device was published, by the engine of its efficiency.
+bool IsMeasured(const Device& device);
+
+// Which of the speeds are not known, in words.
+std::string WhyNoSpeed(const Device& device, const ServingSpeed& speed);
 
 }  // namespace slm::plan

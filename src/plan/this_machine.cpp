@@ -11,7 +11,8 @@ namespace slm::plan {
 
 Device MeasureThisMachine(engine::Runtime* runtime) {
   const MemoryInfo memory = GetMemoryInfo();
-  const eval::MachinePeak peak = eval::MachineProbe(runtime).Measure();
+  eval::MachineProbe probe(runtime);
+  const eval::MachinePeak peak = probe.Measure();
   const auto here = [](double value) { return Figure{value, "this machine", "now", "measured"}; };
   Device device;
   device.id = "here";
@@ -19,10 +20,9 @@ Device MeasureThisMachine(engine::Runtime* runtime) {
                             AllowedCores(), runtime->kernels().isa);
   device.kind = "here";
   device.memory = here(static_cast<double>(memory.total_bytes));
-  device.usable_fraction =
-      here(static_cast<double>(memory.available_bytes) / static_cast<double>(memory.total_bytes));
+  device.free_bytes = memory.available_bytes;
   device.usable_reason = "what is free now";
-  device.read_bandwidth = here(peak.read_bytes_per_second);
+  if (probe.is_past_the_caches()) device.read_bandwidth = here(peak.read_bytes_per_second);
   device.int8_operations = here(2 * peak.int8_macs_per_second);
   return device;
 }

@@ -51,7 +51,7 @@ TrainingPlan PlanTraining(const ModelSize& size, const TrainingJob& job, const D
     plan.engine = efficiency->training_engine;
     plan.seconds = tokens * Passes(job.backward) * (work.macs + work.output_macs) / macs_per_second;
   }
-  plan.available = device.usable_bytes();
+  if (device.kind != "gpu" && device.kind != "phone") plan.available = device.usable_bytes();
   plan.kilowatt_hours = plan.seconds * device.watts.value / kJoulesOfKilowattHour;
   return plan;
 }

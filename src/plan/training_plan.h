@@ -24,11 +24,11 @@ struct TrainingJob {
 // Bytes that are resident at most, and seconds.
 struct TrainingPlan {
   uint64_t base = 0, adapter = 0, optimizer = 0, activations = 0, program = 0;
-  int64_t trained = 0;        // numbers
-  uint64_t available = 0;     // on the device; 0: not known
-  double seconds = 0;         // 0: not known
-  double kilowatt_hours = 0;  // 0: not known
-  std::string engine;         // that takes so long
+  int64_t trained = 0;                // numbers
+  std::optional<uint64_t> available;  // where slm finetune would run; nothing: not known
+  double seconds = 0;                 // 0: not known
+  double kilowatt_hours = 0;          // 0: not known
+  std::string engine;                 // that takes so long
 
   uint64_t total() const { return base + adapter + optimizer + activations + program; }
 };

@@ -3,6 +3,8 @@
 
 #include "cli/model_command.h"
 #include "cli/program.h"
+#include "support/data.h"
+#include "support/temp_folder.h"
 
 namespace slm::testing {
 namespace {
@@ -17,8 +19,11 @@ TEST(Plan, AnswersForAFileInItsExactForm) {
                                                        plan.at("kv_bytes").get<int64_t>() +
                                                        plan.at("activation_bytes").get<int64_t>() +
                                                        plan.at("program_bytes").get<int64_t>());
-  for (const char* name : {"prefill_tokens_per_second", "decode_tokens_per_second"})
-    EXPECT_TRUE(plan.at(name).is_null() || plan.at(name).get<double>() > 0) << name;
+  const nlohmann::json card = Json({"plan", "-m", Model(), "-c", "512", "--device", "rtx-4090"});
+  for (const char* name : {"prefill_tokens_per_second", "decode_tokens_per_second"}) {
+    ASSERT_TRUE(plan.contains(name)) << name;
+    EXPECT_GT(card.at(name).get<double>(), 0) << name;
+  }
   EXPECT_FALSE(plan.contains("finetune_bytes"));
 }
 
@@ -71,6 +76,52 @@ TEST(Plan, AdvisesForATask) {
   const ProgramResult text = RunProgram({"plan", "--task", "sql", "--device", "rtx-4090"});
   EXPECT_EQ(text.code, 0) << text.err;
   EXPECT_NE(text.out.find("slm pull hf:"), std::string::npos) << text.out;
+}
+
+TEST(Plan, DrawsAPageThatNeedsNothingElse) {
+  const TempFolder folder;
+  WriteFile(folder / "prices.jsonl",
+            R"({"id": "<b>", "provider": "p", "model": "m", "input_usd_per_million": 1, )"
+            R"("output_usd_per_million": 2, "source": "a & b", "date": "2026-11"})"
+            "\n");
+  const ProgramResult result =
+      RunProgram({"plan", "--task", "sql", "--device", "rtx-4090", "--prices",
+                  folder / "prices.jsonl", "--html", folder / "plan.html"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const std::string page = ReadFile(folder / "plan.html");
+  const auto has = [&](const char* part) { return page.find(part) != std::string::npos; };
+  for (const char* chart : {"<b>Memory</b>", "<b>HumanEval by tokens", "<b>USD a month by calls",
+                            "Where the figures are from", "width=device-width"})
+    EXPECT_TRUE(has(chart)) << chart;
+  EXPECT_TRUE(has("&lt;b&gt;"));
+  EXPECT_TRUE(has("a &amp; b"));
+  for (const char* request : {"<script", "src=", "href=", "url(", "@import"})
+    EXPECT_FALSE(has(request)) << request;
+}
+
+TEST(Plan, SaysWhetherAFileKeepsTheLimits) {
+  const auto plan = [](const char* device, const char* latency) {
+    return Json({"plan", "-m", "llama-3.2-3b", "--device", device, "--latency", latency});
+  };
+  EXPECT_TRUE(plan("rtx-4090", "60000").at("latency_met").get<bool>());
+  EXPECT_FALSE(plan("rtx-4090", "10").at("latency_met").get<bool>());
+  // Its prompts are not known, but its answer alone takes longer.
+  EXPECT_FALSE(plan("raspberry-pi-5-8gb", "100").at("latency_met").get<bool>());
+  EXPECT_TRUE(plan("raspberry-pi-5-8gb", "600000").at("latency_met").is_null());
+}
+
+TEST(Plan, LengthsThatWereNotSaidFit) {
+  const auto lengths = [](std::vector<std::string> args) {
+    args.insert(args.begin(), {"plan", "-m", "llama-3.2-3b", "--device", "rtx-4090"});
+    const nlohmann::json plan = Json(args);
+    return std::vector<int64_t>{plan.at("context"), plan.at("tokens_in"), plan.at("tokens_out")};
+  };
+  using Lengths = std::vector<int64_t>;
+  EXPECT_EQ(lengths({}), (Lengths{4096, 512, 64}));
+  EXPECT_EQ(lengths({"--tokens-in", "8000"}), (Lengths{8064, 8000, 64}));
+  EXPECT_EQ(lengths({"--tokens-out", "5000"}), (Lengths{5512, 512, 5000}));
+  EXPECT_EQ(lengths({"-c", "16"}), (Lengths{16, 15, 2}));
+  EXPECT_EQ(lengths({"-c", "512", "--tokens-in", "512"}), (Lengths{512, 512, 1}));
 }
 
 TEST(Plan, SaysThatNothingIsWithinTheLimits) {
@@ -135,8 +186,17 @@ TEST(Plan, SaysWhatIsWrong) {
   says({"lama-3.2-1b"}, "near it: llama-3.2-1b");
   says({"llama-3.2-1b", "--rank", "8"}, "--finetune");
   says({"llama-3.2-1b", "--task", "sql"}, "--model excludes --task");
+  says({"llama-3.2-1b", "--devices", "x"}, "--device");
+  says({"llama-3.2-1b", "--electricity", "1e300"}, "--electricity");
   says({"llama-3.2-1b", "--private"}, "--model excludes --private");
   says({"llama-3.2-1b", "--api", "openai-gpt-4o-minni"}, "near it: openai-gpt-4o-mini");
+}
+
+TEST(Plan, SaysWhichTwoLimitsContradict) {
+  const ProgramResult both = RunProgram({"plan", "--private", "--api", "openai-gpt-4o-mini"});
+  EXPECT_EQ(both.code, 2) << both.err;
+  EXPECT_NE(both.err.find("--private"), std::string::npos) << both.err;
+  EXPECT_NE(both.err.find("--api"), std::string::npos) << both.err;
 }
 
 }  // namespace

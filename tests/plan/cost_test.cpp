@@ -18,23 +18,27 @@ TEST(Cost, OfAnApiIsItsPriceForTheTokens) {
 
 TEST(Cost, OfADeviceIsItsEnergyAndItsPrice) {
   ServingPlan plan;
-  plan.speed = {1000, 63};
+  plan.speed = {1000, 60, 63};
   const Call call = {1000, 64};  // one second, and one more
   Device device;
   device.watts.value = 360;
   device.price.value = 1800;
   const OwnCost cost = CostOf(plan, call, device, {0.30, 3});
   EXPECT_DOUBLE_EQ(cost.kilowatt_hours, 0.2);  // 2000 s of 360 W
-  EXPECT_DOUBLE_EQ(cost.usd_of_thousand, 0.06);
+  EXPECT_DOUBLE_EQ(cost.usd_of_thousand.value(), 0.06);
   EXPECT_DOUBLE_EQ(cost.usd_a_month, 50);
   EXPECT_NEAR(cost.calls_a_month, 1.315e6, 1e3);
+  EXPECT_DOUBLE_EQ(cost.usd_of_month(1000).value(), 50.06);
   // A call is 0.50 cents dearer at the API: 10,000 of them pay for the device.
-  EXPECT_NEAR(BreakEvenCalls(cost, 5.06).value(), 10'000, 1e-6);
-  EXPECT_FALSE(BreakEvenCalls(cost, 0.05).has_value());  // the API is below the energy
-  EXPECT_FALSE(BreakEvenCalls(cost, 0.07).has_value());  // 5 million calls a month
+  EXPECT_NEAR(BreakEvenOf(cost, 5.06).calls, 10'000, 1e-6);
+  EXPECT_TRUE(BreakEvenOf(cost, 0.05).is_known);  // the API is below the energy
+  EXPECT_EQ(BreakEvenOf(cost, 0.05).calls, 0);
+  EXPECT_EQ(BreakEvenOf(cost, 0.07).calls, 0);  // 5 million calls a month
+  // Without the watts, or a price of energy, nobody knows.
+  EXPECT_FALSE(BreakEvenOf(CostOf(plan, call, device, {{}, 3}), 5).is_known);
   device.watts.value = 0;
-  EXPECT_EQ(CostOf(plan, call, device, {0.30, 3}).usd_of_thousand, 0);
-  EXPECT_FALSE(BreakEvenCalls(CostOf(plan, call, device, {0.30, 3}), 5).has_value());
+  EXPECT_FALSE(CostOf(plan, call, device, {0.30, 3}).usd_of_thousand.has_value());
+  EXPECT_FALSE(BreakEvenOf(CostOf(plan, call, device, {0.30, 3}), 5).is_known);
 }
 
 TEST(Cost, PricesOfAFileAreChecked) {

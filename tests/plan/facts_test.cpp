@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "plan/device.h"
+#include "plan/local_cards.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
 
@@ -103,8 +104,44 @@ TEST(Devices, OfAFileComeFirst) {
   says(R"({"value": 5, "unit": "GB", "source": "me", "date": "2026-11"})", "expected \"unit\"");
   says(R"({"value": 5, "unit": "bytes", "source": "me"})", "expected a \"date\"");
   says(R"({"value": -5, "unit": "bytes", "source": "me", "date": "2026-11"})",
-       "expected a positive");
+       "expected a value above 0");
+  says(R"({"value": 1e30, "unit": "bytes", "source": "me", "date": "2026-11"})",
+       "expected a value");
+  says(R"({"value": 5, "unit": "bytes", "source": "me", "date": "soon"})", "expected a \"date\"");
   says("5", "expected {");
+}
+
+TEST(Devices, WhatIsWrongIsSaidWithItsLine) {
+  const testing::TempFolder folder;
+  const std::string path = folder / "devices.jsonl";
+  const auto says = [&](const std::string& members, const std::string& words) {
+    testing::WriteFile(path, R"({"id": "x", "name": "X", )" + members + "}\n");
+    const std::string message = MessageOf([&] { FindDevice("x", path); });
+    EXPECT_EQ(message.find(path + ":1: "), 0) << message;
+    EXPECT_NE(message.find(words), std::string::npos) << message;
+  };
+  says(R"("kind": "toaster")", "expected one of board, cpu, gpu");
+  says(R"("kind": "here")", "expected one of board, cpu, gpu");
+  says(R"("kind": "gpu", "cards": 0)", "cards: expected 1 or more");
+  says(R"("kind": "gpu", "cards": "2")", "must be number");
+  says(R"("kind": "gpu", "memory": {})", "unknown member \"memory\"");
+  says(R"("kind": "gpu", "compute": 5)", "");
+  says(R"("kind": "gpu", "memory_options": {"values": [], "unit": "bytes"})", "no values");
+  says(R"("kind": "gpu", "efficiency": "cudda")", "near it: cuda");
+}
+
+TEST(Devices, AreThoseThatDriversName) {
+  const auto device = [](const char* name, double gb) {
+    return DeviceOf({name, static_cast<uint64_t>(gb * (1 << 30)), 0});
+  };
+  EXPECT_EQ(device("NVIDIA GeForce RTX 4060 Ti", 15.99), "rtx-4060-ti-16gb");
+  EXPECT_EQ(device("NVIDIA GeForce RTX 4060 Ti", 7.99), "rtx-4060-ti-8gb");
+  EXPECT_EQ(device("NVIDIA A100-SXM4-80GB", 79.2), "a100-sxm-80gb");
+  EXPECT_EQ(device("NVIDIA A100 80GB PCIe", 79.2), "a100-pcie-80gb");
+  EXPECT_EQ(device("NVIDIA L4", 22.5), "l4");
+  EXPECT_EQ(device("Tesla T4", 14.7), "t4");
+  EXPECT_EQ(device("NVIDIA GeForce RTX 4090 D", 23.6), "");
+  EXPECT_EQ(device("NVIDIA GeForce RTX 4090", 48), "");  // rebuilt with other memory
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "engine/kv_cache.h"
+#include "plan/advice.h"
 #include "plan/shape_model.h"
 
 namespace slm::plan {
@@ -65,7 +66,7 @@ TEST(ServingPlan, SaysWhatIsMissing) {
   EXPECT_TRUE(small.fits());
   const ServingPlan large = PlanServing(Size("phi-4"), {2048}, {}, phone, &runtime);
   EXPECT_FALSE(large.fits());
-  EXPECT_GT(large.memory.total(), large.available);
+  EXPECT_GT(large.memory.total(), large.available.value());
 }
 
 TEST(ServingPlan, SpeedIsBytesOverBandwidthAndOperationsOverPeak) {
@@ -82,7 +83,7 @@ TEST(ServingPlan, SpeedIsBytesOverBandwidthAndOperationsOverPeak) {
   efficiency.compute_share = 0.25;
   efficiency.attention_share = 0.125;
   efficiency.is_of_half = true;
-  const ServingSpeed speed = SpeedOf(*shape.model(), {8192}, 512, device, efficiency);
+  const ServingSpeed speed = SpeedOf(*shape.model(), {8192}, {512, 64}, device, efficiency);
   // A token reads every weight, 2 bytes each, and all keys and values.
   const double weights = 2 * 1'235'746'816.0, kv = 268'435'456.0;
   EXPECT_NEAR(speed.decode, 1 / (weights / 0.5e12 + kv / 0.25e12 + 16e-4),
@@ -90,8 +91,26 @@ TEST(ServingPlan, SpeedIsBytesOverBandwidthAndOperationsOverPeak) {
   // A prompt multiplies by all but the output; each pair of tokens twice by 32 heads of 64.
   const double macs = 512 * (1'235'746'816.0 - 128'256.0 * 2048);
   const double attention = 2 * 16 * 512 * 513 / 2.0 * 2048;
-  EXPECT_NEAR(speed.prefill, 512 / (macs / 12.5e12 + attention / 6.25e12), 0.001 * speed.prefill);
-  EXPECT_EQ(SpeedOf(*shape.model(), {8192}, 512, Device{}, efficiency).decode, 0);
+  EXPECT_NEAR(speed.prefill, 512 / (macs / 12.5e12 + attention / 6.25e12 + 16e-4),
+              0.001 * speed.prefill);
+  EXPECT_NEAR(speed.call_decode, 1 / (weights / 0.5e12 + kv / 8192 * 544 / 0.25e12 + 16e-4),
+              0.002 * speed.call_decode);
+  // One token takes as long as any other.
+  const ServingSpeed one = SpeedOf(*shape.model(), {8192}, {1, 1}, device, efficiency);
+  EXPECT_NEAR(one.prefill, one.call_decode, 0.002 * one.prefill);
+  EXPECT_EQ(SpeedOf(*shape.model(), {8192}, {512, 64}, Device{}, efficiency).decode, 0);
+}
+
+TEST(ServingPlan, APartOfACallMayBeTooMuch) {
+  ServingPlan plan;
+  plan.speed.call_decode = 2;
+  EXPECT_EQ(plan.call_seconds({512, 64}), 0);  // its prompt is not known
+  EXPECT_EQ(plan.least_call_seconds({512, 64}), 31.5);
+  Wish wish;
+  wish.call_seconds = 30;
+  EXPECT_EQ(Judge(wish, {512, 64}, Device{}, plan).problems.size(), 1);
+  wish.call_seconds = 40;
+  EXPECT_TRUE(Judge(wish, {512, 64}, Device{}, plan).problems.empty());
 }
 
 TEST(ServingPlan, EfficienciesAreOfTheDeviceThenOfItsKind) {
@@ -101,14 +120,14 @@ TEST(ServingPlan, EfficienciesAreOfTheDeviceThenOfItsKind) {
   };
   EXPECT_EQ(id("rtx-4090"), "cuda");
   EXPECT_EQ(id("a100-sxm-80gb"), "cuda-server");
-  EXPECT_EQ(id("raspberry-pi-5-8gb"), "board-cpu");
+  EXPECT_EQ(id("raspberry-pi-5-8gb"), "board");
   EXPECT_EQ(id("jetson-orin-nano-8gb"), "jetson");
   Device own;
   own.id = "my-box";
   own.kind = "gpu";
+  EXPECT_FALSE(EfficiencyFor(own, "").has_value());  // of whatever maker
+  own.efficiency = "cuda";
   EXPECT_EQ(EfficiencyFor(own, "").value().id, "cuda");
-  own.kind = "toaster";
-  EXPECT_FALSE(EfficiencyFor(own, "").has_value());
 }
 
 }  // namespace

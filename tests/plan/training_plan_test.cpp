@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "format/gguf.h"
 #include "tiny/tiny_model.h"
 #include "train/trained_lora.h"
@@ -41,7 +42,7 @@ TEST(TrainingPlan, RefusesARankAboveTheMatrix) {
   EXPECT_THROW(
       PlanTraining(SizeOf(FindCatalogModel("llama-3.2-1b"), compress::FindRecipe("q4_k_m")), job,
                    Device{}, &runtime),
-      std::exception);
+      Error);
 }
 
 }  // namespace
