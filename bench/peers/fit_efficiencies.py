@@ -29,9 +29,9 @@ BACKENDS = {"CPU", "CUDA", "Metal", "OpenCL", "Hexagon", "Vulkan"}
 
 
 def is_of(engine, of):
-    """Whether a measurement's engine is the record's: the same program, and no other backend."""
+    """Whether a measurement's engine is the record's: the same program, and no other backend than what the record has."""
     words, ours = ({w.strip(",") for w in e.split()} for e in (engine, of["engine"]))
-    return engine.startswith(of["engine"].split(",")[0]) and not (words & BACKENDS) - (ours & BACKENDS)
+    return engine.startswith(of["engine"].split(",")[0]) and (not ours & BACKENDS or not (words & BACKENDS) - ours)
 
 
 def efficiency_of(device):
