@@ -110,7 +110,7 @@ void SayAdvice(const PlanAnswer& answer) {
         fmt::join(choice.verdict.reasons, "; "));
     if (!choice.verdict.unknowns.empty())
       Say("   not known: {}\n", fmt::join(choice.verdict.unknowns, "; "));
-    if (!choice.pull.empty()) Say("   slm pull {}\n", choice.pull);
+    if (!choice.pull.empty()) Say("   slm chat -m \"$(slm pull {})\"\n", choice.pull);
   }
   if (fitting == 0) {
     const auto smallest = std::min_element(
