@@ -58,15 +58,15 @@ void SaySpeed(const PlanAnswer& answer) {
   if (speed.decode > 0)
     parts.push_back(fmt::format("answers at {:.1f} tokens/s behind {} tokens", speed.decode,
                                 answer.load.context));
-  Say("speed   {}{}\n", fmt::join(parts, ", "),
-      parts.empty() ? "" : ", by " + plan.efficiency->engine);
+  if (parts.empty()) return Say("speed   not known: {}\n", plan::WhyNoSpeed(answer.device, speed));
+  Say("speed   {}, by {}\n", fmt::join(parts, ", "), plan.efficiency->engine);
   if (const double seconds = plan.call_seconds(answer.call); seconds > 0)
     Say("        a call of {} tokens in and {} out: first token after {:.2f} s, done after {:.2f} "
         "s\n",
         answer.call.tokens_in, answer.call.tokens_out, plan.first_token_seconds(answer.call),
         seconds);
   else
-    Say("        {}\n", plan::WhyNoSpeed(answer.device, speed));
+    Say("        not known: {}\n", plan::WhyNoSpeed(answer.device, speed));
   if (answer.load.parallel > 1)
     Say("        of one request at a time; several at once are not yet checked\n");
 }

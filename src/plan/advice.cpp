@@ -62,9 +62,9 @@ void JudgeSpeed(const Wish& wish, const Call& call, const Device& device, const 
                                            Seconds(seconds),
                                            Seconds(plan.first_token_seconds(call))));
   else
-    verdict->unknowns.push_back(fmt::format(
-        "its speed{}: {}", wish.call_seconds > 0 ? ", and so whether it is quick enough" : "",
-        WhyNoSpeed(device, plan.speed)));
+    verdict->unknowns.push_back(
+        fmt::format("{}{}", wish.call_seconds > 0 ? "whether it is quick enough, and " : "",
+                    WhyNoSpeed(device, plan.speed)));
 }
 
 void JudgeCost(const Wish& wish, const OwnCost& cost, Verdict* verdict) {

@@ -123,12 +123,12 @@ bool IsMeasured(const Device& device) {
 }
 
 std::string WhyNoSpeed(const Device& device, const ServingSpeed& speed) {
+  const auto [of, needed] = speed.decode > 0    ? std::pair("prompts", "peak")
+                            : speed.prefill > 0 ? std::pair("answers", "bandwidth")
+                                                : std::pair("calls", "bandwidth and peak");
   return fmt::format(
-      "no efficiency of {} is known {}",
-      speed.decode > 0    ? "prompts"
-      : speed.prefill > 0 ? "answers"
-                          : "prompts and answers",
-      device.kind == "here" ? "of this machine; slm bench measures it" : "on such a device");
+      "how fast {} are, as its {}, or what an engine reaches of that, is not known{}", of, needed,
+      device.kind == "here" ? "; slm bench measures it" : "");
 }
 
 }  // namespace slm::plan
