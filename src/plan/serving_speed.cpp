@@ -126,9 +126,8 @@ std::string WhyNoSpeed(const Device& device, const ServingSpeed& speed) {
   const auto [of, needed] = speed.decode > 0    ? std::pair("prompts", "peak")
                             : speed.prefill > 0 ? std::pair("answers", "bandwidth")
                                                 : std::pair("calls", "bandwidth and peak");
-  return fmt::format(
-      "how fast {} are, as its {}, or what an engine reaches of that, is not known{}", of, needed,
-      device.kind == "here" ? "; slm bench measures it" : "");
+  return fmt::format("the speed of {}, for want of the device's {} or of an engine's share of it{}",
+                     of, needed, device.kind == "here" ? "; slm bench measures it" : "");
 }
 
 }  // namespace slm::plan

@@ -53,7 +53,7 @@ ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, const 
 // Whether the speed of a model on the device was published, by the engine of its efficiency.
 bool IsMeasured(const Device& device);
 
-// Which of the speeds are not known, in words.
+// Which of the speeds are not known, and for want of what, in words.
 std::string WhyNoSpeed(const Device& device, const ServingSpeed& speed);
 
 }  // namespace slm::plan
