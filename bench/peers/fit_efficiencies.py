@@ -3,8 +3,9 @@
 
     bench/peers/fit_efficiencies.py [catalog]
 
-For each record of efficiencies.json that is not of this program: decode as bytes of weights and cache / (bandwidth x share) +
-layers x seconds, prefill as multiply-adds of weights / (peak x share) + those of attention / (peak x another). Fitted on every
+For each record of efficiencies.json that is not of this program, with what it has as the start: decode as bytes of weights and
+cache / (bandwidth x share) + multiply-adds of attention / (peak x share) + layers x seconds, prefill as multiply-adds of weights /
+(peak x share) + those of attention / (peak x another). Fitted on every
 second device, in the order of their names, and checked on the others; where there is one device alone, on every second of its
 measurements. The figures go into efficiencies.json by hand.
 """
@@ -62,25 +63,30 @@ def point(r):
     seen = lambda n: n if not window else (n * len(shape.get("global_layers", [])) + min(n, window) *
                                            (layers - len(shape.get("global_layers", [])))) / layers
     kv = 2 * 2 * layers * shape.get("kv_heads", 0) * shape.get("head_dim", 0) * seen(context)
-    # Scores and values of a token, which sees half of the prompt before it.
-    attention = 2 * layers * seen(prompt) / 2 * shape.get("heads", 0) * shape.get("head_dim", 0)
+    # Scores and values of a token, which sees half of the prompt before it, or all of the context.
+    attention = 2 * layers * (seen(context) if r["what"] == "decode" else seen(prompt) / 2) * shape.get("heads", 0) * shape.get("head_dim", 0)
     return {"device": device["id"], "bytes": read * BITS[r["quantization"]] / 8 + kv, "weights": read * BITS[r["quantization"]] / 8,
             "macs": total - embedding - model["parameters"].get("output_head", 0), "prompt": prompt,
             "attention": attention, "layers": shape["layers"], "peak": peak(device), "rate": r["value"], "name": r["id"],
             "bandwidth": device.get("bandwidth_bytes_per_second", {}).get("value", 0) / device.get("cards", 1)}
 
 
+def known(p, name):
+    """A share as it is in efficiencies.json; 0: not known."""
+    return efficiency_of(devices[p["device"]]).get(name, {"value": 0})["value"]
+
+
 def decode(p, share, seconds):
-    return 1 / (p["bytes"] / (p["bandwidth"] * share) + p["layers"] * seconds)
+    rate = p["peak"] / 2 * known(p, "attention_share")
+    return 1 / (p["bytes"] / (p["bandwidth"] * share) + (p["attention"] / rate if rate else 0) + p["layers"] * seconds)
 
 
 def prefill(p, share, of_attention):
-    """With the shares of decoding as they are in efficiencies.json: a prompt of few tokens reads all weights, too."""
-    of = efficiency_of(devices[p["device"]])
-    value = lambda name: of.get(name, {"value": 0})["value"]
+    """A prompt of few tokens reads all weights, too."""
     computing = p["prompt"] * (p["macs"] / share + p["attention"] / of_attention) / (p["peak"] / 2)
-    reading = p["weights"] / (p["bandwidth"] * value("bandwidth_share")) if p["bandwidth"] and value("bandwidth_share") else 0
-    return p["prompt"] / (max(computing, reading) + p["layers"] * value("seconds_per_layer"))
+    bandwidth = p["bandwidth"] * known(p, "bandwidth_share")
+    reading = p["weights"] / bandwidth if bandwidth else 0
+    return p["prompt"] / (max(computing, reading) + p["layers"] * known(p, "seconds_per_layer"))
 
 
 GRIDS = {

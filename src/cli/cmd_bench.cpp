@@ -29,7 +29,7 @@ void Run(Flags flags) {
   const double gbytes = report.peak.read_bytes_per_second / 1e9;
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   const auto add = [&](const char* kind, int64_t tokens, const eval::Speed& speed,
-                       const char* peak_name, double peak) {
+                       const char* work_name) {
     if (tokens == 0) return;
     std::string test = kind + std::to_string(tokens);
     if (flags.speed.depth > 0) test += "@d" + std::to_string(flags.speed.depth);
@@ -41,7 +41,9 @@ void Run(Flags flags) {
          {"worst", speed.worst},
          {"share_of_peak", speed.share_of_peak ? nlohmann::ordered_json(*speed.share_of_peak)
                                                : nlohmann::ordered_json()},
-         {peak_name, peak},
+         {work_name, speed.work_per_token},
+         {"peak_int8_gmac_per_second", gmacs},
+         {"peak_read_gb_per_second", gbytes},
          {"probes", speed.probes},
          {"discarded", report.discarded},
          {"cache_type_k", flags.model.k_type},
@@ -53,8 +55,8 @@ void Run(Flags flags) {
          {"kernels", loaded.runtime().kernels().isa},
          {"version", SLM_VERSION}});
   };
-  add("pp", flags.speed.prompt, report.prefill, "peak_int8_gmac_per_second", gmacs);
-  add("tg", flags.speed.predict, report.decode, "peak_read_gb_per_second", gbytes);
+  add("pp", flags.speed.prompt, report.prefill, "macs_per_token");
+  add("tg", flags.speed.predict, report.decode, "bytes_per_token");
   if (flags.is_json) {
     // A file name may be no UTF-8.
     constexpr auto kReplace = nlohmann::json::error_handler_t::replace;

@@ -59,7 +59,8 @@ void SaySpeed(const PlanAnswer& answer) {
     parts.push_back(fmt::format("answers at {:.1f} tokens/s behind {} tokens", speed.decode,
                                 answer.load.context));
   if (parts.empty()) return Say("speed   not known: {}\n", plan::WhyNoSpeed(answer.device, speed));
-  Say("speed   {}, by {}\n", fmt::join(parts, ", "), plan.efficiency->engine);
+  Say("speed   {}, by {}{}\n", fmt::join(parts, ", "), plan.efficiency->engine,
+      plan.efficiency->is_of_other_kernels ? ", as this machine's were not measured" : "");
   if (const double seconds = plan.call_seconds(answer.call); seconds > 0)
     Say("        a call of {} tokens in and {} out: first token after {:.2f} s, done after {:.2f} "
         "s\n",

@@ -136,7 +136,9 @@ SpeedReport MeasureSpeed(const std::shared_ptr<const engine::Model>& model,
   const bool has_share = cache > 0 && work.bytes > 2 * cache;
   report.peak = {Median(int8), Median(read)};
   report.prefill = prefills.Summarize(has_share);
+  report.prefill.work_per_token = work.macs;
   report.decode = decodes.Summarize(has_share);
+  report.decode.work_per_token = work.bytes + kv_bytes;
   return report;
 }
 

@@ -30,6 +30,7 @@ struct Speed {
   // of the read bandwidth, the bytes of weights, keys and values counted. Nothing for models that
   // the last cache holds by half: they are faster than memory.
   std::optional<double> share_of_peak;
+  double work_per_token = 0;   // the multiply-adds, or the bytes
   std::vector<double> probes;  // the peak before and after every repetition that counts
 };
 

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "engine/kv_cache.h"
 #include "eval/token_work.h"
+#include "ops/backend.h"
 #include "plan/facts.h"
 
 namespace slm::plan {
@@ -14,18 +16,22 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Multiply-adds of attention for a prompt of so many tokens: of scores and of values, of each pair
-// that a layer sees.
-double AttentionMacs(const model::Hparams& h, int64_t prompt) {
-  const auto pairs = [](double n, double window) {
-    return n <= window ? n * (n + 1) / 2 : window * (window + 1) / 2 + (n - window) * window;
-  };
-  const auto n = static_cast<double>(prompt);
+// Multiply-adds of attention, of scores and of values: for each layer those of the pairs of tokens
+// that `pairs` counts among n, of which a token sees at most `window`.
+template <class Pairs>
+double AttentionMacs(const model::Hparams& h, int64_t tokens, const Pairs& pairs) {
+  const auto n = static_cast<double>(tokens);
   double sum = 0;
   for (int64_t layer = 0; layer < h.layers; ++layer)
     sum += pairs(n, h.IsWindowLayer(layer) ? static_cast<double>(h.window) : n);
   return 2 * sum * static_cast<double>(h.heads * h.head_dim);
 }
+
+double PairsOfPrompt(double n, double window) {
+  return n <= window ? n * (n + 1) / 2 : window * (window + 1) / 2 + (n - window) * window;
+}
+
+double PairsOfToken(double n, double window) { return std::min(n, window); }
 
 Efficiency FromRecord(const ordered_json& record) {
   const auto number = [&](const char* name) {
@@ -36,12 +42,15 @@ Efficiency FromRecord(const ordered_json& record) {
   efficiency.id = record.at("id");
   efficiency.engine = record.at("engine");
   efficiency.bandwidth_share = number("bandwidth_share");
-  efficiency.kv_share =
-      record.contains("kv_share") ? number("kv_share") : efficiency.bandwidth_share;
   efficiency.seconds_per_layer = number("seconds_per_layer");
   efficiency.compute_share = number("compute_share");
   efficiency.attention_share = number("attention_share");
-  efficiency.training_share = number("training_share");
+  // What is not known of a precision is as with slm finetune's own, in 16-bit integers.
+  efficiency.training_shares.fill(number("training_share"));
+  for (const auto& [name, precision] : {std::pair("training_share_int8", ops::Precision::kServed),
+                                        std::pair("training_share_f32", ops::Precision::kFloats)})
+    if (record.contains(name))
+      efficiency.training_shares.at(static_cast<size_t>(precision)) = number(name);
   efficiency.training_engine = record.value("training_engine", efficiency.engine);
   efficiency.is_of_half = record.value("peak", "int8") == "f16";
   return efficiency;
@@ -75,7 +84,10 @@ std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view i
       found = &record;
       nearest = nearness;
     }
-  return found ? std::optional(FromRecord(*found)) : std::nullopt;
+  if (!found) return std::nullopt;
+  Efficiency efficiency = FromRecord(*found);
+  efficiency.is_of_other_kernels = found->contains("kernels") && found->at("kernels") != isa;
+  return efficiency;
 }
 
 double PeakMacs(const Device& device, const Efficiency& efficiency) {
@@ -87,23 +99,26 @@ ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, const 
   const model::Hparams& h = model.hparams();
   const eval::TokenWork work = eval::WorkOf(model, device.kind == "here");
   const double bandwidth = device.read_bandwidth.value * efficiency.bandwidth_share;
+  const double peak = PeakMacs(device, efficiency);
   const double of_layers = static_cast<double>(h.layers) * efficiency.seconds_per_layer;
+  const auto attention = [&](int64_t tokens, const auto& pairs) {
+    const double rate = peak * efficiency.attention_share;
+    return rate > 0 ? AttentionMacs(h, tokens, pairs) / rate : 0;
+  };
   ServingSpeed speed;
   if (bandwidth > 0) {
     const auto decode = [&](int64_t context) {
       const auto kv =
           static_cast<double>(engine::KvCache::BytesRead(h, load.k_type, load.v_type, context));
-      return 1 / (work.bytes / bandwidth +
-                  kv / (device.read_bandwidth.value * efficiency.kv_share) + of_layers);
+      return 1 / ((work.bytes + kv) / bandwidth + attention(context, PairsOfToken) + of_layers);
     };
     speed.decode = decode(load.context);
     speed.call_decode = decode(call.tokens_in + call.tokens_out / 2);
   }
-  const double peak = PeakMacs(device, efficiency);
   if (peak > 0 && efficiency.compute_share > 0) {
     const auto n = static_cast<double>(call.tokens_in);
     const double computing = n * work.macs / (peak * efficiency.compute_share) +
-                             AttentionMacs(h, call.tokens_in) / (peak * efficiency.attention_share);
+                             attention(call.tokens_in, PairsOfPrompt);
     // A prompt of few tokens reads all weights, too.
     const double reading = bandwidth > 0 ? work.bytes / bandwidth : 0;
     speed.prefill = n / (std::max(computing, reading) + of_layers);

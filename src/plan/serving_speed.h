@@ -2,6 +2,7 @@
 // with the shares of both that an engine was measured to reach.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -22,14 +23,15 @@ struct Call {
 struct Efficiency {
   std::string id, engine;
   const nlohmann::ordered_json* record = nullptr;  // with sources, dates and confidence
-  double bandwidth_share = 0;                      // decode: of the bandwidth, for weights
-  double kv_share = 0;                             // for keys and values
+  double bandwidth_share = 0;                      // decode: of the bandwidth
   double seconds_per_layer = 0;                    // and beside reading
-  double compute_share = 0;     // prefill: of the peak of `operations`; 0: not known
-  double attention_share = 0;   // of attention's own operations
-  double training_share = 0;    // fine-tuning: of the same peak; 0: not known
+  double compute_share = 0;    // prefill: of the peak of `operations`; 0: not known
+  double attention_share = 0;  // of attention's own operations
+  std::array<double, 3>
+      training_shares{};        // fine-tuning, by ops::Precision: of the same peak; 0: not known
   std::string training_engine;  // that reached it
-  bool is_of_half = false;      // the peak is that of float16, not of int8
+  bool is_of_other_kernels = false;  // than this machine's, which were not measured
+  bool is_of_half = false;           // the peak is that of float16, not of int8
 };
 
 // The one that the device names or whose `devices` begin its id with the longest text; else that of

@@ -42,9 +42,11 @@ TrainingPlan PlanTraining(const ModelSize& size, const TrainingJob& job, const D
                      train::GradientSum(plan.trained, std::make_shared<train::Ranks>())
                          .BytesFor(std::min(job.batch, job.examples));
   const auto efficiency = EfficiencyFor(device, runtime->kernels().isa);
-  const double peak = efficiency ? PeakMacs(device, *efficiency) : 0;
-  if (peak > 0 && efficiency->training_share > 0) {
-    const double macs_per_second = peak * efficiency->training_share;
+  const double macs_per_second =
+      efficiency ? PeakMacs(device, *efficiency) *
+                       efficiency->training_shares.at(static_cast<size_t>(job.backward.precision))
+                 : 0;
+  if (macs_per_second > 0) {
     const eval::TokenWork work = eval::WorkOf(*shape.model(), true);
     const double tokens =
         static_cast<double>(job.examples) * static_cast<double>(job.tokens) * job.epochs;

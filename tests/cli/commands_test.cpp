@@ -137,6 +137,8 @@ TEST(Commands, PerplexityAndBench) {
   EXPECT_GT(b[0]["tokens_per_second"].get<double>(), 0);
   EXPECT_TRUE(b[1]["share_of_peak"].is_null());  // the cache holds this model
   EXPECT_EQ(b[1]["probes"].size() % 2, 0u);
+  EXPECT_GT(b[0]["macs_per_token"].get<double>(), 0);
+  EXPECT_GT(b[1]["bytes_per_token"].get<double>(), 0);
 }
 
 TEST(Commands, InspectAndDoctor) {

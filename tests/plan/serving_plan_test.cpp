@@ -78,23 +78,25 @@ TEST(ServingPlan, SpeedIsBytesOverBandwidthAndOperationsOverPeak) {
   device.half_operations.value = 1e14;
   Efficiency efficiency;
   efficiency.bandwidth_share = 0.5;
-  efficiency.kv_share = 0.25;
   efficiency.seconds_per_layer = 1e-4;
   efficiency.compute_share = 0.25;
   efficiency.attention_share = 0.125;
   efficiency.is_of_half = true;
   const ServingSpeed speed = SpeedOf(*shape.model(), {8192}, {512, 64}, device, efficiency);
-  // A token reads every weight, 2 bytes each, and all keys and values.
+  // A token reads every weight, 2 bytes each, and all keys and values, which 32 heads of 64
+  // multiply, too.
   const double weights = 2 * 1'235'746'816.0, kv = 268'435'456.0;
-  EXPECT_NEAR(speed.decode, 1 / (weights / 0.5e12 + kv / 0.25e12 + 16e-4),
-              0.002 * speed.decode);  // pages have heads
+  const auto decode = [&](double context) {
+    return 1 /
+           ((weights + kv * context / 8192) / 0.5e12 + 2 * 16 * context * 2048 / 6.25e12 + 16e-4);
+  };
+  EXPECT_NEAR(speed.decode, decode(8192), 0.002 * speed.decode);  // pages have heads
   // A prompt multiplies by all but the output; each pair of tokens twice by 32 heads of 64.
   const double macs = 512 * (1'235'746'816.0 - 128'256.0 * 2048);
   const double attention = 2 * 16 * 512 * 513 / 2.0 * 2048;
   EXPECT_NEAR(speed.prefill, 512 / (macs / 12.5e12 + attention / 6.25e12 + 16e-4),
               0.001 * speed.prefill);
-  EXPECT_NEAR(speed.call_decode, 1 / (weights / 0.5e12 + kv / 8192 * 544 / 0.25e12 + 16e-4),
-              0.002 * speed.call_decode);
+  EXPECT_NEAR(speed.call_decode, decode(544), 0.002 * speed.call_decode);
   // One token takes as long as any other.
   const ServingSpeed one = SpeedOf(*shape.model(), {8192}, {1, 1}, device, efficiency);
   EXPECT_NEAR(one.prefill, one.call_decode, 0.002 * one.prefill);

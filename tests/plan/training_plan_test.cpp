@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "format/gguf.h"
+#include "kernels/table.h"
+#include "plan/serving_speed.h"
 #include "tiny/tiny_model.h"
 #include "train/trained_lora.h"
 
@@ -32,6 +34,35 @@ TEST(TrainingPlan, IsTheTrainersOwn) {
   EXPECT_EQ(plan.optimizer, 8u * static_cast<uint64_t>(trainer.size()));
   EXPECT_EQ(plan.optimizer + plan.activations, trainer.BytesFor(4, {4, 512, 512}));
   EXPECT_EQ(plan.seconds, 0);  // nothing is known of such a device
+}
+
+TEST(TrainingPlan, TimeIsPassesOverAShareOfThePeak) {
+  engine::Runtime runtime(1);
+  Device here;
+  here.kind = "here";
+  here.int8_operations.value = 1e12;
+  TrainingJob job;
+  job.examples = 10;
+  job.tokens = 100;
+  job.batch = 1;
+  job.epochs = 2;
+  const ModelSize size = SizeOf(FindCatalogModel("llama-3.2-1b"), compress::FindRecipe("q4_k_m"));
+  const auto seconds = [&](ops::Precision precision, bool keeps_activations) {
+    job.backward.precision = precision;
+    job.backward.keeps_activations = keeps_activations;
+    return PlanTraining(size, job, here, &runtime).seconds;
+  };
+  const auto efficiency = EfficiencyFor(here, runtime.kernels().isa);
+  ASSERT_TRUE(efficiency);
+  // Forward, forward again, and backward: 1,235,746,816 multiply-adds each.
+  const double words = seconds(ops::Precision::kWords, false);
+  EXPECT_NEAR(words,
+              2000 * 3 * 1'235'746'816.0 /
+                  (0.5e12 * efficiency->training_shares[size_t(ops::Precision::kWords)]),
+              0.001 * words);
+  EXPECT_NEAR(seconds(ops::Precision::kWords, true), words * 2 / 3, 0.001 * words);
+  EXPECT_LT(seconds(ops::Precision::kServed, false), words);
+  EXPECT_GT(seconds(ops::Precision::kFloats, false), words);
 }
 
 TEST(TrainingPlan, RefusesARankAboveTheMatrix) {
