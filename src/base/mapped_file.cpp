@@ -57,29 +57,46 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   stamp_ = StampIn(info);
   size_ = static_cast<size_t>(info.st_size);
   void* map = mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd, 0);
-  const int problem = errno;
-  close(fd);
-  if (map == MAP_FAILED)
+  if (map == MAP_FAILED) {
+    const int problem = errno;
+    close(fd);
     throw Error(Code::kFailed, "{}: cannot map {} bytes: {}", path, size_, std::strerror(problem));
+  }
   data_ = static_cast<const uint8_t*>(map);
+  fd_ = fd;
 }
 
 MappedFile::~MappedFile() {
   if (data_) munmap(const_cast<uint8_t*>(data_), size_);
+  if (fd_ >= 0) close(fd_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
+      fd_(std::exchange(other.fd_, -1)),
       stamp_(other.stamp_) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(fd_, other.fd_);
   std::swap(stamp_, other.stamp_);
   return *this;
+}
+
+void MappedFile::Read(std::span<const uint8_t> part, uint8_t* to) const {
+  for (size_t done = 0; done < part.size();) {
+    const ssize_t got =
+        pread(fd_, to + done, part.size() - done,
+              static_cast<off_t>(part.data() - data_ + static_cast<ptrdiff_t>(done)));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(Code::kFailed, "{}: cannot read: {}", path_, std::strerror(errno));
+    if (got == 0) throw Error(Code::kBadInput, "{}: the file was cut while it was in use", path_);
+    done += static_cast<size_t>(got);
+  }
 }
 
 void MappedFile::Release(std::span<const uint8_t> part) const {

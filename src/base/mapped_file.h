@@ -36,6 +36,10 @@ class MappedFile {
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
   const FileStamp& stamp() const { return stamp_; }  // as it was when it was opened
 
+  // Copies bytes of the map, which stay out of what is resident: the system maps up to 2 MB around
+  // whatever is read through the map. Throws kBadInput when the file was cut.
+  void Read(std::span<const uint8_t> part, uint8_t* to) const;
+
   // Gives the pages wholly inside `part` back to the system; they are read again on the next use.
   void Release(std::span<const uint8_t> part) const;
 
@@ -43,6 +47,7 @@ class MappedFile {
   std::string path_;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
+  int fd_ = -1;
   FileStamp stamp_;
 };
 

@@ -1,9 +1,11 @@
 #include "engine/executor.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
 #include "kernels/activations.h"
@@ -12,6 +14,9 @@ namespace slm::engine {
 namespace {
 
 using model::Slot;
+
+// Of the embedding, read at once.
+constexpr size_t kEmbedRows = 16;
 
 const float* OrNull(const model::Vector& v) { return v.empty() ? nullptr : v.data(); }
 
@@ -390,7 +395,22 @@ bool Executor::Forward(std::span<const BatchItem> batch, const LogitSink& sink,
 }
 
 void Executor::Embed(std::span<const int32_t> tokens, float* x) {
-  Embed(model_->weights().token_embd, tokens, x);
+  const format::GgufFile& file = model_->file();
+  const format::GgufTensor& tensor = file.Get("token_embd.weight");
+  ops::PlainRows table = model_->weights().token_embd;
+  const size_t row_bytes = table.row_bytes();
+  std::array<int32_t, kEmbedRows> rows;
+  std::iota(rows.begin(), rows.end(), 0);
+  embedded_.resize(kEmbedRows * row_bytes);
+  for (size_t first = 0; first < tokens.size(); first += kEmbedRows) {
+    const size_t count = std::min(kEmbedRows, tokens.size() - first);
+    for (size_t i = 0; i < count; ++i)
+      file.Read(tensor,
+                tensor.data.subspan(static_cast<size_t>(tokens[first + i]) * row_bytes, row_bytes),
+                embedded_.data() + i * row_bytes);
+    table.data = embedded_.data();
+    Embed(table, std::span(rows).first(count), x + static_cast<int64_t>(first) * table.k);
+  }
 }
 
 void Executor::Embed(const ops::PlainRows& table, std::span<const int32_t> tokens, float* x) {

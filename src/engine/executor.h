@@ -163,6 +163,7 @@ class Executor {
   float* q_scale_ = nullptr;  // [T]
   std::vector<float> low_;    // [T, rank]: what an adapter's A makes of the input
   std::vector<float> logits_;
+  std::vector<uint8_t> embedded_;  // rows of the embedding as they lie in the file
 };
 
 }  // namespace slm::engine

@@ -155,6 +155,13 @@ bool GgufFile::Reads(const std::string& path) const {
   });
 }
 
+void GgufFile::Read(const GgufTensor& tensor, std::span<const uint8_t> part, uint8_t* to) const {
+  if (maps_.empty())
+    std::copy(part.begin(), part.end(), to);
+  else
+    maps_[static_cast<size_t>(tensor.part)].Read(part, to);
+}
+
 void GgufFile::Release(const GgufTensor& tensor, std::span<const uint8_t> part) const {
   if (!maps_.empty()) maps_[static_cast<size_t>(tensor.part)].Release(part);
 }

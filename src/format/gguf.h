@@ -80,6 +80,9 @@ class GgufFile {
   // Whether `path` is the file or one of its parts, under whatever name.
   bool Reads(const std::string& path) const;
 
+  // Copies a part of a tensor's data without making it resident. Throws as MappedFile::Read does.
+  void Read(const GgufTensor& tensor, std::span<const uint8_t> part, uint8_t* to) const;
+
   // Gives the tensor's pages back to the system; they are read from the file again on next use.
   void Release(const GgufTensor& tensor) const { Release(tensor, tensor.data); }
   void Release(const GgufTensor& tensor, std::span<const uint8_t> part) const;  // of its data

@@ -1,7 +1,6 @@
 #include "plan/serving_memory.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "engine/executor.h"
 
@@ -10,8 +9,6 @@ namespace {
 
 using engine::Executor;
 
-// What the system maps when a page of a file is read: those around it that it has.
-constexpr double kMappedAtOnce = 64 << 10;
 // The program with what it links, and of each token of the vocabulary what the tokenizer and the
 // file's own lists take: near what models of 0.5B and 1B took.
 constexpr uint64_t kProgramBytes = 12'000'000, kBytesOfAToken = 200;
@@ -22,19 +19,9 @@ uint64_t BytesOf(const ops::Matrix& matrix) {
   return matrix.wants_panels() ? matrix.packed_bytes() : matrix.bytes();
 }
 
-// The part of a table of which so many rows, at random, were read.
-uint64_t BytesRead(const ops::PlainRows& table, int64_t rows) {
-  const auto all = static_cast<double>(table.row_bytes()) * static_cast<double>(table.rows);
-  if (all <= kMappedAtOnce) return static_cast<uint64_t>(all);
-  const double untouched = std::pow(1 - kMappedAtOnce / all, static_cast<double>(rows));
-  return static_cast<uint64_t>(all * (1 - untouched));
-}
-
-uint64_t WeightBytes(const model::Weights& weights, int64_t tokens) {
+// Without the embedding, of which a batch has its own rows.
+uint64_t WeightBytes(const model::Weights& weights) {
   uint64_t bytes = BytesOf(weights.output) + BytesOf(weights.output_norm);
-  // Products may read the same rows.
-  if (weights.output.wants_panels() || weights.output.plain().data != weights.token_embd.data)
-    bytes += BytesRead(weights.token_embd, tokens);
   for (const model::LayerWeights& w : weights.layers) {
     for (const ops::Matrix* matrix : {&w.q, &w.k, &w.v, &w.output, &w.gate, &w.up, &w.down})
       bytes += BytesOf(*matrix);
@@ -74,7 +61,7 @@ uint64_t ActivationBytes(const std::shared_ptr<const engine::Model>& model,
 ServingMemory MemoryHere(const std::shared_ptr<const engine::Model>& model,
                          const ServingLoad& load) {
   ServingMemory memory;
-  memory.weights = WeightBytes(model->weights(), load.context * load.parallel);
+  memory.weights = WeightBytes(model->weights());
   memory.kv = static_cast<uint64_t>(load.parallel) *
               engine::KvCache::BytesFor(model->hparams(), load.k_type, load.v_type, load.context);
   memory.activations = ActivationBytes(model, load);

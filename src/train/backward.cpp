@@ -12,9 +12,6 @@ namespace {
 // up where it is.
 constexpr int64_t kLogitBytes = int64_t{32} << 20, kMoreLogitBytes = int64_t{128} << 20;
 constexpr int64_t kGateBytes = int64_t{20} << 20;
-// Tokens that are embedded before pages of the table are given back: a row is a page or less, but
-// the system maps 64 KB around it, or 2 MB of a file that it keeps in such pages.
-constexpr size_t kEmbedded = 4;
 
 const model::Vector kNoBias;
 
@@ -130,18 +127,12 @@ void Backward::Forward(std::span<const Sample* const> samples, int64_t first, bo
                                                           .v_type = kernels::KvType::kF32,
                                                           .loras = weights_->loras(),
                                                           .is_by_layer = true});
-  const format::GgufTensor* embedding = model_->file().Find("token_embd.weight");
   for (size_t s = 0; s < samples.size(); ++s) {
     const int64_t count = samples[s]->rows();
     SLM_CHECK(count > 0 && count <= options_.longest && row + count <= options_.rows);
     const std::span<const int32_t> ids = samples[s]->ids;
     items_.push_back({&sessions_[s], ids.first(static_cast<size_t>(count)), 0});
-    const std::span<const int32_t> tokens = items_.back().tokens;
-    for (size_t at = 0; at < tokens.size(); at += kEmbedded) {
-      executor_.Embed(tokens.subspan(at, std::min(kEmbedded, tokens.size() - at)),
-                      x_.data() + (row + static_cast<int64_t>(at)) * h.d_model);
-      model_->file().Release(*embedding);
-    }
+    executor_.Embed(items_.back().tokens, x_.data() + row * h.d_model);
     rows_.push_back({first + static_cast<int64_t>(s), row, count});
     row += count;
   }

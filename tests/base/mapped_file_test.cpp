@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "support/data.h"
@@ -18,6 +19,24 @@ TEST(MappedFileTest, HasTheBytes) {
   const MappedFile file(folder / "file");
   EXPECT_EQ(std::string(file.bytes().begin(), file.bytes().end()), "abc");
   EXPECT_EQ(file.stamp(), StampOf(folder / "file"));
+}
+
+TEST(MappedFileTest, ReadsAPartUnlessItIsCut) {
+  const testing::TempFolder folder;
+  testing::WriteFile(folder / "file", "abcdef");
+  MappedFile first(folder / "file");
+  const MappedFile file = std::move(first);
+  std::string text(3, ' ');
+  auto* to = reinterpret_cast<uint8_t*>(text.data());
+  file.Read(file.bytes().subspan(2, 3), to);
+  EXPECT_EQ(text, "cde");
+  std::filesystem::resize_file(folder / "file", 4);
+  try {
+    file.Read(file.bytes().subspan(2, 3), to);
+    ADD_FAILURE() << "read behind the end";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kBadInput);
+  }
 }
 
 TEST(MappedFileTest, RefusesWhatIsNoFileWithBytes) {

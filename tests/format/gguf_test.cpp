@@ -165,6 +165,9 @@ TEST(Gguf, TensorsAreViews) {
   EXPECT_EQ(file.Find("matrix2"), nullptr);
   ExpectError([&] { file.Get("output.weight"); }, {"'output.weight' is missing"});
   file.Release(matrix);
+  uint8_t first = 0;
+  file.Read(matrix, matrix.data.first(1), &first);
+  EXPECT_EQ(first, 7);
 }
 
 TEST(Gguf, Version2AndFilesWithoutData) {
@@ -231,6 +234,9 @@ TEST(GgufSplit, TheFirstPartOpensAll) {
     EXPECT_EQ(first, static_cast<float>(i));
     file.Release(tensor);
     std::memcpy(&first, tensor.data.data(), 4);
+    EXPECT_EQ(first, static_cast<float>(i));
+    first = -1;
+    file.Read(tensor, tensor.data.first(4), reinterpret_cast<uint8_t*>(&first));
     EXPECT_EQ(first, static_cast<float>(i));
     bytes += std::filesystem::file_size(split.Path(i));
   }
