@@ -3,11 +3,11 @@
 
     bench/peers/fit_efficiencies.py [catalog]
 
-For each record of efficiencies.json that is not of this program, with what it has as the start: decode as bytes of weights and
+For each record of efficiencies.json that is not of this program: decode as bytes of weights and
 cache / (bandwidth x share) + multiply-adds of attention / (peak x share) + layers x seconds, prefill as multiply-adds of weights /
 (peak x share) + those of attention / (peak x another). Fitted on every
 second device, in the order of their names, and checked on the others; where there is one device alone, on every second of its
-measurements. The figures go into efficiencies.json by hand.
+measurements. Each fit takes the other's shares as the file has them. The figures go into it by hand, until a run gives the same.
 """
 import collections
 import json
@@ -63,8 +63,13 @@ def point(r):
     seen = lambda n: n if not window else (n * len(shape.get("global_layers", [])) + min(n, window) *
                                            (layers - len(shape.get("global_layers", [])))) / layers
     kv = 2 * 2 * layers * shape.get("kv_heads", 0) * shape.get("head_dim", 0) * seen(context)
-    # Scores and values of a token, which sees half of the prompt before it, or all of the context.
-    attention = 2 * layers * (seen(context) if r["what"] == "decode" else seen(prompt) / 2) * shape.get("heads", 0) * shape.get("head_dim", 0)
+    # Multiply-adds of scores and values, of a token of the answer or of the prompt, of each of which a window sees so many.
+    width = 2 * shape.get("heads", 0) * shape.get("head_dim", 0)
+    within = lambda n, most: n * (n + 1) / 2 if n <= most else most * (most + 1) / 2 + (n - most) * most
+    all_layers = layers if not window else len(shape.get("global_layers", []))
+    pairs = lambda n: all_layers * within(n, n) + (layers - all_layers) * within(n, window or n)
+    before = r.get("context", 0)
+    attention = width * (layers * seen(context) if r["what"] == "decode" else (pairs(before + prompt) - pairs(before)) / prompt)
     return {"device": device["id"], "bytes": read * BITS[r["quantization"]] / 8 + kv, "weights": read * BITS[r["quantization"]] / 8,
             "macs": total - embedding - model["parameters"].get("output_head", 0), "prompt": prompt,
             "attention": attention, "layers": shape["layers"], "peak": peak(device), "rate": r["value"], "name": r["id"],

@@ -5,12 +5,14 @@
     slm bench -m A.gguf -p 0 -n 32 -d 472 -r 5 --json >>here.jsonl    # several depths, of two models or more
     bench/peers/fit_here.py SLM here.jsonl
 
-The formulas are those of src/plan/serving_speed.cpp. Each answer weighs the same, by the logarithm of how far it is off. The
-figures go into the record of the machine's kernels in catalog/efficiencies.json by hand.
+The formulas are those of src/plan/serving_speed.cpp, for prompts of so many tokens that reading the weights is little beside
+multiplying by them, and for models without windows. Each answer weighs the same, by the logarithm of how far it is off. The figures
+go into the record of the kernels in catalog/efficiencies.json by hand.
 """
 import itertools
 import json
 import math
+import pathlib
 import subprocess
 import sys
 
@@ -21,6 +23,7 @@ def shape(model):
     """Layers, and elements of all heads of queries of all layers."""
     meta = json.loads(subprocess.run([slm, "inspect", model, "--json"], check=True, capture_output=True).stdout)["metadata"]
     of = lambda name, usual=None: meta.get(f"{meta['general.architecture']}.{name}", usual)
+    assert not of("attention.sliding_window"), f"{model} has windows"
     heads, layers = of("attention.head_count"), of("block_count")
     head = of("attention.key_length", of("embedding_length") // heads)
     return layers, heads * head * layers
@@ -28,6 +31,7 @@ def shape(model):
 
 shapes = {model: shape(model) for model in {a["model"] for a in answers}}
 assert all(a["cache_type_k"] == a["cache_type_v"] == "f16" for a in answers), "the cache is to be in f16"
+assert len({a["kernels"] for a in answers}) == 1, "the kernels are to be the same"
 
 
 def seconds_of_attention(a, tokens, share):

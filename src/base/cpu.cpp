@@ -193,6 +193,8 @@ void ReturnFreeMemory() {
 #endif
 }
 
+std::string ProgramAsCalled() { return program_invocation_name; }
+
 std::string ExecutablePath() {
   std::error_code ignored;
   return std::filesystem::read_symlink("/proc/self/exe", ignored).string();

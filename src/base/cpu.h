@@ -45,7 +45,8 @@ uint64_t PeakResidentBytes();
 // What was freed and is kept for the next allocation goes back to the kernel.
 void ReturnFreeMemory();
 
-// The path of the running program.
+// The path of the running program, and how it was called: a name that a shell finds, or a path.
 std::string ExecutablePath();
+std::string ProgramAsCalled();
 
 }  // namespace slm

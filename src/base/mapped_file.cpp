@@ -94,7 +94,7 @@ void MappedFile::Read(std::span<const uint8_t> part, uint8_t* to) const {
               static_cast<off_t>(part.data() - data_ + static_cast<ptrdiff_t>(done)));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw Error(Code::kFailed, "{}: cannot read: {}", path_, std::strerror(errno));
-    if (got == 0) throw Error(Code::kBadInput, "{}: the file was cut while it was in use", path_);
+    if (got == 0) throw Error(Code::kFailed, "{}: the file was cut while it was in use", path_);
     done += static_cast<size_t>(got);
   }
 }

@@ -37,7 +37,7 @@ class MappedFile {
   const FileStamp& stamp() const { return stamp_; }  // as it was when it was opened
 
   // Copies bytes of the map, which stay out of what is resident: the system maps up to 2 MB around
-  // whatever is read through the map. Throws kBadInput when the file was cut.
+  // whatever is read through the map. Throws kFailed when the file was cut.
   void Read(std::span<const uint8_t> part, uint8_t* to) const;
 
   // Gives the pages wholly inside `part` back to the system; they are read again on the next use.

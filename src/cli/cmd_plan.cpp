@@ -44,11 +44,11 @@ void FillIn(Flags* flags, int64_t model_context) {
     return context == 0 ? usual : std::clamp<int64_t>(most, 1, usual);
   };
   if (is_out_open)
-    call.tokens_out = room(kTokensOut, is_in_open ? context / 8 : context + 1 - call.tokens_in);
-  if (is_in_open) call.tokens_in = room(kTokensIn, context + 1 - call.tokens_out);
+    call.tokens_out = room(kTokensOut, is_in_open ? context / 8 : context - call.tokens_in);
+  if (is_in_open) call.tokens_in = room(kTokensIn, context - call.tokens_out);
   if (context == 0)
     context = std::max(std::min(kContext, model_context), call.tokens_in + call.tokens_out);
-  if (call.tokens_in + call.tokens_out > context + 1)
+  if (call.tokens_in + call.tokens_out > context)
     throw Error(Code::kUsage,
                 "--tokens-in {} and --tokens-out {} do not fit --ctx-size {}: make that longer, or "
                 "leave it out",

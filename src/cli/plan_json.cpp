@@ -37,7 +37,10 @@ ordered_json ToJson(const plan::Device& device) {
 
 // What the planned speed is computed with.
 ordered_json ToJson(const std::optional<plan::Efficiency>& efficiency) {
-  return efficiency ? *efficiency->record : ordered_json();
+  if (!efficiency) return nullptr;
+  ordered_json json = *efficiency->record;
+  json["engine"] = efficiency->engine;
+  return json;
 }
 
 ordered_json ToJson(const plan::ServingPlan& plan, const PlanAnswer& answer) {

@@ -1,8 +1,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
+#include "base/cpu.h"
 #include "base/progress.h"
 #include "cli/plan_answer.h"
 #include "cli/say.h"
@@ -11,6 +13,7 @@ namespace slm::cli {
 namespace {
 
 constexpr size_t kShortList = 3;
+constexpr double kHour = 3600;
 
 void SayDevice(const plan::Device& device) {
   Say("on {}", device.name);
@@ -59,8 +62,7 @@ void SaySpeed(const PlanAnswer& answer) {
     parts.push_back(fmt::format("answers at {:.1f} tokens/s behind {} tokens", speed.decode,
                                 answer.load.context));
   if (parts.empty()) return Say("speed   not known: {}\n", plan::WhyNoSpeed(answer.device, speed));
-  Say("speed   {}, by {}{}\n", fmt::join(parts, ", "), plan.efficiency->engine,
-      plan.efficiency->is_of_other_kernels ? ", as this machine's were not measured" : "");
+  Say("speed   {}, by {}\n", fmt::join(parts, ", "), plan.efficiency->engine);
   if (const double seconds = plan.call_seconds(answer.call); seconds > 0)
     Say("        a call of {} tokens in and {} out: first token after {:.2f} s, done after {:.2f} "
         "s\n",
@@ -90,9 +92,24 @@ void SayTraining(const PlanAnswer& answer) {
     Say("        does not fit: {} are missing\n", FormatBytes(plan.total() - *plan.available));
   Say("        {} examples of {} tokens, {:g} epochs: ", job.examples, job.tokens, job.epochs);
   if (plan.seconds == 0) return Say("the time is not known\n");
-  Say("{} by {}", FormatDuration(plan.seconds), plan.engine);
+  Say("{} by {}",
+      plan.seconds < kHour ? fmt::format("{:.0f} minutes", plan.seconds / 60)
+                           : fmt::format("{:.1f} hours", plan.seconds / kHour),
+      plan.engine);
   if (plan.kilowatt_hours > 0) Say(", {:.2f} kWh", plan.kilowatt_hours);
   Say("\n");
+}
+
+// A word of a command line.
+std::string InShell(const std::string& word) {
+  const bool is_plain = std::all_of(word.begin(), word.end(), [](unsigned char c) {
+    return std::isalnum(c) ||
+           std::string_view("/._-+").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (is_plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 void SayAdvice(const PlanAnswer& answer) {
@@ -102,8 +119,11 @@ void SayAdvice(const PlanAnswer& answer) {
         answer.task->because);
   else
     Say("the largest first: --task has a score to rank them by\n");
-  Say("for {} tokens in and {} out, of a context of {}\n\n", answer.call.tokens_in,
+  Say("for {} tokens in and {} out, of a context of {}", answer.call.tokens_in,
       answer.call.tokens_out, answer.load.context);
+  if (answer.call_seconds > 0) Say(", within {:g} s", answer.call_seconds);
+  Say("\n\n");
+  const std::string slm = InShell(ProgramAsCalled());
   const size_t fitting = advice.fitting();
   for (size_t i = 0; i < std::min(kShortList, fitting); ++i) {
     const plan::Choice& choice = advice.choices[i];
@@ -111,7 +131,8 @@ void SayAdvice(const PlanAnswer& answer) {
         fmt::join(choice.verdict.reasons, "; "));
     if (!choice.verdict.unknowns.empty())
       Say("   not known: {}\n", fmt::join(choice.verdict.unknowns, "; "));
-    if (!choice.pull.empty()) Say("   slm chat -m \"$(slm pull {})\"\n", choice.pull);
+    if (!choice.pull.empty())
+      Say("   {0} chat -c {2} -m \"$({0} pull {1})\"\n", slm, choice.pull, answer.load.context);
   }
   if (fitting == 0) {
     const auto smallest = std::min_element(
@@ -120,6 +141,9 @@ void SayAdvice(const PlanAnswer& answer) {
     Say("no model is within these limits; the smallest, {}: {}\n", smallest->model.id,
         fmt::join(smallest->verdict.problems, "; "));
   }
+  if (const auto& efficiency = advice.choices.front().plan.efficiency)
+    Say("\nTokens a second of a prompt (prefill) and of an answer (decode), by {}:\n",
+        efficiency->engine);
   Say("\n{:22} {:7} {:>9} {:>9} {:>9} {:>8}\n", "model", "type", "memory", "prefill", "decode",
       answer.task ? "score" : "");
   for (const plan::Choice& c : advice.choices) {

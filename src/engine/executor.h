@@ -49,8 +49,9 @@ class Executor {
   explicit Executor(std::shared_ptr<const Model> model);
 
   // At most kMaxRows tokens in all, each session once. Throws kBadInput, naming both numbers, when
-  // a session's context would overflow, or a token is not in the vocabulary; then nothing has
-  // changed. `is_cancelled` is asked between layers; false: it was, and nothing has changed.
+  // a session's context would overflow, or a token is not in the vocabulary, and kFailed when its
+  // row cannot be read from the file; then nothing has changed. `is_cancelled` is asked between
+  // layers; false: it was, and nothing has changed.
   bool Forward(std::span<const BatchItem> batch, const LogitSink& sink,
                const std::function<bool()>& is_cancelled = {});
 

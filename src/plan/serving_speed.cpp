@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <utility>
 
 #include "engine/kv_cache.h"
 #include "eval/token_work.h"
-#include "ops/backend.h"
 #include "plan/facts.h"
 
 namespace slm::plan {
@@ -45,12 +43,12 @@ Efficiency FromRecord(const ordered_json& record) {
   efficiency.seconds_per_layer = number("seconds_per_layer");
   efficiency.compute_share = number("compute_share");
   efficiency.attention_share = number("attention_share");
-  // What is not known of a precision is as with slm finetune's own, in 16-bit integers.
-  efficiency.training_shares.fill(number("training_share"));
-  for (const auto& [name, precision] : {std::pair("training_share_int8", ops::Precision::kServed),
-                                        std::pair("training_share_f32", ops::Precision::kFloats)})
-    if (record.contains(name))
-      efficiency.training_shares.at(static_cast<size_t>(precision)) = number(name);
+  const double training = number("training_share");
+  efficiency.training_int16 = training;
+  efficiency.training_int8 =
+      record.contains("training_share_int8") ? number("training_share_int8") : training;
+  efficiency.training_f32 =
+      record.contains("training_share_f32") ? number("training_share_f32") : training;
   efficiency.training_engine = record.value("training_engine", efficiency.engine);
   efficiency.is_of_half = record.value("peak", "int8") == "f16";
   return efficiency;
@@ -86,7 +84,9 @@ std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view i
     }
   if (!found) return std::nullopt;
   Efficiency efficiency = FromRecord(*found);
-  efficiency.is_of_other_kernels = found->contains("kernels") && found->at("kernels") != isa;
+  if (device.efficiency.empty() && found->contains("kernels") && found->at("kernels") != isa)
+    for (std::string* engine : {&efficiency.engine, &efficiency.training_engine})
+      *engine += fmt::format(" (its {} kernels were not measured)", isa);
   return efficiency;
 }
 

@@ -2,7 +2,6 @@
 // with the shares of both that an engine was measured to reach.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -27,16 +26,15 @@ struct Efficiency {
   double seconds_per_layer = 0;                    // and beside reading
   double compute_share = 0;    // prefill: of the peak of `operations`; 0: not known
   double attention_share = 0;  // of attention's own operations
-  std::array<double, 3>
-      training_shares{};        // fine-tuning, by ops::Precision: of the same peak; 0: not known
+  // Fine-tuning by its precisions, of the same peak; 0: not known.
+  double training_int8 = 0, training_int16 = 0, training_f32 = 0;
   std::string training_engine;  // that reached it
-  bool is_of_other_kernels = false;  // than this machine's, which were not measured
-  bool is_of_half = false;           // the peak is that of float16, not of int8
+  bool is_of_half = false;      // the peak is that of float16, not of int8
 };
 
 // The one that the device names or whose `devices` begin its id with the longest text; else that of
-// its kind: for this machine by its kernels, or where those were not measured by others. Nothing
-// where none was measured.
+// its kind: for this machine by its kernels, or where those were not measured by others, which the
+// engine's name says then. Nothing where none was measured.
 std::optional<Efficiency> EfficiencyFor(const Device& device, std::string_view isa);
 
 // The peak that shares are of, in multiply-adds a second; 0: not known.

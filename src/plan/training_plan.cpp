@@ -18,6 +18,12 @@ namespace slm::plan {
 namespace {
 
 // Of the base's products: forward, again where activations are not kept, and backward by the input.
+double TrainingShare(const Efficiency& efficiency, const train::BackwardOptions& options) {
+  return options.precision == ops::Precision::kFloats ? efficiency.training_f32
+         : options.serves_gates_and_logits            ? efficiency.training_int8
+                                                      : efficiency.training_int16;
+}
+
 double Passes(const train::BackwardOptions& options) { return options.keeps_activations ? 2 : 3; }
 
 }  // namespace
@@ -43,9 +49,7 @@ TrainingPlan PlanTraining(const ModelSize& size, const TrainingJob& job, const D
                          .BytesFor(std::min(job.batch, job.examples));
   const auto efficiency = EfficiencyFor(device, runtime->kernels().isa);
   const double macs_per_second =
-      efficiency ? PeakMacs(device, *efficiency) *
-                       efficiency->training_shares.at(static_cast<size_t>(job.backward.precision))
-                 : 0;
+      efficiency ? PeakMacs(device, *efficiency) * TrainingShare(*efficiency, job.backward) : 0;
   if (macs_per_second > 0) {
     const eval::TokenWork work = eval::WorkOf(*shape.model(), true);
     const double tokens =

@@ -75,6 +75,8 @@ TEST(Plan, AdvisesForATask) {
   }
   const ProgramResult text = RunProgram({"plan", "--task", "sql", "--device", "rtx-4090"});
   EXPECT_EQ(text.code, 0) << text.err;
+  // A command that can be followed, of the program as it was called.
+  EXPECT_NE(text.out.find("slm chat -c 4096 -m \"$(/"), std::string::npos) << text.out;
   EXPECT_NE(text.out.find("slm pull hf:"), std::string::npos) << text.out;
 }
 
@@ -120,8 +122,8 @@ TEST(Plan, LengthsThatWereNotSaidFit) {
   EXPECT_EQ(lengths({}), (Lengths{4096, 512, 64}));
   EXPECT_EQ(lengths({"--tokens-in", "8000"}), (Lengths{8064, 8000, 64}));
   EXPECT_EQ(lengths({"--tokens-out", "5000"}), (Lengths{5512, 512, 5000}));
-  EXPECT_EQ(lengths({"-c", "16"}), (Lengths{16, 15, 2}));
-  EXPECT_EQ(lengths({"-c", "512", "--tokens-in", "512"}), (Lengths{512, 512, 1}));
+  EXPECT_EQ(lengths({"-c", "16"}), (Lengths{16, 14, 2}));
+  EXPECT_EQ(lengths({"-c", "512", "--tokens-in", "511"}), (Lengths{512, 511, 1}));  // as run has it
 }
 
 TEST(Plan, SaysThatNothingIsWithinTheLimits) {

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "base/error.h"
 #include "engine/executor.h"
 #include "kernels/table.h"
 #include "model/packed_store.h"
@@ -116,6 +117,27 @@ TEST_F(PackedWeightsTest, SameBitsWhereverThePanelsAre) {
       EXPECT_EQ(result.logits, in_memory) << isa;
     }
   }
+}
+
+// Through the map this would end the program.
+TEST_F(PackedWeightsTest, ACutEmbeddingIsAnErrorAndChangesNothing) {
+  Runtime runtime(2);
+  const auto model = Model::Load(model_, &runtime, nullptr,
+                                 {.where = Where::kMemory, .folder = "", .no_folder = ""});
+  const format::GgufTensor& table = model->file().Get("token_embd.weight");
+  Executor executor(model);
+  Session session(model, {.context = 64});
+  fs::resize_file(model_, table.offset + 10 * table.row_bytes());
+  executor.Extend(&session, std::vector<int32_t>{1, 2, 9});
+  const std::vector<int32_t> behind = {10};
+  const BatchItem item = {&session, behind, 1};
+  try {
+    executor.Forward({&item, 1}, [](size_t, int64_t, std::span<const float>) {});
+    ADD_FAILURE() << "a row behind the end";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kFailed);
+  }
+  EXPECT_EQ(session.tokens().size(), 3u);
 }
 
 // The file is written in parts of 2 MB, whose borders lie inside of panels.

@@ -130,6 +130,15 @@ TEST(ServingPlan, EfficienciesAreOfTheDeviceThenOfItsKind) {
   EXPECT_FALSE(EfficiencyFor(own, "").has_value());  // of whatever maker
   own.efficiency = "cuda";
   EXPECT_EQ(EfficiencyFor(own, "").value().id, "cuda");
+  // This machine's are those of its kernels; where none were measured, others', which is said.
+  Device here;
+  here.kind = "here";
+  const std::string engine = EfficiencyFor(here, "avx2").value().engine;
+  EXPECT_EQ(engine.find("not measured"), std::string::npos) << engine;
+  const std::string other = EfficiencyFor(here, "neon").value().engine;
+  EXPECT_EQ(other, engine + " (its neon kernels were not measured)");
+  own.efficiency = "slm-avx2";
+  EXPECT_EQ(EfficiencyFor(own, "neon").value().engine, engine);
 }
 
 }  // namespace

@@ -47,22 +47,26 @@ TEST(TrainingPlan, TimeIsPassesOverAShareOfThePeak) {
   job.batch = 1;
   job.epochs = 2;
   const ModelSize size = SizeOf(FindCatalogModel("llama-3.2-1b"), compress::FindRecipe("q4_k_m"));
-  const auto seconds = [&](ops::Precision precision, bool keeps_activations) {
+  // As the command's --precision and --checkpointing set them.
+  const auto seconds = [&](ops::Precision precision, bool is_int8, bool keeps_activations) {
     job.backward.precision = precision;
+    job.backward.serves_gates_and_logits = is_int8;
     job.backward.keeps_activations = keeps_activations;
     return PlanTraining(size, job, here, &runtime).seconds;
   };
   const auto efficiency = EfficiencyFor(here, runtime.kernels().isa);
   ASSERT_TRUE(efficiency);
   // Forward, forward again, and backward: 1,235,746,816 multiply-adds each.
-  const double words = seconds(ops::Precision::kWords, false);
-  EXPECT_NEAR(words,
-              2000 * 3 * 1'235'746'816.0 /
-                  (0.5e12 * efficiency->training_shares[size_t(ops::Precision::kWords)]),
-              0.001 * words);
-  EXPECT_NEAR(seconds(ops::Precision::kWords, true), words * 2 / 3, 0.001 * words);
-  EXPECT_LT(seconds(ops::Precision::kServed, false), words);
-  EXPECT_GT(seconds(ops::Precision::kFloats, false), words);
+  const double words = seconds(ops::Precision::kWords, false, false);
+  const double macs = 2000 * 3 * 1'235'746'816.0;
+  EXPECT_NEAR(words, macs / (0.5e12 * efficiency->training_int16), 0.001 * words);
+  EXPECT_NEAR(seconds(ops::Precision::kWords, false, true), words * 2 / 3, 0.001 * words);
+  const double bytes = seconds(ops::Precision::kWords, true, false);
+  EXPECT_NEAR(bytes, macs / (0.5e12 * efficiency->training_int8), 0.001 * bytes);
+  EXPECT_LT(bytes, words);
+  const double floats = seconds(ops::Precision::kFloats, false, false);
+  EXPECT_NEAR(floats, macs / (0.5e12 * efficiency->training_f32), 0.001 * floats);
+  EXPECT_GT(floats, words);
 }
 
 TEST(TrainingPlan, RefusesARankAboveTheMatrix) {
