@@ -11,7 +11,8 @@ TokenWork WorkOf(const engine::Model& model, bool will_be_packed) {
   };
   for (const model::LayerWeights& w : model.weights().layers)
     for (const ops::Matrix* m : {&w.q, &w.k, &w.v, &w.output, &w.gate, &w.up, &w.down})
-      add(*m, &work.macs);
+      add(*m, &work.macs_of[m->type()]);
+  for (const auto& [type, macs] : work.macs_of) work.macs += macs;
   add(model.weights().output, &work.output_macs);
   return work;
 }

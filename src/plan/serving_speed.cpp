@@ -43,6 +43,9 @@ Efficiency FromRecord(const ordered_json& record) {
   efficiency.seconds_per_layer = number("seconds_per_layer");
   efficiency.compute_share = number("compute_share");
   efficiency.attention_share = number("attention_share");
+  if (record.contains("compute_shares"))
+    for (const auto& [name, figure] : record.at("compute_shares").items())
+      efficiency.compute_shares[quant::FindTypeByName(name)->type] = figure.at("value");
   const double training = number("training_share");
   efficiency.training_int16 = training;
   efficiency.training_int8 =
@@ -117,8 +120,13 @@ ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, const 
   }
   if (peak > 0 && efficiency.compute_share > 0) {
     const auto n = static_cast<double>(call.tokens_in);
-    const double computing = n * work.macs / (peak * efficiency.compute_share) +
-                             attention(call.tokens_in, PairsOfPrompt);
+    double computing = attention(call.tokens_in, PairsOfPrompt);
+    for (const auto& [type, macs] : work.macs_of) {
+      const auto own = efficiency.compute_shares.find(type);
+      computing += n * macs /
+                   (peak * (own != efficiency.compute_shares.end() ? own->second
+                                                                   : efficiency.compute_share));
+    }
     // A prompt of few tokens reads all weights, too.
     const double reading = bandwidth > 0 ? work.bytes / bandwidth : 0;
     speed.prefill = n / (std::max(computing, reading) + of_layers);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -24,8 +25,9 @@ struct Efficiency {
   const nlohmann::ordered_json* record = nullptr;  // with sources, dates and confidence
   double bandwidth_share = 0;                      // decode: of the bandwidth
   double seconds_per_layer = 0;                    // and beside reading
-  double compute_share = 0;    // prefill: of the peak of `operations`; 0: not known
-  double attention_share = 0;  // of attention's own operations
+  double compute_share = 0;  // prefill: of the peak of `operations`; 0: not known
+  std::map<quant::Type, double> compute_shares;  // the same where the type of the weights matters
+  double attention_share = 0;                    // of attention's own operations
   // Fine-tuning by its precisions, of the same peak; 0: not known.
   double training_int8 = 0, training_int16 = 0, training_f32 = 0;
   std::string training_engine;  // that reached it

@@ -65,7 +65,7 @@ TEST(PublishedSpeeds, AreMostlyWithinAThird) {
   // What docs/plan.md says of them.
   const std::map<std::string, Count> kKnown = {
       {"board decode", {16, 16}}, {"board prefill", {11, 10}}, {"gpu decode", {96, 91}},
-      {"gpu prefill", {64, 49}},  {"mac decode", {91, 66}},   {"mac prefill", {81, 63}}};
+      {"gpu prefill", {64, 49}},  {"mac decode", {91, 66}},    {"mac prefill", {81, 63}}};
   for (const auto& [kind, known] : kKnown) {
     std::fprintf(stderr, "%s: %d of %d within 30 %%\n", kind.c_str(), counts[kind].near,
                  counts[kind].all);

@@ -97,6 +97,11 @@ TEST(ServingPlan, SpeedIsBytesOverBandwidthAndOperationsOverPeak) {
   EXPECT_NEAR(speed.prefill, 512 / (macs / 12.5e12 + attention / 6.25e12 + 16e-4),
               0.001 * speed.prefill);
   EXPECT_NEAR(speed.call_decode, decode(544), 0.002 * speed.call_decode);
+  // Weights of a type that is slower to multiply with.
+  Efficiency slower = efficiency;
+  slower.compute_shares[quant::Type::kF16] = 0.125;
+  EXPECT_NEAR(SpeedOf(*shape.model(), {8192}, {512, 64}, device, slower).prefill,
+              512 / (macs / 6.25e12 + attention / 6.25e12 + 16e-4), 0.001 * speed.prefill);
   // One token takes as long as any other.
   const ServingSpeed one = SpeedOf(*shape.model(), {8192}, {1, 1}, device, efficiency);
   EXPECT_NEAR(one.prefill, one.call_decode, 0.002 * one.prefill);
