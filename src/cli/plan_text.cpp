@@ -22,7 +22,7 @@ void SayDevice(const plan::Device& device) {
         device.usable_reason.empty() ? "all of it" : device.usable_reason);
   if (device.read_bandwidth)
     Say(", reads {}/s{}", FormatBytes(static_cast<uint64_t>(device.read_bandwidth.value)),
-        device.kind == "here" ? "" : " by its specification");
+        device.kind == "here" ? " now, beside what else runs" : " by its specification");
   if (device.kind != "here" && !plan::IsMeasured(device))
     Say("; what follows is computed, never measured");
   Say("\n");
@@ -131,8 +131,12 @@ void SayAdvice(const PlanAnswer& answer) {
         fmt::join(choice.verdict.reasons, "; "));
     if (!choice.verdict.unknowns.empty())
       Say("   not known: {}\n", fmt::join(choice.verdict.unknowns, "; "));
-    if (!choice.pull.empty())
+    if (choice.pull.empty()) continue;
+    // Cards, phones and what has its own system get the file; their engine is another's.
+    if (answer.device.kind == "here")
       Say("   {0} chat -c {2} -m \"$({0} pull {1})\"\n", slm, choice.pull, answer.load.context);
+    else
+      Say("   {} pull {}\n", slm, choice.pull);
   }
   if (fitting == 0) {
     const auto smallest = std::min_element(
