@@ -18,8 +18,9 @@ constexpr double kHour = 3600;
 void SayDevice(const plan::Device& device) {
   Say("on {}", device.name);
   if (const auto usable = device.usable_bytes())
-    Say(": {} for a model ({})", FormatBytes(*usable),
-        device.usable_reason.empty() ? "all of it" : device.usable_reason);
+    Say(": {} of {} for a model{}", FormatBytes(*usable),
+        FormatBytes(static_cast<uint64_t>(device.memory.value)),
+        device.usable_reason.empty() ? "" : fmt::format(" ({})", device.usable_reason));
   if (device.read_bandwidth)
     Say(", reads {}/s{}", FormatBytes(static_cast<uint64_t>(device.read_bandwidth.value)),
         device.kind == "here" ? " now, beside what else runs" : " by its specification");

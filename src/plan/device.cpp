@@ -142,7 +142,9 @@ std::optional<uint64_t> Device::usable_bytes() const {
 }
 
 Device FindDevice(const std::string& id, const std::string& file) {
-  const std::string wanted = UpperCase(id);
+  // "RTX 4090" is rtx-4090.
+  std::string wanted = UpperCase(id);
+  std::replace(wanted.begin(), wanted.end(), ' ', '-');
   std::optional<Device> own;
   std::vector<std::string> ids;
   if (!file.empty())
@@ -157,8 +159,12 @@ Device FindDevice(const std::string& id, const std::string& file) {
     if (UpperCase(ids.back()) == wanted) return ReadDevice(record, "catalog/devices.json");
   }
   constexpr size_t kSuggestions = 5;
-  throw Error(Code::kUsage, "--device {}: no such device; near it: {}", id,
-              fmt::join(NearestNames(id, ids, kSuggestions), ", "));
+  std::vector<std::string> near;
+  for (const std::string& known : ids)
+    if (UpperCase(known).find(wanted) != std::string::npos) near.push_back(known);
+  if (near.empty()) near = NearestNames(id, ids, kSuggestions);
+  if (near.size() > kSuggestions) near.resize(kSuggestions);
+  throw Error(Code::kUsage, "--device {}: no such device; near it: {}", id, fmt::join(near, ", "));
 }
 
 std::vector<Device> AllDevices() {

@@ -11,6 +11,8 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr double kMost = 1e18;  // of bytes, operations, watts or USD
+// Of bytes and operations: who writes 16 means GB.
+constexpr double kLeastOfMany = 1e6;
 
 }  // namespace
 
@@ -19,7 +21,11 @@ bool IsDate(std::string_view text) {
   if (text.size() != 4 && text.size() != 7 && text.size() != 10) return false;
   for (size_t i = 0; i < text.size(); ++i)
     if (kForm[i] == '-' ? text[i] != '-' : text[i] < '0' || text[i] > '9') return false;
-  return true;
+  const auto is_within = [&](size_t at, int most) {
+    const int number = (text[at] - '0') * 10 + (text[at + 1] - '0');
+    return number >= 1 && number <= most;
+  };
+  return (text.size() < 7 || is_within(5, 12)) && (text.size() < 10 || is_within(8, 31));
 }
 
 Figure ReadFigure(const ordered_json& record, const char* name, std::string_view unit,
@@ -40,6 +46,8 @@ Figure ReadFigure(const ordered_json& record, const char* name, std::string_view
   const auto value = at->find("value");
   if (value == at->end() || !value->is_number()) fail("expected a number as \"value\"");
   Figure figure = {*value, text("source"), text("date"), text("confidence")};
+  if ((unit.starts_with("bytes") || unit.starts_with("operations")) && figure.value < kLeastOfMany)
+    fail(fmt::format("{} {} are too few", value->dump(), unit));
   if (!(figure.value > 0 && figure.value <= kMost))
     fail(fmt::format("expected a value above 0 and up to {:g}, got {}", kMost, value->dump()));
   if (figure.source.empty()) fail("expected a \"source\"");

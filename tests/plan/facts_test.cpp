@@ -80,6 +80,10 @@ TEST(Devices, AllHaveTheirUnits) {
   const Device card = FindDevice("rtx-4090", "");
   EXPECT_EQ(card.half_operations.value, 165.2e12);  // of tensor units
   EXPECT_NE(MessageOf([] { FindDevice("rtx-4091", ""); }).find("rtx-4090"), std::string::npos);
+  EXPECT_EQ(FindDevice("RTX 4090", "").id, "rtx-4090");
+  // Of which there are several.
+  EXPECT_NE(MessageOf([] { FindDevice("RTX 4060 Ti", ""); }).find("rtx-4060-ti-16gb"),
+            std::string::npos);
 }
 
 TEST(Devices, OfAFileComeFirst) {
@@ -92,9 +96,9 @@ TEST(Devices, OfAFileComeFirst) {
                        R"({"id": "RTX-4090", "name": "Mine", "kind": "gpu", "memory_bytes": )" +
                            memory + "}\n");
   };
-  write(R"({"value": 5, "unit": "bytes", "source": "me", "date": "2026-11"})");
+  write(R"({"value": 5e9, "unit": "bytes", "source": "me", "date": "2026-11"})");
   EXPECT_EQ(FindDevice("rtx-4090", path).name, "Mine");
-  EXPECT_EQ(FindDevice("rtx-4090", path).memory.value, 5);
+  EXPECT_EQ(FindDevice("rtx-4090", path).memory.value, 5e9);
   EXPECT_EQ(FindDevice("rtx-4080", path).kind, "gpu");
   const auto says = [&](const char* memory, const std::string& words) {
     write(memory);
@@ -102,12 +106,16 @@ TEST(Devices, OfAFileComeFirst) {
     EXPECT_NE(message.find(path + ":2: memory_bytes: " + words), std::string::npos) << message;
   };
   says(R"({"value": 5, "unit": "GB", "source": "me", "date": "2026-11"})", "expected \"unit\"");
-  says(R"({"value": 5, "unit": "bytes", "source": "me"})", "expected a \"date\"");
+  says(R"({"value": 16, "unit": "bytes", "source": "me", "date": "2026-11"})",
+       "16 bytes are too few");
+  says(R"({"value": 5e9, "unit": "bytes", "source": "me", "date": "2027-13-45"})",
+       "expected a \"date\"");
+  says(R"({"value": 5e9, "unit": "bytes", "source": "me"})", "expected a \"date\"");
   says(R"({"value": -5, "unit": "bytes", "source": "me", "date": "2026-11"})",
-       "expected a value above 0");
+       "-5 bytes are too few");
   says(R"({"value": 1e30, "unit": "bytes", "source": "me", "date": "2026-11"})",
        "expected a value");
-  says(R"({"value": 5, "unit": "bytes", "source": "me", "date": "soon"})", "expected a \"date\"");
+  says(R"({"value": 5e9, "unit": "bytes", "source": "me", "date": "soon"})", "expected a \"date\"");
   says("5", "expected {");
 }
 
