@@ -158,6 +158,7 @@ ordered_json ToJson(const PlanAnswer& answer) {
                              ? ordered_json()
                              : ToJson(answer.advice->choices.front().plan.efficiency);
     json["models"] = ordered_json::array();
+    json["left_out"] = answer.advice->left_out;
     json["rules"] = ordered_json::array();
     for (const plan::Choice& choice : answer.advice->choices) {
       if (choice.verdict.problems.empty()) json["short_list"].push_back(choice.model.id);

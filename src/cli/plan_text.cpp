@@ -158,6 +158,9 @@ void SayAdvice(const PlanAnswer& answer) {
         c.score ? fmt::format("{:.1f}{}", c.score->value, c.score->mark) : "",
         fmt::join(c.verdict.problems, "; "));
   }
+  if (!advice.left_out.empty())
+    Say("\nleft out by --language, --input or --commercial: {}\n",
+        fmt::join(advice.left_out, ", "));
   if (!advice.rules.empty()) Say("\n");
   for (const plan::Rule& rule : advice.rules)
     Say("{}: {} ({})\n", rule.when, rule.advice, rule.origin());

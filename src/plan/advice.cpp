@@ -207,8 +207,12 @@ Advice Advise(const Wish& wish, const ServingLoad& load, const Call& call, const
   advice.rules = RulesFor(wish, load);
   const std::vector<CatalogModel> models = ModelsFor(wish);
   for (const CatalogModel& model : models)
-    if (IsPlannable(model))
-      advice.choices.push_back(Choose(wish, model, load, call, device, runtime));
+    advice.choices.push_back(Choose(wish, model, load, call, device, runtime));
+  for (const CatalogModel& model : FindModels({.has_all = wish.has_successors}))
+    if (IsPlannable(model) &&
+        std::none_of(models.begin(), models.end(),
+                     [&](const CatalogModel& taken) { return taken.id == model.id; }))
+      advice.left_out.push_back(model.id);
   // Without a task the largest are taken for the best.
   const auto quality = [&](const Choice& choice) {
     return wish.task ? (choice.score ? choice.score->value : -1)

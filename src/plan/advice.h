@@ -64,6 +64,8 @@ struct Choice {
 struct Advice {
   std::vector<Choice> choices;  // those without problems first, the best of them first
   std::vector<Rule> rules;      // that apply
+  // Models of the catalog that have not the language, the input or the licence.
+  std::vector<std::string> left_out;
 
   size_t fitting() const;  // choices without problems
 };

@@ -1,6 +1,8 @@
 // plan by its exact form.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "cli/model_command.h"
 #include "cli/program.h"
 #include "support/data.h"
@@ -65,6 +67,9 @@ TEST(Plan, AdvisesForATask) {
   EXPECT_EQ(advice.at("task").at("benchmark"), "HumanEval");
   ASSERT_FALSE(advice.at("short_list").empty());
   EXPECT_FALSE(advice.at("rules").empty());
+  const std::vector<std::string> left_out = advice.at("left_out");
+  EXPECT_NE(std::find(left_out.begin(), left_out.end(), "qwen2.5-3b"), left_out.end());
+  EXPECT_EQ(Json({"plan", "--device", "rtx-4090"}).at("left_out").size(), 0u);
   double last = 101;
   for (const nlohmann::json& model : advice.at("models")) {
     EXPECT_NE(model.at("licence"), "Qwen Research License");
