@@ -93,7 +93,7 @@ void JudgeModel(const Wish& wish, const ServingLoad& load, Choice* choice) {
                     choice->score->mark.empty() ? "" : " (" + choice->score->mark + ")"));
   else if (wish.task)
     verdict.unknowns.push_back(
-        fmt::format("its place: the catalog has no {} of it", wish.task->benchmark));
+        fmt::format("where it would rank: the catalog has no {} of it", wish.task->benchmark));
   if (model.commercial == "no") verdict.reasons.push_back("licence: not for commercial use");
   if (model.commercial == "conditions")
     verdict.reasons.push_back("licence with conditions: " + model.licence);
@@ -131,7 +131,8 @@ Choice Choose(const Wish& wish, const CatalogModel& model, const ServingLoad& lo
   choice.cost = CostOf(choice.plan, call, device, wish.cost);
   choice.verdict = Judge(wish, call, device, choice.plan);
   if (is_fine)
-    choice.verdict.reasons.push_back("in 8 bits, as small models lose more by 4 (rule q-loss-1b)");
+    choice.verdict.reasons.push_back(
+        "in 8 bits, as small models lose more in 4 (rule q-loss-1b of the catalog)");
   JudgeModel(wish, load, &choice);
   return choice;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/nearest_names.h"
@@ -18,7 +19,28 @@ using nlohmann::ordered_json;
 
 constexpr double kSecondsOfMonth = 365.25 / 12 * 24 * 3600;
 
+const std::set<std::string> kMembers = {"id",
+                                        "provider",
+                                        "model",
+                                        "catalog_model",
+                                        "input_usd_per_million",
+                                        "output_usd_per_million",
+                                        "cached_input_usd_per_million",
+                                        "batch_input_usd_per_million",
+                                        "batch_output_usd_per_million",
+                                        "source",
+                                        "date",
+                                        "confidence",
+                                        "is_usual",
+                                        "note",
+                                        "ends",
+                                        "ended",
+                                        "disagrees",
+                                        "cross_check",
+                                        "publisher_page"};
+
 ApiPrice FromRecord(const ordered_json& record, bool is_usual, const std::string& where) {
+  CheckMembers(record, kMembers, where);
   const auto fail = [&](const std::string& what) {
     throw Error(Code::kBadInput, "{}: {}", where, what);
   };

@@ -1,5 +1,7 @@
 #include "plan/figure.h"
 
+#include <fmt/ranges.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -15,6 +17,14 @@ constexpr double kMost = 1e18;  // of bytes, operations, watts or USD
 constexpr double kLeastOfMany = 1e6;
 
 }  // namespace
+
+void CheckMembers(const ordered_json& record, const std::set<std::string>& known,
+                  const std::string& where) {
+  for (const auto& [name, value] : record.items())
+    if (!known.contains(name))
+      throw Error(Code::kBadInput, "{}: unknown member \"{}\"; known: {}", where, name,
+                  fmt::join(known, ", "));
+}
 
 bool IsDate(std::string_view text) {
   constexpr std::string_view kForm = "0000-00-00";

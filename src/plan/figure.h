@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,10 @@ struct Figure {
 
   explicit operator bool() const { return value > 0; }
 };
+
+// Throws kBadInput that begins with `where` and names what is known for any other member.
+void CheckMembers(const nlohmann::ordered_json& record, const std::set<std::string>& known,
+                  const std::string& where);
 
 bool IsDate(std::string_view text);  // "2026", "2026-11" or "2026-11-28"
 

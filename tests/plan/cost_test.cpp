@@ -63,7 +63,10 @@ TEST(Cost, PricesOfAFileAreChecked) {
   };
   EXPECT_NE(without(R"(, "date": "2026-11-01")").find("prices.jsonl:2: expected \"date\""),
             std::string::npos);
-  EXPECT_NE(without("output_usd_per_million", "output_usd_per_thousand").find("USD for a million"),
+  EXPECT_NE(without("output_usd_per_million", "output_usd_per_thousand")
+                .find("unknown member \"output_usd_per_thousand\"; known: "),
+            std::string::npos);
+  EXPECT_NE(without(R"("output_usd_per_million": 2, )").find("USD for a million"),
             std::string::npos);
   EXPECT_NE(without(": 1,", ": -1,").find("expected a price, got -1"), std::string::npos);
 }
