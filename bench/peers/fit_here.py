@@ -12,7 +12,6 @@ go into the record of the kernels in catalog/efficiencies.json by hand.
 import itertools
 import json
 import math
-import pathlib
 import subprocess
 import sys
 

@@ -223,7 +223,8 @@ std::string Origins(const PlanAnswer& answer) {
   if (const auto& efficiency = first.plan.efficiency; efficiency && first.plan.speed.decode > 0) {
     add_figure("peak", efficiency->is_of_half ? device.half_operations : device.int8_operations);
     add("speeds", fmt::format("computed from these as {} reaches them; {}", efficiency->engine,
-                              device.kind == "here"      ? "both were measured now"
+                              device.kind == "here"
+                                  ? "bandwidth and peak were measured now, the shares before"
                               : plan::IsMeasured(device) ? "some were measured on this device"
                                                          : "none was ever measured on it"));
   }

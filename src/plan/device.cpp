@@ -137,25 +137,29 @@ std::optional<uint64_t> Device::usable_bytes() const {
 
 Device FindDevice(const std::string& id, const std::string& file) {
   // "RTX 4090" is rtx-4090.
-  std::string wanted = UpperCase(id);
-  std::replace(wanted.begin(), wanted.end(), ' ', '-');
+  const auto plain = [](const std::string& name) {
+    std::string text = UpperCase(name);
+    std::replace(text.begin(), text.end(), ' ', '-');
+    return text;
+  };
+  const std::string wanted = plain(id);
   std::optional<Device> own;
   std::vector<std::string> ids;
   if (!file.empty())
     format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
       Device device = ReadDevice(record, fmt::format("{}:{}", file, line));
       ids.push_back(device.id);
-      if (UpperCase(device.id) == wanted) own = std::move(device);
+      if (plain(device.id) == wanted) own = std::move(device);
     });
   if (own) return *own;
   for (const ordered_json& record : Records(kFile)) {
     ids.push_back(record.at("id"));
-    if (UpperCase(ids.back()) == wanted) return ReadDevice(record, "catalog/devices.json");
+    if (plain(ids.back()) == wanted) return ReadDevice(record, "catalog/devices.json");
   }
   constexpr size_t kSuggestions = 5;
   std::vector<std::string> near;
   for (const std::string& known : ids)
-    if (UpperCase(known).find(wanted) != std::string::npos) near.push_back(known);
+    if (plain(known).find(wanted) != std::string::npos) near.push_back(known);
   if (near.empty()) near = NearestNames(id, ids, kSuggestions);
   if (near.size() > kSuggestions) near.resize(kSuggestions);
   throw Error(Code::kUsage, "--device {}: no such device; near it: {}", id, fmt::join(near, ", "));

@@ -17,13 +17,13 @@
 namespace slm::plan {
 namespace {
 
-// Of the base's products: forward, again where activations are not kept, and backward by the input.
 double TrainingShare(const Efficiency& efficiency, const train::BackwardOptions& options) {
   return options.precision == ops::Precision::kFloats ? efficiency.training_f32
          : options.serves_gates_and_logits            ? efficiency.training_int8
                                                       : efficiency.training_int16;
 }
 
+// Of the base's products: forward, again where activations are not kept, and backward by the input.
 double Passes(const train::BackwardOptions& options) { return options.keeps_activations ? 2 : 3; }
 
 }  // namespace

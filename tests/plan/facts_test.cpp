@@ -91,7 +91,7 @@ TEST(Devices, OfAFileComeFirst) {
   const std::string path = folder / "devices.jsonl";
   const auto write = [&](const std::string& memory) {
     testing::WriteFile(path,
-                       R"({"id": "other", "name": "O", "kind": "cpu"})"
+                       R"({"id": "My box", "name": "O", "kind": "cpu"})"
                        "\n"
                        R"({"id": "RTX-4090", "name": "Mine", "kind": "gpu", "memory_bytes": )" +
                            memory + "}\n");
@@ -100,6 +100,7 @@ TEST(Devices, OfAFileComeFirst) {
   EXPECT_EQ(FindDevice("rtx-4090", path).name, "Mine");
   EXPECT_EQ(FindDevice("rtx-4090", path).memory.value, 5e9);
   EXPECT_EQ(FindDevice("rtx-4080", path).kind, "gpu");
+  EXPECT_EQ(FindDevice("my box", path).name, "O");
   const auto says = [&](const char* memory, const std::string& words) {
     write(memory);
     const std::string message = MessageOf([&] { FindDevice("rtx-4090", path); });
