@@ -26,9 +26,9 @@ struct Flags {
   plan::Wish wish;
   std::vector<std::string> apis;
   plan::OwnCostOptions cost;
-  double watts = 0, price = 0;  // of the device; 0: what is known of it
+  double memory = 0, watts = 0, price = 0;  // of the device; GiB; 0: what is known of it
   std::string html;
-  bool is_json = false;
+  bool lists_devices = false, is_json = false;
 };
 
 // Of a request, where nothing else is said and the model has room for it.
@@ -65,19 +65,15 @@ void PlanModel(const Flags& flags, const plan::Wish& wish, engine::Runtime* runt
                PlanAnswer* answer) {
   const plan::ModelSize& size = *answer->size;
   answer->serving = plan::PlanServing(size, answer->load, answer->call, answer->device, runtime);
-  if (wish.call_seconds > 0 || wish.calls_a_month > 0 || wish.usd_a_month > 0)
+  const bool is_long = answer->load.context > size.hparams.context;
+  if (wish.call_seconds > 0 || wish.calls_a_month > 0 || wish.usd_a_month > 0 || is_long)
     answer->verdict = plan::Judge(wish, answer->call, answer->device, *answer->serving);
+  if (is_long) answer->verdict->problems.push_back(plan::MadeFor(size.hparams.context));
   answer->cost = plan::CostOf(*answer->serving, answer->call, answer->device, wish.cost);
   if (flags.examples > 0) {
     answer->job = JobOf(flags, size.hparams.context);
     answer->training = plan::PlanTraining(size, *answer->job, answer->device, runtime);
   }
-  if (answer->load.context > size.hparams.context)
-    std::fprintf(stderr,
-                 "slm: the context of %lld tokens is longer than the %lld that the model was made "
-                 "for\n",
-                 static_cast<long long>(answer->load.context),
-                 static_cast<long long>(size.hparams.context));
 }
 
 // A driver that does not start is no reason not to plan for the CPU.
@@ -96,6 +92,15 @@ plan::Device FindDevice(const Flags& flags, engine::Runtime* runtime) {
   const auto said = [](double value) {
     return plan::Figure{value, "the command line", "now", "said"};
   };
+  if (flags.memory > 0) {
+    const double bytes = flags.memory * (1 << 30);
+    if (device.kind == "here") {
+      device.free_bytes = static_cast<uint64_t>(bytes);
+      device.usable_reason = "as --memory says";
+    } else {
+      device.memory = said(bytes);
+    }
+  }
   if (flags.watts > 0) device.watts = said(flags.watts);
   if (flags.price > 0) device.price = said(flags.price);
   return device;
@@ -114,6 +119,9 @@ std::vector<plan::ApiPrice> FindPrices(const Flags& flags) {
 }
 
 void Run(Flags flags) {
+  if (flags.lists_devices) return ListDevices(flags.devices_file, flags.is_json);
+  if (flags.device.empty() && !flags.devices_file.empty())
+    throw Error(Code::kUsage, "--devices: name one of them by --device, or see --list-devices");
   flags.load.k_type = ParseKvType(flags.k_type);
   flags.load.v_type = ParseKvType(flags.v_type);
   PlanAnswer answer;
@@ -246,8 +254,14 @@ Work DeclarePlan(CLI::App* app) {
       app->add_option("--device", flags->device,
                       "A device of catalog/devices.json or of --devices; default: this machine");
   app->add_option("--devices", flags->devices_file,
-                  "A file of devices of your own, a JSON record a line, as in catalog/README.md")
-      ->needs(device);
+                  "A file of devices of your own, a JSON record a line, as in catalog/README.md");
+  app->add_flag("--list-devices", flags->lists_devices, "Say which devices are known")
+      ->excludes(model)
+      ->excludes(device);
+  app->add_option("--memory", flags->memory,
+                  "Of the device, in GiB; default: the catalog's, or what is free here")
+      ->check(AboveZero())
+      ->check(CLI::Range(0.0, 1e6));
   AddLoad(app, flags.get());
   AddFinetune(app, flags.get(), model);
   AddLimits(app, flags.get());

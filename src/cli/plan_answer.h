@@ -35,8 +35,11 @@ struct PlanAnswer {
   double calls_a_month = 0;  // 0: not said
 };
 
+nlohmann::ordered_json ToJson(const plan::Device& device);
 nlohmann::ordered_json ToJson(const PlanAnswer& answer);
 void Print(const PlanAnswer& answer);
+// Devices that --device takes, those of `file` first.
+void ListDevices(const std::string& file, bool is_json);
 // A page with charts of memory, of speed against quality and of costs. `answer` has advice.
 std::string RenderHtml(const PlanAnswer& answer);
 

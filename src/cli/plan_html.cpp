@@ -31,7 +31,7 @@ figure.bars { padding: 12px 16px; } .bars figcaption { margin-left: 0; }
 ol { columns: 260px; column-gap: 28px; font-size: .85rem; padding-left: 2em; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; width: 100%; }
 td, th { text-align: left; padding: 4px 10px 4px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; } code { overflow-wrap: anywhere; }
+  vertical-align: top; } td { min-width: 9em; } code { white-space: nowrap; }
 )";
 
 std::string NameOf(const Choice& choice) { return choice.model.id + " " + choice.type; }

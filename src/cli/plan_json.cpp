@@ -21,20 +21,6 @@ ordered_json ToJson(const plan::Figure& figure) {
   return {{"value", figure.value}, {"source", figure.source}, {"date", figure.date}};
 }
 
-ordered_json ToJson(const plan::Device& device) {
-  return {{"id", device.id},
-          {"name", device.name},
-          {"memory_bytes", ToJson(device.memory)},
-          {"usable_bytes", Known(device.usable_bytes())},
-          {"usable_reason", device.usable_reason},
-          {"is_measured", device.kind == "here" || plan::IsMeasured(device)},
-          {"read_bytes_per_second", ToJson(device.read_bandwidth)},
-          {"int8_operations_per_second", ToJson(device.int8_operations)},
-          {"f16_operations_per_second", ToJson(device.half_operations)},
-          {"watts", ToJson(device.watts)},
-          {"price_usd", ToJson(device.price)}};
-}
-
 // What the planned speed is computed with.
 ordered_json ToJson(const std::optional<plan::Efficiency>& efficiency) {
   if (!efficiency) return nullptr;
@@ -96,8 +82,13 @@ ordered_json ToJson(const plan::TrainingPlan& plan) {
 }
 
 ordered_json ToJson(const plan::Rule& rule) {
-  return {{"id", rule.id},     {"when", rule.when},     {"advice", rule.advice},
-          {"from", rule.from}, {"source", rule.source}, {"confidence", rule.confidence}};
+  return {{"id", rule.id},
+          {"when", rule.when},
+          {"advice", rule.advice},
+          {"from", rule.from},
+          {"source", rule.source},
+          {"confidence", rule.confidence},
+          {"note", rule.note.empty() ? ordered_json() : ordered_json(rule.note)}};
 }
 
 ordered_json ToJson(const plan::Choice& choice, const PlanAnswer& answer) {
@@ -120,6 +111,20 @@ ordered_json ToJson(const plan::Choice& choice, const PlanAnswer& answer) {
 }
 
 }  // namespace
+
+ordered_json ToJson(const plan::Device& device) {
+  return {{"id", device.id},
+          {"name", device.name},
+          {"memory_bytes", ToJson(device.memory)},
+          {"usable_bytes", Known(device.usable_bytes())},
+          {"usable_reason", device.usable_reason},
+          {"is_measured", device.kind == "here" || plan::IsMeasured(device)},
+          {"read_bytes_per_second", ToJson(device.read_bandwidth)},
+          {"int8_operations_per_second", ToJson(device.int8_operations)},
+          {"f16_operations_per_second", ToJson(device.half_operations)},
+          {"watts", ToJson(device.watts)},
+          {"price_usd", ToJson(device.price)}};
+}
 
 ordered_json ToJson(const PlanAnswer& answer) {
   ordered_json json;

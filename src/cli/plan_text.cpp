@@ -91,7 +91,8 @@ void SayTraining(const PlanAnswer& answer) {
       answer.device.kind == "here" ? "" : ", as slm finetune takes it on a CPU");
   if (plan.available && plan.total() > *plan.available)
     Say("        does not fit: {} are missing\n", FormatBytes(plan.total() - *plan.available));
-  Say("        {} examples of {} tokens, {:g} epochs: ", job.examples, job.tokens, job.epochs);
+  Say("        {} example{} of {} tokens, {:g} epoch{}: ", job.examples,
+      job.examples == 1 ? "" : "s", job.tokens, job.epochs, job.epochs == 1 ? "" : "s");
   if (plan.seconds == 0) return Say("the time is not known\n");
   Say("{} by {}",
       plan.seconds < kHour ? fmt::format("{:.0f} minutes", plan.seconds / 60)

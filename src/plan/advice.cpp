@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -22,8 +23,8 @@ constexpr int64_t kLongContext = 8192;
 
 Rule RuleOf(const std::string& id) {
   const ordered_json& record = FindRecord("rules", id);
-  return {record.at("id"),   record.at("when"),       record.at("advice"),
-          record.at("from"), record.at("confidence"), record.at("source")};
+  return {record.at("id"),         record.at("when"),   record.at("advice"),     record.at("from"),
+          record.at("confidence"), record.at("source"), record.value("note", "")};
 }
 
 std::string Seconds(double seconds) {
@@ -86,7 +87,7 @@ void JudgeModel(const Wish& wish, const ServingLoad& load, Choice* choice) {
   const CatalogModel& model = choice->model;
   Verdict& verdict = choice->verdict;
   if (model.context > 0 && load.context > model.context)
-    verdict.problems.push_back(fmt::format("made for {} tokens of context", model.context));
+    verdict.problems.push_back(MadeFor(model.context));
   if (wish.task && choice->score)
     verdict.reasons.push_back(
         fmt::format("{} {:.1f}{}", wish.task->benchmark, choice->score->value,
@@ -105,6 +106,16 @@ void JudgeModel(const Wish& wish, const ServingLoad& load, Choice* choice) {
         "what its encoder of images and their tokens take beside this; slm "
         "itself reads text alone");
   if (!model.is_run) verdict.unknowns.push_back("not yet run by slm");
+}
+
+double Threshold(const char* rule, const char* name) {
+  return FindRecord("rules", rule).at("threshold").at(name);
+}
+
+// Where no time is set: below the rate at which people read.
+bool IsSlowerThanReading(const Wish& wish, const Choice& choice) {
+  return wish.call_seconds == 0 && choice.plan.speed.decode > 0 &&
+         choice.plan.speed.decode < Threshold("speed-reading", "tokens_per_second_below");
 }
 
 // In the usual type; in the fine one where the model is small, and there is room and time.
@@ -133,6 +144,8 @@ Choice Choose(const Wish& wish, const CatalogModel& model, const ServingLoad& lo
   if (is_fine)
     choice.verdict.reasons.push_back(
         "in 8 bits, as small models lose more in 4 (rule q-loss-1b of the catalog)");
+  if (choice.verdict.problems.empty() && IsSlowerThanReading(wish, choice))
+    choice.verdict.reasons.push_back("answers more slowly than people read (rule speed-reading)");
   JudgeModel(wish, load, &choice);
   return choice;
 }
@@ -164,10 +177,9 @@ std::vector<Rule> RulesFor(const Wish& wish, const ServingLoad& load) {
   };
   if (wish.task)
     for (const Rule& rule : wish.task->rules) rules.push_back(rule);
-  const double low_latency =
-      FindRecord("rules", "use-latency").at("threshold").at("latency_ms_below").get<double>() /
-      1000;
-  if (wish.call_seconds > 0 && wish.call_seconds <= low_latency) add("use-latency");
+  if (wish.call_seconds > 0 &&
+      wish.call_seconds <= Threshold("use-latency", "latency_ms_below") / 1000)
+    add("use-latency");
   if (wish.is_private) add("use-privacy");
   if (wish.is_offline) add("use-offline");
   if (wish.calls_a_month > 0) add("use-volume");
@@ -178,7 +190,8 @@ std::vector<Rule> RulesFor(const Wish& wish, const ServingLoad& load) {
 }  // namespace
 
 std::string Rule::origin() const {
-  return fmt::format("{}, confidence {}", from == "brief" ? "rule of thumb" : from, confidence);
+  return fmt::format("{}, confidence {}{}{}", from == "brief" ? "rule of thumb" : from, confidence,
+                     note.empty() ? "" : "; ", note);
 }
 
 Task FindTask(const std::string& id) {
@@ -187,6 +200,10 @@ Task FindTask(const std::string& id) {
       record.at("id"), record.at("name"), record.at("benchmark"), record.at("because"), {}};
   for (const ordered_json& rule : record.at("rules")) task.rules.push_back(RuleOf(rule));
   return task;
+}
+
+std::string MadeFor(int64_t context) {
+  return fmt::format("made for {} tokens of context", context);
 }
 
 Verdict Judge(const Wish& wish, const Call& call, const Device& device, const ServingPlan& plan) {
@@ -219,12 +236,16 @@ Advice Advise(const Wish& wish, const ServingLoad& load, const Call& call, const
     return wish.task ? (choice.score ? choice.score->value : -1)
                      : static_cast<double>(choice.model.parameters);
   };
+  const auto rank = [&](const Choice& choice) {
+    return std::tuple(choice.verdict.problems.empty(), !IsSlowerThanReading(wish, choice),
+                      quality(choice));
+  };
   std::stable_sort(advice.choices.begin(), advice.choices.end(),
-                   [&](const Choice& a, const Choice& b) {
-                     const bool fits = a.verdict.problems.empty();
-                     if (fits != b.verdict.problems.empty()) return fits;
-                     return quality(a) > quality(b);
-                   });
+                   [&](const Choice& a, const Choice& b) { return rank(a) > rank(b); });
+  if (std::any_of(advice.choices.begin(), advice.choices.end(), [&](const Choice& choice) {
+        return choice.verdict.problems.empty() && IsSlowerThanReading(wish, choice);
+      }))
+    advice.rules.push_back(RuleOf("speed-reading"));
   return advice;
 }
 

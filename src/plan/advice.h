@@ -14,8 +14,9 @@ namespace slm::plan {
 
 struct Rule {
   std::string id, when, advice, from, confidence, source;
+  std::string note;  // what speaks against it, or for it; empty: nothing
 
-  std::string origin() const;  // in words: "rule of thumb, confidence high"
+  std::string origin() const;  // in words: "rule of thumb, confidence high; its note"
 };
 
 struct Task {
@@ -48,6 +49,9 @@ struct Verdict {
   std::vector<std::string> unknowns;
 };
 
+// In words: the problem of a model that was made for fewer tokens than are asked for.
+std::string MadeFor(int64_t context);
+
 // Of memory, time and money.
 Verdict Judge(const Wish& wish, const Call& call, const Device& device, const ServingPlan& plan);
 
@@ -62,8 +66,10 @@ struct Choice {
 };
 
 struct Advice {
-  std::vector<Choice> choices;  // those without problems first, the best of them first
-  std::vector<Rule> rules;      // that apply
+  // Those without problems first; of them, where no time is set, those that answer as fast as
+  // people read; of them the best.
+  std::vector<Choice> choices;
+  std::vector<Rule> rules;  // that apply
   // Models of the catalog that have not the language, the input or the licence.
   std::vector<std::string> left_out;
 

@@ -18,7 +18,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr const char* kFile = "devices";
-constexpr double kLargeMac = 32.0 * (1 << 30);
+constexpr double kLargeMemory = 32.0 * (1 << 30);
 
 // What computes a type fastest, tensor units before shaders.
 Figure FastestOf(const ordered_json& record, std::string_view dtype, const std::string& where) {
@@ -95,9 +95,11 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
   if (device.usable_fraction) {
     const ordered_json& fraction = record.at("usable_fraction");
     device.usable_reason = fraction.value("reason", "");
-    if (device.memory.value > kLargeMac)
-      device.usable_fraction.value =
-          fraction.value("value_above_32gib", device.usable_fraction.value);
+    device.large_fraction = fraction.value("value_above_32gib", 0.0);
+    if (!(device.large_fraction >= 0 && device.large_fraction <= 1))
+      throw Error(Code::kBadInput,
+                  "{}: usable_fraction: value_above_32gib: expected at most 1, got {}", where,
+                  device.large_fraction);
   }
   device.read_bandwidth = ReadFigure(record, "bandwidth_bytes_per_second", "bytes/s", where);
   device.int8_operations = FastestOf(record, "int8", where);
@@ -132,7 +134,21 @@ Device ReadDevice(const ordered_json& record, const std::string& where) {
 std::optional<uint64_t> Device::usable_bytes() const {
   if (free_bytes) return free_bytes;
   if (!memory) return std::nullopt;
-  return static_cast<uint64_t>(memory.value * (usable_fraction ? usable_fraction.value : 1));
+  const double fraction = memory.value > kLargeMemory && large_fraction > 0 ? large_fraction
+                          : usable_fraction                                 ? usable_fraction.value
+                                                                            : 1;
+  return static_cast<uint64_t>(memory.value * fraction);
+}
+
+std::vector<Device> AllDevices(const std::string& file) {
+  std::vector<Device> devices;
+  if (!file.empty())
+    format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
+      devices.push_back(ReadDevice(record, fmt::format("{}:{}", file, line)));
+    });
+  for (const ordered_json& record : Records(kFile))
+    devices.push_back(ReadDevice(record, "catalog/devices.json"));
+  return devices;
 }
 
 Device FindDevice(const std::string& id, const std::string& file) {
@@ -143,18 +159,10 @@ Device FindDevice(const std::string& id, const std::string& file) {
     return text;
   };
   const std::string wanted = plain(id);
-  std::optional<Device> own;
   std::vector<std::string> ids;
-  if (!file.empty())
-    format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
-      Device device = ReadDevice(record, fmt::format("{}:{}", file, line));
-      ids.push_back(device.id);
-      if (plain(device.id) == wanted) own = std::move(device);
-    });
-  if (own) return *own;
-  for (const ordered_json& record : Records(kFile)) {
-    ids.push_back(record.at("id"));
-    if (plain(ids.back()) == wanted) return ReadDevice(record, "catalog/devices.json");
+  for (const Device& device : AllDevices(file)) {
+    if (plain(device.id) == wanted) return device;
+    ids.push_back(device.id);
   }
   constexpr size_t kSuggestions = 5;
   std::vector<std::string> near;
@@ -163,13 +171,6 @@ Device FindDevice(const std::string& id, const std::string& file) {
   if (near.empty()) near = NearestNames(id, ids, kSuggestions);
   if (near.size() > kSuggestions) near.resize(kSuggestions);
   throw Error(Code::kUsage, "--device {}: no such device; near it: {}", id, fmt::join(near, ", "));
-}
-
-std::vector<Device> AllDevices() {
-  std::vector<Device> devices;
-  for (const ordered_json& record : Records(kFile))
-    devices.push_back(ReadDevice(record, "catalog/devices.json"));
-  return devices;
 }
 
 }  // namespace slm::plan

@@ -118,6 +118,9 @@ TEST(Plan, SaysWhetherAFileKeepsTheLimits) {
   // Its prompts are not known, but its answer alone takes longer.
   EXPECT_FALSE(plan("raspberry-pi-5-8gb", "100").at("latency_met").get<bool>());
   EXPECT_TRUE(plan("raspberry-pi-5-8gb", "600000").at("latency_met").is_null());
+  const ProgramResult longer =
+      RunProgram({"plan", "-m", "qwen2.5-0.5b", "-c", "40000", "--device", "rtx-4090"});
+  EXPECT_NE(longer.out.find("not kept: made for 32768 tokens"), std::string::npos) << longer.out;
 }
 
 TEST(Plan, LengthsThatWereNotSaidFit) {
@@ -180,6 +183,57 @@ TEST(Plan, KeepsABudget) {
   EXPECT_EQ(short_list("100000", "1000000000"), 0);  // more than it can answer
 }
 
+TEST(Plan, PutsWhatIsSlowerThanReadingBehind) {
+  const auto plan = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"plan", "--device", "raspberry-pi-5-16gb"});
+    return Json(more);
+  };
+  const auto has_rule = [](const nlohmann::json& answer) {
+    return answer.dump().find("speed-reading") != std::string::npos;
+  };
+  const nlohmann::json advice = plan({});
+  EXPECT_TRUE(has_rule(advice));
+  bool is_slow = false;
+  for (const nlohmann::json& model : advice.at("models")) {
+    if (!model.at("problems").empty()) continue;
+    const bool is_slower = model.at("decode_tokens_per_second").get<double>() < 5;
+    EXPECT_FALSE(is_slow && !is_slower) << model.at("id");
+    is_slow = is_slower;
+  }
+  EXPECT_TRUE(is_slow);  // they are not left out
+  EXPECT_GE(advice.at("models")[0].at("decode_tokens_per_second").get<double>(), 5);
+  // A time that was set is what counts.
+  EXPECT_FALSE(has_rule(plan({"--latency", "3600000"})));
+}
+
+TEST(Plan, ListsDevices) {
+  const nlohmann::json devices = Json({"plan", "--list-devices"}).at("devices");
+  EXPECT_GT(devices.size(), 100u);
+  const TempFolder folder;
+  WriteFile(folder / "own.jsonl",
+            R"({"id": "own", "name": "Own", "kind": "gpu", "memory_bytes": {"value": 8e9, )"
+            R"("unit": "bytes", "source": "label", "date": "2026-11"}})"
+            "\n");
+  const nlohmann::json more =
+      Json({"plan", "--list-devices", "--devices", folder / "own.jsonl"}).at("devices");
+  EXPECT_EQ(more.size(), devices.size() + 1);
+  EXPECT_EQ(more[0].at("id"), "own");
+  const ProgramResult text = RunProgram({"plan", "--list-devices"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_NE(text.out.find("raspberry-pi-5-8gb"), std::string::npos) << text.out;
+}
+
+TEST(Plan, MemoryIsAsSaid) {
+  const auto usable = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"plan", "-m", Model()});
+    return Json(more).at("device").at("usable_bytes").get<double>() / (1 << 30);
+  };
+  // Of a Mac two thirds up to 32 GiB, three quarters above.
+  EXPECT_NEAR(usable({"--device", "m4-pro", "--memory", "24"}), 16, 0.01);
+  EXPECT_NEAR(usable({"--device", "m4-pro", "--memory", "64"}), 48, 0.01);
+  EXPECT_NEAR(usable({"--memory", "2.5"}), 2.5, 1e-6);  // here: what a model may take
+}
+
 TEST(Plan, SaysWhatIsWrong) {
   const auto says = [](std::vector<std::string> args, const char* words) {
     args.insert(args.begin(), {"plan", "-m"});
@@ -197,6 +251,9 @@ TEST(Plan, SaysWhatIsWrong) {
   says({"llama-3.2-1b", "--rank", "8"}, "--finetune");
   says({"llama-3.2-1b", "--task", "sql"}, "--model excludes --task");
   says({"llama-3.2-1b", "--devices", "x"}, "--device");
+  says({"llama-3.2-1b", "--list-devices"}, "excludes");
+  says({"llama-3.2-1b", "--memory", "0"}, "--memory");
+  says({"llama-3.2-1b", "--memory", "1e9"}, "--memory");
   says({"llama-3.2-1b", "--electricity", "1e300"}, "--electricity");
   says({"llama-3.2-1b", "--private"}, "--model excludes --private");
   says({"llama-3.2-1b", "--api", "openai-gpt-4o-minni"}, "near it: openai-gpt-4o-mini");
