@@ -1,5 +1,6 @@
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -7,8 +8,10 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/say.h"
-#include "plan/catalog.h"
+#include "engine/model.h"
+#include "plan/advice.h"
 #include "plan/facts.h"
+#include "plan/this_machine.h"
 
 namespace slm::cli {
 namespace {
@@ -19,7 +22,7 @@ using nlohmann::ordered_json;
 constexpr const char* kBenchmarks[] = {"MMLU", "MMLU-Pro", "MATH", "HumanEval", "GPQA", "MMMU"};
 
 struct Flags {
-  std::string model, least, most;
+  std::string model, least, most, device;
   plan::CatalogFilter filter;
   bool is_json = false;
 };
@@ -58,10 +61,9 @@ void PrintTable(const std::vector<plan::CatalogModel>& models) {
     Say("  {}\n", fmt::join(m.inputs, ", "));
     has_successor = has_successor || is_new;
   }
-  Say("\nScores in percent, as published, of instruct models; b: of the base model, r: of a "
-      "reasoning model, v: of another\nvariant, t: by a third party, ?: the project's brief alone. "
-      "Protocols differ: slm catalog MODEL has each with its\nsource.{}\n",
-      has_successor ? " *: a successor, not yet run here." : "");
+  Say("\nScores in percent, as published, of instruct models; {}.\nProtocols differ: slm catalog "
+      "MODEL has each with its source.{}\n",
+      plan::kMarks, has_successor ? " *: a successor, not yet run here." : "");
 }
 
 // Members of a record that stand beside a value.
@@ -146,9 +148,34 @@ void PrintModel(const plan::CatalogModel& model) {
 }
 
 // "1.5B" is what people say of parameters.
-uint64_t ParseParameters(const char* flag, std::string text) {
-  if (!text.empty() && (text.back() == 'B' || text.back() == 'b')) text.back() = 'G';
-  return ParseBytes(flag, text);
+uint64_t ParseParameters(const char* flag, const std::string& text) {
+  const bool is_of_billions = text.ends_with('B') || text.ends_with('b');
+  try {
+    return ParseBytes(flag, is_of_billions ? text.substr(0, text.size() - 1) + 'G' : text);
+  } catch (const Error&) {
+    throw Error(Code::kUsage, "{} {}: expected a number of parameters as 500M or 4B", flag, text);
+  }
+}
+
+// In the usual type, with a request of the usual length.
+bool Fits(const plan::CatalogModel& model, const plan::Device& device, engine::Runtime* runtime) {
+  if (!plan::IsPlannable(model)) return false;
+  constexpr int64_t kContext = 4096;
+  const plan::ModelSize size = plan::SizeOf(model, compress::FindRecipe(plan::kUsualType));
+  return plan::PlanServing(size, {.context = std::min(kContext, size.hparams.context)}, {}, device,
+                           runtime)
+      .fits();
+}
+
+// Those that fit on a device; "here": on this machine.
+void KeepFitting(const std::string& name, std::vector<plan::CatalogModel>* models) {
+  engine::Runtime runtime(0);
+  const plan::Device device =
+      name == "here" ? plan::MeasureThisMachine(&runtime) : plan::FindDevice(name, "");
+  if (!device.usable_bytes())
+    throw Error(Code::kUsage, "--device {}: how much memory it has is not known", name);
+  std::erase_if(*models,
+                [&](const plan::CatalogModel& model) { return !Fits(model, device, &runtime); });
 }
 
 void Run(Flags flags) {
@@ -161,6 +188,7 @@ void Run(Flags flags) {
     models = plan::FindModels(flags.filter);
   else
     models.push_back(plan::FindCatalogModel(flags.model));
+  if (!flags.device.empty()) KeepFitting(flags.device, &models);
   if (flags.is_json) {
     ordered_json list = ordered_json::array();
     for (const plan::CatalogModel& model : models) list.push_back(*model.record);
@@ -190,6 +218,8 @@ Work DeclareCatalog(CLI::App* app) {
   add("--max-params", flags->most, "Parameters at most, as 4B");
   add("--language", flags->filter.language, "By its code, as de");
   add("--input", flags->filter.input, "What it reads beside text, as image");
+  add("--device", flags->device,
+      "Those that fit on it in Q4_K_M, with 4096 tokens; here: on this machine");
   add("--sort", flags->filter.sort,
       "By a benchmark, as MATH, or by parameters, context or released; highest first");
   app->add_flag("--all", flags->filter.has_all,

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/result_file.h"
 #include "cli/commands.h"
 #include "cli/finetune_flags.h"
@@ -14,9 +15,11 @@
 namespace slm::cli {
 namespace {
 
+constexpr const char* kCacheType = "f16";
+
 struct Flags {
   std::string model, device, devices_file, prices_file, task;
-  std::string k_type = "f16", v_type = "f16";
+  std::string k_type = kCacheType, v_type = kCacheType;
   plan::ServingLoad load;
   plan::Call call = {0, 0};  // 0: left open
   int threads = 0;
@@ -65,10 +68,9 @@ void PlanModel(const Flags& flags, const plan::Wish& wish, engine::Runtime* runt
                PlanAnswer* answer) {
   const plan::ModelSize& size = *answer->size;
   answer->serving = plan::PlanServing(size, answer->load, answer->call, answer->device, runtime);
-  const bool is_long = answer->load.context > size.hparams.context;
-  if (wish.call_seconds > 0 || wish.calls_a_month > 0 || wish.usd_a_month > 0 || is_long)
-    answer->verdict = plan::Judge(wish, answer->call, answer->device, *answer->serving);
-  if (is_long) answer->verdict->problems.push_back(plan::MadeFor(size.hparams.context));
+  answer->verdict = plan::Judge(wish, answer->call, answer->device, *answer->serving);
+  if (answer->load.context > size.hparams.context)
+    answer->verdict->problems.push_back(plan::MadeFor(size.hparams.context));
   answer->cost = plan::CostOf(*answer->serving, answer->call, answer->device, wish.cost);
   if (flags.examples > 0) {
     answer->job = JobOf(flags, size.hparams.context);
@@ -86,23 +88,28 @@ std::vector<plan::LocalCard> FindCards() {
   }
 }
 
+plan::Figure Said(double value) { return {value, "the command line", "now", "said"}; }
+
+// Here what a model may take, elsewhere all that the device has, whose price is another's then.
+void SetMemory(double bytes, plan::Device* device) {
+  if (device->kind != "here") {
+    if (bytes != device->memory.value) device->price = {};
+    device->memory = Said(bytes);
+    return;
+  }
+  if (bytes > device->memory.value)
+    throw Error(Code::kUsage, "--memory: this machine has {}",
+                FormatBytes(static_cast<uint64_t>(device->memory.value)));
+  device->free_bytes = static_cast<uint64_t>(bytes);
+  device->usable_reason = "as --memory says";
+}
+
 plan::Device FindDevice(const Flags& flags, engine::Runtime* runtime) {
   plan::Device device = flags.device.empty() ? plan::MeasureThisMachine(runtime)
                                              : plan::FindDevice(flags.device, flags.devices_file);
-  const auto said = [](double value) {
-    return plan::Figure{value, "the command line", "now", "said"};
-  };
-  if (flags.memory > 0) {
-    const double bytes = flags.memory * (1 << 30);
-    if (device.kind == "here") {
-      device.free_bytes = static_cast<uint64_t>(bytes);
-      device.usable_reason = "as --memory says";
-    } else {
-      device.memory = said(bytes);
-    }
-  }
-  if (flags.watts > 0) device.watts = said(flags.watts);
-  if (flags.price > 0) device.price = said(flags.price);
+  if (flags.memory > 0) SetMemory(flags.memory * (1 << 30), &device);
+  if (flags.watts > 0) device.watts = Said(flags.watts);
+  if (flags.price > 0) device.price = Said(flags.price);
   return device;
 }
 
@@ -128,6 +135,8 @@ void Run(Flags flags) {
   if (!flags.model.empty()) answer.size = PlannedModel(flags.model);
   FillIn(&flags, answer.size ? answer.size->hparams.context : kContext);
   answer.load = flags.load;
+  for (const auto& [name, type] : {std::pair("k", flags.k_type), std::pair("v", flags.v_type)})
+    if (type != kCacheType) answer.cache_flags += fmt::format(" --cache-type-{} {}", name, type);
   answer.call = flags.call;
   if (!flags.task.empty()) answer.task = plan::FindTask(flags.task);
   answer.prices = FindPrices(flags);
@@ -136,10 +145,12 @@ void Run(Flags flags) {
   answer.device = FindDevice(flags, &runtime);
   if (flags.device.empty()) answer.cards = FindCards();
   answer.calls_a_month = flags.wish.calls_a_month;
+  answer.cost_options = flags.cost;
   plan::Wish wish = flags.wish;
   wish.task = answer.task;
   wish.call_seconds = answer.call_seconds = flags.milliseconds / 1000;
   wish.cost = flags.cost;
+  answer.has_limits = wish.call_seconds > 0 || wish.calls_a_month > 0 || wish.usd_a_month > 0;
   if (answer.size) {
     PlanModel(flags, wish, &runtime, &answer);
   } else {
@@ -158,10 +169,11 @@ void Run(Flags flags) {
 }
 
 void AddLoad(CLI::App* app, Flags* flags) {
-  const auto tokens = CLI::Range(int64_t{1}, int64_t{1} << 24);
+  constexpr int64_t kMost = 1 << 24;
+  const auto tokens = CLI::Range(int64_t{1}, kMost);
   app->add_option("-c,--ctx-size", flags->load.context,
                   "Context of a request in tokens; default: 4096, or the model's when that is less")
-      ->check(tokens);
+      ->check(CLI::Range(int64_t{2}, kMost));  // a token in, and one out
   app->add_option("--parallel", flags->load.parallel, "Requests at the same time")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
@@ -189,7 +201,9 @@ void AddFinetune(CLI::App* app, Flags* flags, CLI::Option* model) {
   add("--rank", f->lora.rank, "Of the adapter")->check(CLI::Range(1, 256));
   add("--batch", f->run.batch, "Examples of a step")->check(CLI::Range(1, 1 << 20));
   add("--seq", f->longest, "Tokens of an example")->check(CLI::Range(2, 1 << 20));
-  add("--epochs", f->run.epochs, "Times through the examples")->check(AboveZero());
+  add("--epochs", f->run.epochs, "Times through the examples")
+      ->check(AboveZero())
+      ->check(CLI::Range(0.0, 1e6));
   add("--precision", f->precision, "int8, int16 or f32")
       ->check(CLI::IsMember({"int8", "int16", "f32"}));
   add("--checkpointing", f->checkpointing, "on or off")->check(CLI::IsMember({"on", "off"}));
@@ -219,26 +233,31 @@ void AddWish(CLI::App* app, Flags* flags, CLI::Option* model) {
 
 void AddLimits(CLI::App* app, Flags* flags) {
   const auto add = [&](const char* name, double& value, double most, const char* help) {
-    app->add_option(name, value, help)->check(AboveZero())->check(CLI::Range(0.0, most));
+    return app->add_option(name, value, help)->check(AboveZero())->check(CLI::Range(0.0, most));
   };
   add("--latency", flags->milliseconds, 1e9, "Milliseconds that a call may take");
-  add("--calls", flags->wish.calls_a_month, 1e12, "Calls a month that have to be answered");
-  add("--budget", flags->wish.usd_a_month, 1e9, "USD a month for the device and its energy");
+  CLI::Option* calls =
+      add("--calls", flags->wish.calls_a_month, 1e12, "Calls a month that have to be answered");
+  add("--budget", flags->wish.usd_a_month, 1e9, "USD a month for the device and its energy")
+      ->needs(calls);
 }
 
 void AddCosts(CLI::App* app, Flags* flags) {
   app->add_option("--api", flags->apis,
-                  "A price of catalog/api-prices.json or of --prices to compare with; repeatable");
+                  "A price of --prices or of catalog/api-prices.json to compare with; repeatable");
   app->add_option("--prices", flags->prices_file,
                   "A file of prices of your own, a JSON record a line, as in catalog/README.md");
   const auto add = [&](const char* name, auto& value, double most, const char* help) {
-    return app->add_option(name, value, help)->check(NotNegative())->check(CLI::Range(0.0, most));
+    return app->add_option(name, value, help)->check(CLI::Range(0.0, most));
   };
-  add("--watts", flags->watts, 1e6, "That the device draws; default: the catalog's");
-  add("--price", flags->price, 1e9, "Of the device in USD; default: the catalog's");
-  add("--electricity", flags->cost.usd_per_kilowatt_hour, 1e3, "USD for a kWh");
-  app->add_option("--years", flags->cost.years, "In which the device is paid for")
-      ->check(CLI::Range(0.1, 100.0))
+  add("--watts", flags->watts, 1e6, "That the device draws; default: the catalog's")
+      ->check(AboveZero());
+  add("--price", flags->price, 1e9, "Of the device in USD; default: the catalog's")
+      ->check(AboveZero());
+  add("--electricity", flags->cost.usd_per_kilowatt_hour, 1e3, "USD for a kWh")
+      ->check(NotNegative());
+  add("--years", flags->cost.years, 100, "In which the device is paid for")
+      ->check(AboveZero())
       ->capture_default_str();
 }
 

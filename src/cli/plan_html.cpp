@@ -100,13 +100,13 @@ std::string QualityChart(const PlanAnswer& answer) {
   std::string names;
   double least = 1e300, most = 0;
   for (const Choice& choice : answer.advice->choices) {
-    if (!choice.score || choice.plan.speed.decode == 0) continue;
+    if (!choice.score || choice.plan.speed.call_decode == 0) continue;
     shown.push_back(&choice);
-    least = std::min(least, choice.plan.speed.decode);
-    most = std::max(most, choice.plan.speed.decode);
-    names +=
-        fmt::format("<li>{}: {:.1f} tokens/s, {} {:.1f}</li>\n", Html(NameOf(choice)),
-                    choice.plan.speed.decode, Html(answer.task->benchmark), choice.score->value);
+    least = std::min(least, choice.plan.speed.call_decode);
+    most = std::max(most, choice.plan.speed.call_decode);
+    names += fmt::format("<li>{}: {:.1f} tokens/s, {} {:.1f}{}</li>\n", Html(NameOf(choice)),
+                         choice.plan.speed.call_decode, Html(answer.task->benchmark),
+                         choice.score->value, choice.score->mark);
   }
   if (shown.empty()) return "<p class=\"soft\">No speed is known: no chart of it.</p>\n";
   const LogScale x(least, most);
@@ -121,10 +121,10 @@ std::string QualityChart(const PlanAnswer& answer) {
                         Count(tick));
   });
   for (size_t i = 0; i < shown.size(); ++i)
-    html +=
-        fmt::format("<span class=\"at{}\" style=\"left:{:.2f}%;top:{:.2f}%\">{}</span>\n",
-                    shown[i]->verdict.problems.empty() ? "" : " out",
-                    x.Percent(shown[i]->plan.speed.decode), 100 - shown[i]->score->value, i + 1);
+    html += fmt::format("<span class=\"at{}\" style=\"left:{:.2f}%;top:{:.2f}%\">{}</span>\n",
+                        shown[i]->verdict.problems.empty() ? "" : " out",
+                        x.Percent(shown[i]->plan.speed.call_decode), 100 - shown[i]->score->value,
+                        i + 1);
   return html + "</div>\n</figure>\n<ol>\n" + names + "</ol>\n";
 }
 
@@ -188,7 +188,9 @@ std::string Table(const PlanAnswer& answer) {
   for (const Choice& c : answer.advice->choices)
     html += fmt::format(
         "<tr><td>{}{}</td><td>{}</td><td>{}</td></tr>\n", Html(NameOf(c)),
-        c.pull.empty() ? "" : "<br><code>slm pull " + Html(c.pull) + "</code>",
+        c.pull.empty() || !c.verdict.problems.empty()
+            ? ""
+            : "<br><code>slm pull " + Html(c.pull) + "</code>",
         Html(fmt::format(
             "{}",
             fmt::join(c.verdict.problems.empty() ? c.verdict.reasons : c.verdict.problems, "; "))),
@@ -231,7 +233,9 @@ std::string Origins(const PlanAnswer& answer) {
   add("sizes of models", "computed from their shapes and the type");
   if (answer.task)
     add(answer.task->benchmark,
-        "their publishers' of the instruct model, or as marked; slm catalog MODEL has the source");
+        fmt::format(
+            "their publishers' of the instruct model, or {}; slm catalog MODEL has the source",
+            plan::kMarks));
   for (const plan::ApiPrice& price : answer.prices)
     add(price.id, fmt::format("{} ({})", price.source, price.date));
   return "<h2>Where the figures are from</h2>\n<dl class=\"facts\">\n" + html + "</dl>\n";
@@ -240,9 +244,15 @@ std::string Origins(const PlanAnswer& answer) {
 }  // namespace
 
 std::string RenderHtml(const PlanAnswer& answer) {
-  const std::string call =
-      fmt::format("{}; calls of {} tokens in and {} out, in a context of {}", answer.device.name,
-                  answer.call.tokens_in, answer.call.tokens_out, answer.load.context);
+  const std::string call = fmt::format(
+      "{}{}; calls of {} tokens in and {} out, in a context of {}{}", answer.device.name,
+      answer.device.kind == "here" || plan::IsMeasured(answer.device)
+          ? ""
+          : ", of which speeds are computed, never measured",
+      answer.call.tokens_in, answer.call.tokens_out, answer.load.context,
+      answer.load.parallel > 1
+          ? fmt::format(", {} at once, of which the speed is not yet checked", answer.load.parallel)
+          : "");
   return text::RenderPage(
       {answer.task ? "Models for " + answer.task->name : "Models for " + answer.device.name,
        ": slm plan", call, kStyle,

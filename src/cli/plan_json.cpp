@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/plan_answer.h"
+#include "plan/facts.h"
 
 namespace slm::cli {
 namespace {
@@ -21,11 +22,20 @@ ordered_json ToJson(const plan::Figure& figure) {
   return {{"value", figure.value}, {"source", figure.source}, {"date", figure.date}};
 }
 
+// In place of their keys.
+void NameSources(ordered_json* json) {
+  if (json->is_object() && json->contains("source"))
+    json->at("source") = plan::DescribeSource("efficiencies", json->at("source"));
+  if (json->is_structured())
+    for (ordered_json& each : *json) NameSources(&each);
+}
+
 // What the planned speed is computed with.
 ordered_json ToJson(const std::optional<plan::Efficiency>& efficiency) {
   if (!efficiency) return nullptr;
   ordered_json json = *efficiency->record;
   json["engine"] = efficiency->engine;
+  NameSources(&json);
   return json;
 }
 
@@ -44,6 +54,7 @@ ordered_json ToJson(const plan::ServingPlan& plan, const PlanAnswer& answer) {
   const double seconds = plan.call_seconds(answer.call);
   json["prefill_tokens_per_second"] = Known(plan.speed.prefill);
   json["decode_tokens_per_second"] = Known(plan.speed.decode);
+  json["call_decode_tokens_per_second"] = Known(plan.speed.call_decode);
   json["first_token_seconds"] = Known(plan.first_token_seconds(answer.call));
   json["call_seconds"] = Known(seconds);
   if (answer.call_seconds > 0) {
@@ -62,7 +73,8 @@ ordered_json ToJson(const plan::OwnCost& cost, double calls) {
   ordered_json json = {{"kilowatt_hours_per_1000_calls", Known(cost.kilowatt_hours)},
                        {"energy_usd_per_1000_calls", Known(cost.usd_of_thousand)},
                        {"device_usd_per_month", Known(cost.usd_a_month)},
-                       {"most_calls_per_month", Known(cost.calls_a_month)}};
+                       {"most_calls_per_month", Known(cost.calls_a_month)},
+                       {"cost_unknown_for_want_of", cost.missing}};
   if (calls > 0) json["usd_per_month"] = Known(cost.usd_of_month(calls));
   return json;
 }
@@ -115,6 +127,8 @@ ordered_json ToJson(const plan::Choice& choice, const PlanAnswer& answer) {
 ordered_json ToJson(const plan::Device& device) {
   return {{"id", device.id},
           {"name", device.name},
+          {"kind", device.kind},
+          {"cards", device.cards},
           {"memory_bytes", ToJson(device.memory)},
           {"usable_bytes", Known(device.usable_bytes())},
           {"usable_reason", device.usable_reason},
@@ -179,7 +193,9 @@ ordered_json ToJson(const PlanAnswer& answer) {
     json["apis"].push_back(
         {{"id", price.id},
          {"usd_per_1000_calls", usd},
-         {"usd_per_month", Known(usd * answer.calls_a_month / 1000)},
+         {"usd_per_month", answer.calls_a_month > 0
+                               ? ordered_json(usd * answer.calls_a_month / 1000)
+                               : ordered_json()},
          {"break_even_calls_per_month", Known(even.calls)},
          {"device_is_ever_cheaper", even.is_known ? ordered_json(even.calls > 0) : ordered_json()},
          {"source", price.source},

@@ -15,26 +15,32 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// What a file is mostly made in, and what small models lose least in, where there is room.
-constexpr const char* kUsualType = "Q4_K_M";
-constexpr const char* kFineType = "Q8_0";
+constexpr const char* kFineType = "Q8_0";   // what small models lose least in, where there is room
 constexpr uint64_t kSmall = 2'000'000'000;  // parameters
 constexpr int64_t kLongContext = 8192;
+constexpr double kNear = 1.25;  // what planned and taken times differ by, docs/plan.md
 
 Rule RuleOf(const std::string& id) {
   const ordered_json& record = FindRecord("rules", id);
-  return {record.at("id"),         record.at("when"),   record.at("advice"),     record.at("from"),
-          record.at("confidence"), record.at("source"), record.value("note", "")};
+  return {record.at("id"),         record.at("when"),
+          record.at("advice"),     record.at("from"),
+          record.at("confidence"), DescribeSource("rules", record.at("source")),
+          record.value("note", "")};
 }
 
-std::string Seconds(double seconds) {
-  return seconds < 1 ? fmt::format("{:.0f} ms", 1000 * seconds) : fmt::format("{:.1f} s", seconds);
+double Threshold(const char* rule, const char* name) {
+  return FindRecord("rules", rule).at("threshold").at(name);
 }
 
 std::string PullName(const CatalogModel& model, const std::string& type) {
-  if (!model.record->contains("hub") || !model.record->at("hub").contains("gguf")) return "";
-  const ordered_json& names = model.record->at("hub").at("gguf");
-  return names.empty() ? "" : fmt::format("hf:{}:{}", names[0].get<std::string>(), type);
+  const ordered_json& record = *model.record;
+  const auto name = [&](const std::string& repo) { return fmt::format("hf:{}:{}", repo, type); };
+  if (record.contains("files"))
+    for (const ordered_json& file : record.at("files"))
+      if (file.at("quantization") == type) return name(file.at("repo"));
+  if (!record.contains("hub") || !record.at("hub").contains("gguf")) return "";
+  const ordered_json& repos = record.at("hub").at("gguf");
+  return repos.empty() ? "" : name(repos[0]);
 }
 
 bool IsTooSlow(const Wish& wish, const ServingPlan& plan, const Call& call) {
@@ -55,10 +61,11 @@ void JudgeMemory(const ServingPlan& plan, Verdict* verdict) {
 void JudgeSpeed(const Wish& wish, const Call& call, const Device& device, const ServingPlan& plan,
                 Verdict* verdict) {
   const double seconds = plan.call_seconds(call), least = plan.least_call_seconds(call);
-  if (IsTooSlow(wish, plan, call))
+  if (IsTooSlow(wish, plan, call)) {
     verdict->problems.push_back(
         fmt::format("{} takes {}", seconds > 0 ? "a call" : "a part of a call", Seconds(least)));
-  else if (seconds > 0)
+    verdict->is_near = least <= wish.call_seconds * kNear;
+  } else if (seconds > 0)
     verdict->reasons.push_back(fmt::format("a call takes {}, the first token comes after {}",
                                            Seconds(seconds),
                                            Seconds(plan.first_token_seconds(call))));
@@ -73,14 +80,15 @@ void JudgeCost(const Wish& wish, const OwnCost& cost, Verdict* verdict) {
     verdict->problems.push_back(
         fmt::format("answers at most {:.0f} calls a month, one at a time", cost.calls_a_month));
   if (wish.usd_a_month == 0) return;
-  if (const auto month = cost.usd_of_month(wish.calls_a_month))
-    (*month > wish.usd_a_month ? verdict->problems : verdict->reasons)
-        .push_back(fmt::format("{:.2f} USD a month", *month));
-  else if (cost.usd_a_month > wish.usd_a_month)
-    verdict->problems.push_back(
-        fmt::format("{:.2f} USD a month without its energy", cost.usd_a_month));
+  const double least = cost.least_usd_of_month(wish.calls_a_month);
+  const std::string usd = fmt::format("{:.2f} USD a month", least);
+  if (least > wish.usd_a_month)
+    verdict->problems.push_back(cost.missing.empty() ? usd : "at least " + usd);
+  else if (cost.missing.empty())
+    verdict->reasons.push_back(usd);
   else
-    verdict->unknowns.push_back("what a month of it costs: --price, --watts and --electricity say");
+    verdict->unknowns.push_back(
+        fmt::format("what a month of it costs, for want of {}", fmt::join(cost.missing, ", ")));
 }
 
 void JudgeModel(const Wish& wish, const ServingLoad& load, Choice* choice) {
@@ -108,51 +116,44 @@ void JudgeModel(const Wish& wish, const ServingLoad& load, Choice* choice) {
   if (!model.is_run) verdict.unknowns.push_back("not yet run by slm");
 }
 
-double Threshold(const char* rule, const char* name) {
-  return FindRecord("rules", rule).at("threshold").at(name);
-}
-
-// Where no time is set: below the rate at which people read.
-bool IsSlowerThanReading(const Wish& wish, const Choice& choice) {
-  return wish.call_seconds == 0 && choice.plan.speed.decode > 0 &&
-         choice.plan.speed.decode < Threshold("speed-reading", "tokens_per_second_below");
+Choice Consider(const Wish& wish, const CatalogModel& model, const std::string& type,
+                const ServingLoad& load, const Call& call, const Device& device,
+                engine::Runtime* runtime) {
+  Choice choice;
+  choice.model = model;
+  choice.type = type;
+  choice.pull = PullName(model, type);
+  choice.plan = PlanServing(SizeOf(model, compress::FindRecipe(type)), load, call, device, runtime);
+  choice.cost = CostOf(choice.plan, call, device, wish.cost);
+  choice.verdict = Judge(wish, call, device, choice.plan);
+  const double rate = choice.plan.speed.call_decode;
+  choice.is_slow = wish.call_seconds == 0 && rate > 0 &&
+                   rate < Threshold("speed-reading", "tokens_per_second_below");
+  return choice;
 }
 
 // In the usual type; in the fine one where the model is small, and there is room and time.
 Choice Choose(const Wish& wish, const CatalogModel& model, const ServingLoad& load,
               const Call& call, const Device& device, engine::Runtime* runtime) {
-  Choice choice;
-  choice.model = model;
-  const auto plan = [&](const std::string& type) {
-    return PlanServing(SizeOf(model, compress::FindRecipe(type)), load, call, device, runtime);
+  const auto in = [&](const std::string& type) {
+    return Consider(wish, model, type, load, call, device, runtime);
   };
-  choice.type = wish.type.empty() ? kUsualType : compress::FindRecipe(wish.type).name;
-  choice.plan = plan(choice.type);
-  bool is_fine = false;
+  Choice choice = in(wish.type.empty() ? kUsualType : compress::FindRecipe(wish.type).name);
   if (wish.type.empty() && model.parameters < kSmall) {
-    const ServingPlan fine = plan(kFineType);
-    is_fine = fine.fits() && !IsTooSlow(wish, fine, call);
-    if (is_fine) {
-      choice.type = kFineType;
-      choice.plan = fine;
+    Choice fine = in(kFineType);
+    if (fine.verdict.problems.empty() && (!fine.is_slow || choice.is_slow)) {
+      choice = std::move(fine);
+      choice.verdict.reasons.push_back(
+          "in 8 bits, as small models lose more in 4 (rules q-loss-1b, q-loss-3b: by plain "
+          "rounding)");
     }
   }
-  choice.pull = PullName(model, choice.type);
   if (wish.task) choice.score = BestScore(model, wish.task->benchmark);
-  choice.cost = CostOf(choice.plan, call, device, wish.cost);
-  choice.verdict = Judge(wish, call, device, choice.plan);
-  if (is_fine)
-    choice.verdict.reasons.push_back(
-        "in 8 bits, as small models lose more in 4 (rule q-loss-1b of the catalog)");
-  if (choice.verdict.problems.empty() && IsSlowerThanReading(wish, choice))
+  if (choice.verdict.problems.empty() && choice.is_slow)
     choice.verdict.reasons.push_back("answers more slowly than people read (rule speed-reading)");
   JudgeModel(wish, load, &choice);
+  choice.verdict.is_near &= choice.verdict.problems.size() == 1;
   return choice;
-}
-
-bool IsPlannable(const CatalogModel& model) {
-  return model.role != "reference" && model.record->contains("shape") &&
-         model.record->at("shape").contains("architecture");
 }
 
 std::vector<CatalogModel> ModelsFor(const Wish& wish) {
@@ -189,9 +190,15 @@ std::vector<Rule> RulesFor(const Wish& wish, const ServingLoad& load) {
 
 }  // namespace
 
+bool IsPlannable(const CatalogModel& model) {
+  return model.role != "reference" && model.record->contains("shape") &&
+         model.record->at("shape").contains("architecture");
+}
+
 std::string Rule::origin() const {
-  return fmt::format("{}, confidence {}{}{}", from == "brief" ? "rule of thumb" : from, confidence,
-                     note.empty() ? "" : "; ", note);
+  return fmt::format("{}, confidence {}{}{}",
+                     from == "brief" ? "rule of thumb" : fmt::format("{}: {}", from, source),
+                     confidence, note.empty() ? "" : "; ", note);
 }
 
 Task FindTask(const std::string& id) {
@@ -202,6 +209,13 @@ Task FindTask(const std::string& id) {
   return task;
 }
 
+std::string Seconds(double seconds) {
+  constexpr double kMillisecond = 1e-3;
+  return seconds < kMillisecond ? fmt::format("{:.2g} ms", 1000 * seconds)
+         : seconds < 1          ? fmt::format("{:.0f} ms", 1000 * seconds)
+                                : fmt::format("{:.1f} s", seconds);
+}
+
 std::string MadeFor(int64_t context) {
   return fmt::format("made for {} tokens of context", context);
 }
@@ -210,7 +224,7 @@ Verdict Judge(const Wish& wish, const Call& call, const Device& device, const Se
   Verdict verdict;
   JudgeMemory(plan, &verdict);
   JudgeSpeed(wish, call, device, plan, &verdict);
-  JudgeCost(wish, CostOf(plan, call, device, wish.cost), &verdict);
+  if (!plan.is_too_large()) JudgeCost(wish, CostOf(plan, call, device, wish.cost), &verdict);
   return verdict;
 }
 
@@ -237,13 +251,12 @@ Advice Advise(const Wish& wish, const ServingLoad& load, const Call& call, const
                      : static_cast<double>(choice.model.parameters);
   };
   const auto rank = [&](const Choice& choice) {
-    return std::tuple(choice.verdict.problems.empty(), !IsSlowerThanReading(wish, choice),
-                      quality(choice));
+    return std::tuple(choice.verdict.problems.empty(), !choice.is_slow, quality(choice));
   };
   std::stable_sort(advice.choices.begin(), advice.choices.end(),
                    [&](const Choice& a, const Choice& b) { return rank(a) > rank(b); });
-  if (std::any_of(advice.choices.begin(), advice.choices.end(), [&](const Choice& choice) {
-        return choice.verdict.problems.empty() && IsSlowerThanReading(wish, choice);
+  if (std::any_of(advice.choices.begin(), advice.choices.end(), [](const Choice& choice) {
+        return choice.verdict.problems.empty() && choice.is_slow;
       }))
     advice.rules.push_back(RuleOf("speed-reading"));
   return advice;

@@ -12,6 +12,9 @@
 
 namespace slm::plan {
 
+// What a file is mostly made in.
+inline constexpr const char* kUsualType = "Q4_K_M";
+
 struct Rule {
   std::string id, when, advice, from, confidence, source;
   std::string note;  // what speaks against it, or for it; empty: nothing
@@ -42,12 +45,18 @@ struct Wish {
   OwnCostOptions cost;
 };
 
+// Whether enough of its shape is known.
+bool IsPlannable(const CatalogModel& model);
+
 // What speaks for a plan and against it, in words.
 struct Verdict {
   std::vector<std::string> reasons;
   std::vector<std::string> problems;  // limits that it does not keep
   std::vector<std::string> unknowns;
+  bool is_near = false;  // the one problem is the time, by no more than plans of it are off
 };
+
+std::string Seconds(double seconds);  // in words: "38 ms", "2.1 s"
 
 // In words: the problem of a model that was made for fewer tokens than are asked for.
 std::string MadeFor(int64_t context);
@@ -58,10 +67,13 @@ Verdict Judge(const Wish& wish, const Call& call, const Device& device, const Se
 struct Choice {
   CatalogModel model;
   std::string type;  // "Q4_K_M"
-  std::string pull;  // what slm pull takes for it; empty: no such file is known
+  // What slm pull takes for it: a file that the catalog has, or one of the type in a repository
+  // that it has, which is not checked; empty: none is known.
+  std::string pull;
   ServingPlan plan;
   OwnCost cost;
   std::optional<ShownScore> score;  // of the task's benchmark
+  bool is_slow = false;             // answers more slowly than people read, where no time is set
   Verdict verdict;                  // without problems it is in the short list
 };
 

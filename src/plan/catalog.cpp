@@ -57,15 +57,30 @@ std::string MarkOf(const ordered_json& score) {
   return variant == "base" ? "b" : variant == "reasoning" ? "r" : variant == "instruct" ? "" : "v";
 }
 
-template <class Has>
-void CheckKnown(const char* what, const std::string& wanted, const Has& names_of) {
-  if (wanted.empty()) return;
+// `wanted`, in any case, as a model has it.
+template <class NamesOf>
+std::string FindKnown(const char* what, const std::string& wanted, const NamesOf& names_of) {
+  if (wanted.empty()) return wanted;
   std::set<std::string> known;
   for (const ordered_json& record : Records(kFile))
     for (const std::string& name : names_of(FromRecord(record))) known.insert(name);
-  if (!known.contains(wanted))
-    throw Error(Code::kUsage, "{}: no model has {}; known: {}", what, wanted,
-                fmt::join(known, ", "));
+  for (const std::string& name : known)
+    if (UpperCase(name) == UpperCase(wanted)) return name;
+  throw Error(Code::kUsage, "{}: no model has {}; known: {}", what, wanted, fmt::join(known, ", "));
+}
+
+bool HasLicence(const CatalogModel& model, const std::string& part) {
+  return UpperCase(model.licence).find(UpperCase(part)) != std::string::npos;
+}
+
+void CheckLicence(const std::string& part) {
+  std::set<std::string> known;
+  for (const ordered_json& record : Records(kFile)) {
+    const CatalogModel model = FromRecord(record);
+    if (HasLicence(model, part)) return;
+    if (!model.licence.empty()) known.insert(model.licence);
+  }
+  throw Error(Code::kUsage, "--licence: no model has {}; known: {}", part, fmt::join(known, ", "));
 }
 
 std::vector<std::string> BenchmarksOf(const CatalogModel& model) {
@@ -83,9 +98,7 @@ bool HasLanguage(const CatalogModel& model, const std::string& code) {
 
 bool Matches(const CatalogModel& model, const CatalogFilter& filter) {
   if (!filter.has_all && model.role != "target") return false;
-  if (!filter.licence.empty() &&
-      UpperCase(model.licence).find(UpperCase(filter.licence)) == std::string::npos)
-    return false;
+  if (!HasLicence(model, filter.licence)) return false;
   if (filter.is_commercial && model.commercial != "yes" && model.commercial != "conditions")
     return false;
   const bool is_bounded = filter.least_parameters > 0 || filter.most_parameters < UINT64_MAX;
@@ -110,9 +123,12 @@ std::optional<ShownScore> BestScore(const CatalogModel& model, const std::string
                     best->at("date")};
 }
 
-std::vector<CatalogModel> FindModels(const CatalogFilter& filter) {
-  CheckKnown("--language", filter.language, [](const CatalogModel& m) { return m.languages; });
-  CheckKnown("--input", filter.input, [](const CatalogModel& m) { return m.inputs; });
+std::vector<CatalogModel> FindModels(CatalogFilter filter) {
+  const auto languages = [](const CatalogModel& m) { return m.languages; };
+  const auto inputs = [](const CatalogModel& m) { return m.inputs; };
+  filter.language = FindKnown("--language", filter.language, languages);
+  filter.input = FindKnown("--input", filter.input, inputs);
+  CheckLicence(filter.licence);
   if (filter.least_parameters > filter.most_parameters)
     throw Error(Code::kUsage, "--min-params is above --max-params: no model can be within both");
   std::vector<CatalogModel> models;
@@ -130,9 +146,13 @@ std::vector<CatalogModel> FindModels(const CatalogFilter& filter) {
   } else if (filter.sort == "released") {
     sort([](const CatalogModel& m) { return m.record->value("released", ""); });
   } else if (!filter.sort.empty()) {
-    CheckKnown("--sort", filter.sort, BenchmarksOf);
+    const std::string benchmark = FindKnown("--sort", filter.sort, [](const CatalogModel& m) {
+      std::vector<std::string> names = BenchmarksOf(m);
+      names.insert(names.end(), {"parameters", "context", "released"});
+      return names;
+    });
     sort([&](const CatalogModel& m) {
-      const auto score = BestScore(m, filter.sort);
+      const auto score = BestScore(m, benchmark);
       return score ? score->value : -1;
     });
   }

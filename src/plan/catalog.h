@@ -12,10 +12,13 @@ namespace slm::plan {
 // A published figure as a table shows it.
 struct ShownScore {
   double value = 0;
-  std::string mark;  // "" publisher's of the instruct model, "b" of its base, "r" of a reasoning
-                     // one, "t" measured by a third party, "?" only the project's brief has it
+  std::string mark;  // "": publisher's, of the instruct model
   std::string source, date;
 };
+
+inline constexpr const char* kMarks =
+    "b: of the base model, r: of a reasoning model, v: of another variant, t: by a third party, ?: "
+    "the project's brief alone";
 
 struct CatalogModel {
   std::string id, name;
@@ -43,8 +46,9 @@ struct CatalogFilter {
   std::string sort = {};  // a benchmark, highest first; "parameters", "context", "released"
 };
 
-// Throws kUsage, with the known ones, for a language, an input or a benchmark that no model has.
-std::vector<CatalogModel> FindModels(const CatalogFilter& filter);
+// Throws kUsage, with the known ones, for a language, an input, a licence or a benchmark that no
+// model has.
+std::vector<CatalogModel> FindModels(CatalogFilter filter);
 
 // The one with this id. Throws kUsage with the nearest.
 CatalogModel FindCatalogModel(const std::string& id);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/nearest_names.h"
+#include "base/printable.h"
 #include "format/json_lines.h"
 #include "plan/facts.h"
 #include "plan/figure.h"
@@ -48,12 +49,17 @@ ApiPrice FromRecord(const ordered_json& record, bool is_usual, const std::string
     const auto at = record.find(name);
     if (at == record.end() || !at->is_string() || at->get<std::string>().empty())
       fail(fmt::format("expected \"{}\": a text", name));
-    return at->get<std::string>();
+    return Printable(at->get<std::string>());
   };
   const auto date = [&] {
-    const std::string value = text("date");
+    const std::string value = record.contains("date") ? text("date") : "";
     if (!IsDate(value)) fail(R"(expected "date": "2026-11" or "2026-11-28")");
     return value;
+  };
+  const auto flag = [&](const char* name, bool otherwise) {
+    if (!record.contains(name)) return otherwise;
+    if (!record.at(name).is_boolean()) fail(fmt::format("{}: expected true or false", name));
+    return record.at(name).get<bool>();
   };
   const auto price = [&](const char* name) {
     const auto at = record.find(name);
@@ -73,7 +79,7 @@ ApiPrice FromRecord(const ordered_json& record, bool is_usual, const std::string
           DescribeSource("api-prices", text("source")),
           date(),
           record.contains("confidence") ? text("confidence") : "",
-          record.contains("is_usual") ? record.at("is_usual") == true : is_usual};
+          flag("is_usual", is_usual)};
 }
 
 }  // namespace
@@ -86,14 +92,18 @@ double ApiPrice::usd_of_thousand(const Call& call) const {
 
 std::vector<ApiPrice> ApiPrices(const std::string& file) {
   std::vector<ApiPrice> prices;
-  if (file.empty()) {
-    for (const ordered_json& record : Records("api-prices"))
-      prices.push_back(FromRecord(record, false, "catalog/api-prices.json"));
-    return prices;
+  std::set<std::string> ids;
+  if (!file.empty())
+    format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
+      prices.push_back(FromRecord(record, true, fmt::format("{}:{}", file, line)));
+      if (!ids.insert(UpperCase(prices.back().id)).second)
+        throw Error(Code::kBadInput, "{}:{}: a second \"{}\"", file, line, prices.back().id);
+    });
+  for (const ordered_json& record : Records("api-prices")) {
+    ApiPrice price = FromRecord(record, false, "catalog/api-prices.json");
+    if (!file.empty()) price.is_usual = false;
+    prices.push_back(std::move(price));
   }
-  format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
-    prices.push_back(FromRecord(record, true, fmt::format("{}:{}", file, line)));
-  });
   return prices;
 }
 
@@ -111,13 +121,17 @@ ApiPrice FindPrice(const std::vector<ApiPrice>& prices, const std::string& id) {
     ids.push_back(price.id);
   }
   constexpr size_t kSuggestions = 5;
-  throw Error(Code::kUsage, "{}: no such price; near it: {}", id,
+  throw Error(Code::kUsage, "--api {}: no such price; near it: {}", id,
               fmt::join(NearestNames(id, ids, kSuggestions), ", "));
 }
 
 OwnCost CostOf(const ServingPlan& plan, const Call& call, const Device& device,
                const OwnCostOptions& options) {
   OwnCost cost;
+  if (plan.is_too_large()) {
+    cost.missing = {"room for the model"};
+    return cost;
+  }
   const double seconds = plan.call_seconds(call);
   if (seconds > 0) cost.calls_a_month = kSecondsOfMonth / seconds;
   if (seconds > 0 && device.watts) {
@@ -126,12 +140,20 @@ OwnCost CostOf(const ServingPlan& plan, const Call& call, const Device& device,
       cost.usd_of_thousand = cost.kilowatt_hours * *options.usd_per_kilowatt_hour;
   }
   if (device.price) cost.usd_a_month = device.price.value / (12 * options.years);
+  if (seconds == 0) cost.missing.emplace_back("the speed");
+  if (!device.price) cost.missing.emplace_back("--price");
+  if (!device.watts) cost.missing.emplace_back("--watts");
+  if (!options.usd_per_kilowatt_hour) cost.missing.emplace_back("--electricity");
   return cost;
+}
+
+double OwnCost::least_usd_of_month(double calls) const {
+  return usd_a_month + calls / 1000 * usd_of_thousand.value_or(0);
 }
 
 std::optional<double> OwnCost::usd_of_month(double calls) const {
   if (usd_a_month == 0 || !usd_of_thousand) return std::nullopt;
-  return usd_a_month + calls / 1000 * *usd_of_thousand;
+  return least_usd_of_month(calls);
 }
 
 BreakEven BreakEvenOf(const OwnCost& own, double api_usd_of_thousand) {

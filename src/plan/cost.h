@@ -22,11 +22,11 @@ struct ApiPrice {
   double usd_of_thousand(const Call& call) const;  // calls
 };
 
-// The catalog's, or those of a user's file, JSON objects in the form of catalog/api-prices.json.
-// Throws kBadInput with file and line for a price that is not one of USD per million, is negative,
-// or has no source or date.
+// Those of a user's file, JSON objects in the form of catalog/api-prices.json, then the catalog's,
+// which are usual ones only without a file. Throws kBadInput with file and line for a price that is
+// not one of USD per million, is negative, or has no source or date. Empty `file`: none.
 std::vector<ApiPrice> ApiPrices(const std::string& file);
-// Those to compare with where none is named: the catalog's usual ones, all of a user's file.
+// Those to compare with where none is named.
 std::vector<ApiPrice> UsualPrices(const std::vector<ApiPrice>& prices);
 
 // The one with this id. Throws kUsage with the nearest.
@@ -36,11 +36,13 @@ ApiPrice FindPrice(const std::vector<ApiPrice>& prices, const std::string& id);
 struct OwnCost {
   double kilowatt_hours = 0;  // of a thousand calls; 0: its watts or its speed are not known
   std::optional<double> usd_of_thousand;  // the same in USD; nothing: not known
-  double usd_a_month = 0;    // of the device, over its years; 0: its price is not known
-  double calls_a_month = 0;  // that it can do
+  double usd_a_month = 0;            // of the device, over its years; 0: its price is not known
+  double calls_a_month = 0;          // that it can do
+  std::vector<std::string> missing;  // to know all of it, in words: "--price"
 
   // With so many calls; nothing: not known.
   std::optional<double> usd_of_month(double calls) const;
+  double least_usd_of_month(double calls) const;  // what is known of that
 };
 
 struct OwnCostOptions {
@@ -48,6 +50,7 @@ struct OwnCostOptions {
   double years = 3;  // in which the device is paid for
 };
 
+// All of it unknown where the model is too large for the device.
 OwnCost CostOf(const ServingPlan& plan, const Call& call, const Device& device,
                const OwnCostOptions& options);
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/nearest_names.h"
+#include "base/printable.h"
 #include "format/json_lines.h"
 #include "plan/facts.h"
 
@@ -20,20 +21,32 @@ using nlohmann::ordered_json;
 constexpr const char* kFile = "devices";
 constexpr double kLargeMemory = 32.0 * (1 << 30);
 
-// What computes a type fastest, tensor units before shaders.
-Figure FastestOf(const ordered_json& record, std::string_view dtype, const std::string& where) {
-  Figure best;
-  if (!record.contains("compute")) return best;
+// What computes each type fastest, tensor units before shaders.
+void ReadCompute(const ordered_json& record, const std::string& where, Device* device) {
+  if (!record.contains("compute")) return;
   for (const ordered_json& unit : record.at("compute")) {
-    if (unit.value("dtype", "") != dtype) continue;
-    const ordered_json wrapped = {{"compute", unit}};
-    const Figure figure = ReadFigure(wrapped, "compute", "operations/s", where);
-    if (figure.value > best.value) best = figure;
+    const Figure figure = ReadFigure({{"compute", unit}}, "compute", "operations/s", where);
+    const std::string dtype = unit.value("dtype", "");
+    if (dtype != "int8" && dtype != "f16" && dtype != "f32")
+      throw Error(Code::kBadInput, "{}: compute: expected \"dtype\": int8, f16 or f32, got \"{}\"",
+                  where, dtype);
+    if (dtype == "f32") continue;  // nothing is planned by it
+    Figure* best = dtype == "int8" ? &device->int8_operations : &device->half_operations;
+    if (figure.value > best->value) *best = figure;
   }
-  return best;
 }
 
-// Macs are sold with several sizes: the least of them.
+// Engines put layers on cards, one of which works at a time.
+int ReadCards(const ordered_json& record, const std::string& where) {
+  const auto at = record.find("cards");
+  if (at == record.end()) return 1;
+  constexpr int64_t kMost = 64;
+  if (!at->is_number_integer() || *at < 1 || *at > kMost)
+    throw Error(Code::kBadInput, "{}: cards: expected 1 to {}, got {}", where, kMost, at->dump());
+  return *at;
+}
+
+// Macs are sold with several sizes: the least that the record names.
 Figure LeastMemory(const ordered_json& record, const std::string& where) {
   if (!record.contains("memory_options")) return ReadFigure(record, "memory_bytes", "bytes", where);
   ordered_json options = record.at("memory_options");
@@ -69,7 +82,7 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
     const auto at = record.find(name);
     if (at == record.end() || !at->is_string())
       throw Error(Code::kBadInput, "{}: expected \"{}\": a text", where, name);
-    return at->get<std::string>();
+    return Printable(at->get<std::string>());
   };
   Device device;
   device.id = text("id");
@@ -102,13 +115,11 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
                   device.large_fraction);
   }
   device.read_bandwidth = ReadFigure(record, "bandwidth_bytes_per_second", "bytes/s", where);
-  device.int8_operations = FastestOf(record, "int8", where);
-  device.half_operations = FastestOf(record, "f16", where);
+  ReadFigure(record, "bandwidth_measured", "bytes/s", where);  // told by the catalog alone
+  ReadCompute(record, where, &device);
   device.watts = ReadFigure(record, "power_measured", "W", where);
   if (!device.watts) device.watts = ReadFigure(record, "power_watts", "W", where);
-  // Engines put layers on cards, one of which works at a time.
-  device.cards = record.value("cards", 1);
-  if (device.cards < 1) throw Error(Code::kBadInput, "{}: cards: expected 1 or more", where);
+  device.cards = ReadCards(record, where);
   for (Figure* sum :
        {&device.read_bandwidth, &device.int8_operations, &device.half_operations, &device.watts})
     sum->value /= device.cards;
@@ -142,9 +153,12 @@ std::optional<uint64_t> Device::usable_bytes() const {
 
 std::vector<Device> AllDevices(const std::string& file) {
   std::vector<Device> devices;
+  std::set<std::string> ids;
   if (!file.empty())
     format::ForJsonObjects(file, [&](const ordered_json& record, size_t line) {
       devices.push_back(ReadDevice(record, fmt::format("{}:{}", file, line)));
+      if (!ids.insert(UpperCase(devices.back().id)).second)
+        throw Error(Code::kBadInput, "{}:{}: a second \"{}\"", file, line, devices.back().id);
     });
   for (const ordered_json& record : Records(kFile))
     devices.push_back(ReadDevice(record, "catalog/devices.json"));
@@ -161,7 +175,7 @@ Device FindDevice(const std::string& id, const std::string& file) {
   const std::string wanted = plain(id);
   std::vector<std::string> ids;
   for (const Device& device : AllDevices(file)) {
-    if (plain(device.id) == wanted) return device;
+    if (plain(device.id) == wanted || plain(device.name) == wanted) return device;
     ids.push_back(device.id);
   }
   constexpr size_t kSuggestions = 5;

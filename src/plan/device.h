@@ -14,7 +14,7 @@ struct Device {
   std::string id, name;
   std::string kind;           // "gpu", "mac", "phone", "board", "cpu"; "here": this machine
   std::string efficiency;     // of catalog/efficiencies.json, where the record says so
-  Figure memory;              // bytes; of a Mac the least that it is sold with
+  Figure memory;              // bytes; of a Mac the least that the catalog has
   Figure usable_fraction;     // of the memory, for a model and its state; not known: all of it
   double large_fraction = 0;  // the same above 32 GiB; 0: as below
   Figure read_bandwidth;      // bytes/s, nominal but for this machine's, which is measured

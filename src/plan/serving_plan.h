@@ -19,6 +19,7 @@ struct ServingPlan {
   ServingSpeed speed;  // one request at a time; 0 where nothing was measured on such a device
 
   bool fits() const { return available && memory.total() <= *available; }
+  bool is_too_large() const { return available && !fits(); }  // neither: it is not known
   // Seconds; 0: not known.
   double first_token_seconds(const Call& call) const;
   double call_seconds(const Call& call) const;

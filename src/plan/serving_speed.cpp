@@ -69,7 +69,7 @@ size_t Nearness(const ordered_json& record, const Device& device, std::string_vi
   return longest;
 }
 
-// The program and its backend: "llama.cpp, CUDA, flash attention" is "llama.cpp, CUDA".
+// By the same program, on whatever backend: "llama.cpp, Vulkan" is of "llama.cpp, CUDA".
 bool IsOfEngine(const std::string& measured, const std::string& engine) {
   const auto program = [](const std::string& text) { return text.substr(0, text.find(',')); };
   return program(measured).starts_with(program(engine));
@@ -136,12 +136,11 @@ ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, const 
 
 bool IsMeasured(const Device& device) {
   const auto efficiency = EfficiencyFor(device, "");
-  if (!efficiency) return false;
   const ordered_json& measurements = Records("measurements");
   return std::any_of(measurements.begin(), measurements.end(), [&](const ordered_json& m) {
     const std::string what = m.at("what");
     return m.at("device") == device.id && (what == "decode" || what == "prefill") &&
-           IsOfEngine(m.at("engine"), efficiency->engine);
+           (!efficiency || IsOfEngine(m.at("engine"), efficiency->engine));
   });
 }
 

@@ -52,7 +52,8 @@ struct ServingSpeed {
 ServingSpeed SpeedOf(const engine::Model& model, const ServingLoad& load, const Call& call,
                      const Device& device, const Efficiency& efficiency);
 
-// Whether the speed of a model on the device was published, by the engine of its efficiency.
+// Whether the speed of a model on the device was published, by the engine of its efficiency where
+// it has one.
 bool IsMeasured(const Device& device);
 
 // Which of the speeds are not known, and for want of what, in words.

@@ -16,6 +16,11 @@ TEST(Catalog, ListsFiltersAndSorts) {
   ASSERT_EQ(some["models"].size(), 2u);
   EXPECT_EQ(some["models"][0]["id"], "gemma-3-4b");
   EXPECT_EQ(Json({"catalog", "--licence", "qwen research"})["models"][0]["id"], "qwen2.5-3b");
+  const nlohmann::json small = Json({"catalog", "--device", "raspberry-pi-5-8gb"})["models"];
+  EXPECT_GT(small.size(), 5u);
+  EXPECT_LT(small.size(), 19u);
+  EXPECT_EQ(small.dump().find("\"id\":\"phi-4\""), std::string::npos);
+  EXPECT_EQ(Json({"catalog", "--sort", "math"})["models"][0]["id"], "gemma-3-27b");
   const ProgramResult table = RunProgram({"catalog"});
   EXPECT_NE(table.out.find("phi-4-mini"), std::string::npos) << table.out;
   const ProgramResult one = RunProgram({"catalog", "llama-3.2-1b"});
@@ -34,7 +39,11 @@ TEST(Catalog, SaysWhatIsWrong) {
   says({"--min-params", "4B", "--max-params", "1B"}, "--min-params is above --max-params");
   says({"--language", "xx"}, "known: ar");
   says({"--sort", "MAT"}, "MATH");
+  says({"--sort", "params"}, "parameters, released");
   says({"--max-params", "many"}, "--max-params");
+  says({"--max-params", "4GB"}, "--max-params 4GB: expected");
+  says({"--licence", "zzz"}, "known: Apache License 2.0");
+  says({"--device", "rtx-4091"}, "near it: rtx-4090");
 }
 
 }  // namespace

@@ -181,6 +181,39 @@ TEST(Plan, KeepsABudget) {
   EXPECT_EQ(short_list("49", "1000"), 0);
   EXPECT_GT(short_list("51", "1000"), 0);
   EXPECT_EQ(short_list("100000", "1000000000"), 0);  // more than it can answer
+  // What is known of it is enough to break it.
+  const nlohmann::json energy = Json({"plan", "-m", "llama-3.2-1b", "--device", "rtx-4060-ti-16gb",
+                                      "--budget", "1", "--calls", "1000000", "--electricity", "5"});
+  EXPECT_NE(energy.at("problems").dump().find("at least"), std::string::npos);
+  EXPECT_EQ(energy.at("cost_unknown_for_want_of"), nlohmann::json{"--price"});
+}
+
+TEST(Plan, SaysWhatIsNearlyWithinTheLimits) {
+  const std::vector<std::string> of = {"plan", "--device", "rtx-4090"};
+  const auto plan = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), of.begin(), of.end());
+    return more;
+  };
+  const double seconds = Json(plan({"-m", "phi-4"})).at("call_seconds");
+  const auto is_near = [&](double share) {
+    const std::string latency = std::to_string(1000 * seconds * share);
+    return RunProgram(plan({"--latency", latency})).out.find("nearly: Phi-4 14B in Q4_K_M") !=
+           std::string::npos;
+  };
+  EXPECT_TRUE(is_near(0.85));
+  EXPECT_FALSE(is_near(1.01));
+  EXPECT_FALSE(is_near(0.75));
+}
+
+TEST(Plan, TakesEightBitsWhereTheyCostNothingElse) {
+  const auto type = [](const std::string& device) -> std::string {
+    const nlohmann::json models = Json({"plan", "--device", device}).at("models");
+    for (const nlohmann::json& model : models)
+      if (model.at("id") == "qwen2.5-1.5b") return model.at("type");
+    return "";
+  };
+  EXPECT_EQ(type("rtx-4090"), "Q8_0");
+  EXPECT_EQ(type("raspberry-pi-4-8gb"), "Q4_K_M");  // in 8 bits slower than people read
 }
 
 TEST(Plan, PutsWhatIsSlowerThanReadingBehind) {
@@ -196,12 +229,12 @@ TEST(Plan, PutsWhatIsSlowerThanReadingBehind) {
   bool is_slow = false;
   for (const nlohmann::json& model : advice.at("models")) {
     if (!model.at("problems").empty()) continue;
-    const bool is_slower = model.at("decode_tokens_per_second").get<double>() < 5;
+    const bool is_slower = model.at("call_decode_tokens_per_second").get<double>() < 5;
     EXPECT_FALSE(is_slow && !is_slower) << model.at("id");
     is_slow = is_slower;
   }
   EXPECT_TRUE(is_slow);  // they are not left out
-  EXPECT_GE(advice.at("models")[0].at("decode_tokens_per_second").get<double>(), 5);
+  EXPECT_GE(advice.at("models")[0].at("call_decode_tokens_per_second").get<double>(), 5);
   // A time that was set is what counts.
   EXPECT_FALSE(has_rule(plan({"--latency", "3600000"})));
 }
@@ -231,7 +264,26 @@ TEST(Plan, MemoryIsAsSaid) {
   // Of a Mac two thirds up to 32 GiB, three quarters above.
   EXPECT_NEAR(usable({"--device", "m4-pro", "--memory", "24"}), 16, 0.01);
   EXPECT_NEAR(usable({"--device", "m4-pro", "--memory", "64"}), 48, 0.01);
+  const auto price = [](const char* gib) {
+    return Json({"plan", "-m", Model(), "--device", "m4-pro", "--memory", gib})
+        .at("device")
+        .at("price_usd");
+  };
+  EXPECT_FALSE(price("48").is_null());
+  EXPECT_TRUE(price("64").is_null());  // the price that is known is of another size
   EXPECT_NEAR(usable({"--memory", "2.5"}), 2.5, 1e-6);  // here: what a model may take
+}
+
+TEST(Plan, RefusesAbsurdNumbers) {
+  std::vector<std::string> flags = {"--latency", "--calls",  "--watts", "--price",
+                                    "--years",   "--memory", "--epochs"};
+  for (const std::string& flag : flags)
+    for (const char* value : {"nan", "inf", "-inf", "1e308", "0", "-1", "x"}) {
+      const ProgramResult result = RunProgram(
+          {"plan", "-m", "llama-3.2-1b", "--device", "rtx-4090", "--finetune", "9", flag, value});
+      EXPECT_EQ(result.code, 2) << flag << ' ' << value << result.out;
+      EXPECT_NE(result.err.find(flag), std::string::npos) << result.err;
+    }
 }
 
 TEST(Plan, SaysWhatIsWrong) {
@@ -252,8 +304,8 @@ TEST(Plan, SaysWhatIsWrong) {
   says({"llama-3.2-1b", "--task", "sql"}, "--model excludes --task");
   says({"llama-3.2-1b", "--devices", "x"}, "--device");
   says({"llama-3.2-1b", "--list-devices"}, "excludes");
-  says({"llama-3.2-1b", "--memory", "0"}, "--memory");
-  says({"llama-3.2-1b", "--memory", "1e9"}, "--memory");
+  says({"llama-3.2-1b", "--memory", "900000"}, "this machine has");
+  says({"llama-3.2-1b", "--budget", "5"}, "--calls");
   says({"llama-3.2-1b", "--electricity", "1e300"}, "--electricity");
   says({"llama-3.2-1b", "--private"}, "--model excludes --private");
   says({"llama-3.2-1b", "--api", "openai-gpt-4o-minni"}, "near it: openai-gpt-4o-mini");

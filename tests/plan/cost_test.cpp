@@ -36,6 +36,7 @@ TEST(Cost, OfADeviceIsItsEnergyAndItsPrice) {
   EXPECT_EQ(BreakEvenOf(cost, 0.07).calls, 0);  // 5 million calls a month
   // Without the watts, or a price of energy, nobody knows.
   EXPECT_FALSE(BreakEvenOf(CostOf(plan, call, device, {{}, 3}), 5).is_known);
+  EXPECT_EQ(CostOf(plan, call, device, {{}, 3}).missing, std::vector<std::string>{"--electricity"});
   device.watts.value = 0;
   EXPECT_FALSE(CostOf(plan, call, device, {0.30, 3}).usd_of_thousand.has_value());
   EXPECT_FALSE(BreakEvenOf(CostOf(plan, call, device, {0.30, 3}), 5).is_known);
@@ -69,6 +70,29 @@ TEST(Cost, PricesOfAFileAreChecked) {
   EXPECT_NE(without(R"("output_usd_per_million": 2, )").find("USD for a million"),
             std::string::npos);
   EXPECT_NE(without(": 1,", ": -1,").find("expected a price, got -1"), std::string::npos);
+  EXPECT_NE(without("\"id\"", R"("is_usual": "yes", "id")").find("expected true or false"),
+            std::string::npos);
+  EXPECT_NE(message(good + "\n" + good).find("prices.jsonl:3: a second \"a\""), std::string::npos);
+  // They are what is compared with, beside what is named of the catalog's.
+  EXPECT_EQ(message(good), "");
+  const std::vector<ApiPrice> prices = ApiPrices(folder / "prices.jsonl");
+  ASSERT_EQ(UsualPrices(prices).size(), 1u);
+  EXPECT_EQ(UsualPrices(prices)[0].id, "a");
+  EXPECT_EQ(FindPrice(prices, "openai-gpt-4o-mini").input, 0.15);
+}
+
+TEST(Cost, OfWhatDoesNotFitIsNotKnown) {
+  ServingPlan plan;
+  plan.speed = {1000, 60, 63};
+  plan.memory.weights = 10;
+  plan.available = 9;
+  Device device;
+  device.watts.value = 360;
+  device.price.value = 1800;
+  const OwnCost cost = CostOf(plan, {1000, 64}, device, {0.30, 3});
+  EXPECT_EQ(cost.missing, std::vector<std::string>{"room for the model"});
+  EXPECT_FALSE(BreakEvenOf(cost, 5).is_known);
+  EXPECT_EQ(cost.usd_a_month, 0);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The files of catalog/ as the program has them.
 #include "plan/facts.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "plan/device.h"
 #include "plan/local_cards.h"
+#include "plan/serving_speed.h"
 #include "support/data.h"
 #include "support/temp_folder.h"
 
@@ -131,12 +133,38 @@ TEST(Devices, WhatIsWrongIsSaidWithItsLine) {
   };
   says(R"("kind": "toaster")", "expected one of board, cpu, gpu");
   says(R"("kind": "here")", "expected one of board, cpu, gpu");
-  says(R"("kind": "gpu", "cards": 0)", "cards: expected 1 or more");
-  says(R"("kind": "gpu", "cards": "2")", "must be number");
+  for (const char* cards : {"0", "\"2\"", "1.9", "true", "4294967297", "1e300"})
+    says(fmt::format(R"("kind": "gpu", "cards": {})", cards), "cards: expected 1 to 64");
   says(R"("kind": "gpu", "memory": {})", "unknown member \"memory\"");
-  says(R"("kind": "gpu", "compute": 5)", "");
+  says(R"("kind": "gpu", "compute": 5)", "compute: expected {");
+  const auto compute = [](const char* type, const char* unit) {
+    return fmt::format(
+        R"("kind": "gpu", "compute": [{{"dtype": "{}", "value": 1e12, "unit": "{}", )"
+        R"("source": "s", "date": "2026"}}])",
+        type, unit);
+  };
+  says(compute("fp16", "operations/s"), "got \"fp16\"");
+  says(compute("f32", "TFLOPS"), "expected \"unit\": \"operations/s\"");
+  says(R"("kind": "gpu", "bandwidth_measured": {"value": -5, "unit": "GB"})", "bandwidth_measured");
   says(R"("kind": "gpu", "memory_options": {"values": [], "unit": "bytes"})", "no values");
   says(R"("kind": "gpu", "efficiency": "cudda")", "near it: cuda");
+}
+
+TEST(Devices, OfAFileHaveTheirOwnIds) {
+  const testing::TempFolder folder;
+  const std::string path = folder / "devices.jsonl";
+  const std::string line = R"({"id": "x", "name": "a\u001b[2J", "kind": "gpu"})";
+  testing::WriteFile(path, line + "\n");
+  EXPECT_EQ(FindDevice("x", path).name, "a\\x1b[2J");  // no name steers a terminal
+  testing::WriteFile(path, line + "\n" + line + "\n");
+  EXPECT_EQ(MessageOf([&] { AllDevices(path); }), path + ":2: a second \"x\"");
+}
+
+TEST(Devices, AreMeasuredWhereAnySpeedWasPublished) {
+  EXPECT_TRUE(IsMeasured(FindDevice("rtx-4090", "")));
+  EXPECT_TRUE(IsMeasured(FindDevice("gb10-cpu", "")));  // though none is planned
+  EXPECT_FALSE(IsMeasured(FindDevice("iphone-15", "")));
+  EXPECT_EQ(FindDevice("GeForce RTX 4060 Ti 16 GB", "").id, "rtx-4060-ti-16gb");
 }
 
 TEST(Devices, AreThoseThatDriversName) {
