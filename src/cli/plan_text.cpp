@@ -236,7 +236,7 @@ void SayOwnCost(const PlanAnswer& answer) {
   if (const auto month = cost.usd_of_month(answer.calls_a_month); month && answer.calls_a_month > 0)
     Say("        {} for {:.0f} calls a month\n", Usd(*month), answer.calls_a_month);
   if (!cost.missing.empty())
-    Say("        not known, for want of {}\n", fmt::join(cost.missing, ", "));
+    Say("        in all not known, for want of {}\n", fmt::join(cost.missing, ", "));
 }
 
 void SayCosts(const PlanAnswer& answer) {
