@@ -159,7 +159,6 @@ uint64_t ParseParameters(const char* flag, const std::string& text) {
 
 // In the usual type, with a request of the usual length.
 bool Fits(const plan::CatalogModel& model, const plan::Device& device, engine::Runtime* runtime) {
-  if (!plan::IsPlannable(model)) return false;
   constexpr int64_t kContext = 4096;
   const plan::ModelSize size = plan::SizeOf(model, compress::FindRecipe(plan::kUsualType));
   return plan::PlanServing(size, {.context = std::min(kContext, size.hparams.context)}, {}, device,
@@ -173,7 +172,13 @@ void KeepFitting(const std::string& name, std::vector<plan::CatalogModel>* model
   const plan::Device device =
       name == "here" ? plan::MeasureThisMachine(&runtime) : plan::FindDevice(name, "");
   if (!device.usable_bytes())
-    throw Error(Code::kUsage, "--device {}: how much memory it has is not known", name);
+    throw Error(Code::kUsage,
+                "--device {}: how much memory it has is not known; slm plan takes --memory", name);
+  const size_t unknown = std::erase_if(
+      *models, [](const plan::CatalogModel& model) { return !plan::IsPlannable(model); });
+  if (unknown > 0)
+    std::fprintf(stderr, "slm: left out, as too little is known of their shapes: %zu models\n",
+                 unknown);
   std::erase_if(*models,
                 [&](const plan::CatalogModel& model) { return !Fits(model, device, &runtime); });
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -127,6 +128,7 @@ std::vector<plan::ApiPrice> FindPrices(const Flags& flags) {
 
 void Run(Flags flags) {
   if (flags.lists_devices) return ListDevices(flags.devices_file, flags.is_json);
+  if (flags.device == "here") flags.device.clear();
   if (flags.device.empty() && !flags.devices_file.empty())
     throw Error(Code::kUsage, "--devices: name one of them by --device, or see --list-devices");
   flags.load.k_type = ParseKvType(flags.k_type);
@@ -261,6 +263,14 @@ void AddCosts(CLI::App* app, Flags* flags) {
       ->capture_default_str();
 }
 
+// --list-devices says nothing of a plan.
+void CheckIsAlone(const CLI::App& app) {
+  static const std::set<std::string> kWithIt = {"list-devices", "devices", "json", "threads"};
+  for (const CLI::Option* option : app.get_options())
+    if (option->count() > 0 && !kWithIt.contains(option->get_single_name()))
+      throw Error(Code::kUsage, "--list-devices does not go with --{}", option->get_single_name());
+}
+
 }  // namespace
 
 Work DeclarePlan(CLI::App* app) {
@@ -269,14 +279,11 @@ Work DeclarePlan(CLI::App* app) {
       app->add_option("-m,--model", flags->model,
                       "GGUF file, MODEL[:TYPE] of slm catalog, or a name from slm models; default: "
                       "those of the catalog are compared");
-  CLI::Option* device =
-      app->add_option("--device", flags->device,
-                      "A device of catalog/devices.json or of --devices; default: this machine");
+  app->add_option("--device", flags->device,
+                  "A device of --devices or of catalog/devices.json; default: here, this machine");
   app->add_option("--devices", flags->devices_file,
                   "A file of devices of your own, a JSON record a line, as in catalog/README.md");
-  app->add_flag("--list-devices", flags->lists_devices, "Say which devices are known")
-      ->excludes(model)
-      ->excludes(device);
+  app->add_flag("--list-devices", flags->lists_devices, "Say which devices are known");
   app->add_option("--memory", flags->memory,
                   "Of the device, in GiB; default: the catalog's, or what is free here")
       ->check(AboveZero())
@@ -288,7 +295,10 @@ Work DeclarePlan(CLI::App* app) {
   AddWish(app, flags.get(), model);
   AddThreads(app, &flags->threads);
   AddJson(app, &flags->is_json);
-  return [flags] { Run(*flags); };
+  return [flags, app] {
+    if (flags->lists_devices) CheckIsAlone(*app);
+    Run(*flags);
+  };
 }
 
 }  // namespace slm::cli

@@ -22,10 +22,9 @@ void ListDevices(const std::string& file, bool is_json) {
   for (const plan::Device& d : devices)
     Say("{:30} {:5} {:>9} {:>10}  {}{}\n", d.id, d.kind, bytes(d.memory, ""),
         bytes(d.read_bandwidth, "/s"), d.name, plan::IsMeasured(d) ? "" : " *");
-  Say("\nOf a Mac the least memory that the catalog's source names, -: none: --memory says it. "
-      "Bandwidths by "
-      "specification, of one card.\n*: no speed was published: what is planned is computed, never "
-      "measured. slm plan alone plans for this machine.\n");
+  Say("\nOf a Mac the least memory that the catalog's source names, where one does: --memory says "
+      "another. Bandwidths by\nspecification, of one card. *: no speed was published: what is "
+      "planned is computed, never measured.\n");
 }
 
 }  // namespace slm::cli

@@ -107,7 +107,7 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
                 device.usable_fraction.value);
   if (device.usable_fraction) {
     const ordered_json& fraction = record.at("usable_fraction");
-    device.usable_reason = fraction.value("reason", "");
+    device.usable_reason = Printable(fraction.value("reason", ""));
     device.large_fraction = fraction.value("value_above_32gib", 0.0);
     if (!(device.large_fraction >= 0 && device.large_fraction <= 1))
       throw Error(Code::kBadInput,
@@ -115,7 +115,7 @@ Device FromRecord(const ordered_json& record, const std::string& where) {
                   device.large_fraction);
   }
   device.read_bandwidth = ReadFigure(record, "bandwidth_bytes_per_second", "bytes/s", where);
-  ReadFigure(record, "bandwidth_measured", "bytes/s", where);  // told by the catalog alone
+  ReadFigure(record, "bandwidth_measured", "bytes/s", where);  // checked; nothing is planned by it
   ReadCompute(record, where, &device);
   device.watts = ReadFigure(record, "power_measured", "W", where);
   if (!device.watts) device.watts = ReadFigure(record, "power_watts", "W", where);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace slm::plan {
 
@@ -49,7 +50,8 @@ Figure ReadFigure(const ordered_json& record, const char* name, std::string_view
     fail(fmt::format(R"(expected {{"value": .., "unit": "{}", "source": .., "date": ..}})", unit));
   const auto text = [&](const char* member) {
     const auto found = at->find(member);
-    return found != at->end() && found->is_string() ? found->get<std::string>() : std::string();
+    return found != at->end() && found->is_string() ? Printable(found->get<std::string>())
+                                                    : std::string();
   };
   if (text("unit") != unit)
     fail(fmt::format("expected \"unit\": \"{}\", got \"{}\"", unit, text("unit")));

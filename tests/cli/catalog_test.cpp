@@ -20,6 +20,9 @@ TEST(Catalog, ListsFiltersAndSorts) {
   EXPECT_GT(small.size(), 5u);
   EXPECT_LT(small.size(), 19u);
   EXPECT_EQ(small.dump().find("\"id\":\"phi-4\""), std::string::npos);
+  const ProgramResult all_small = RunProgram({"catalog", "--all", "--device", "rtx-4090"});
+  EXPECT_EQ(all_small.code, 0) << all_small.err;
+  EXPECT_NE(all_small.err.find("left out"), std::string::npos) << all_small.err;
   EXPECT_EQ(Json({"catalog", "--sort", "math"})["models"][0]["id"], "gemma-3-27b");
   const ProgramResult table = RunProgram({"catalog"});
   EXPECT_NE(table.out.find("phi-4-mini"), std::string::npos) << table.out;

@@ -254,6 +254,9 @@ TEST(Plan, ListsDevices) {
   const ProgramResult text = RunProgram({"plan", "--list-devices"});
   EXPECT_EQ(text.code, 0) << text.err;
   EXPECT_NE(text.out.find("raspberry-pi-5-8gb"), std::string::npos) << text.out;
+  const ProgramResult both = RunProgram({"plan", "--task", "sql", "--list-devices"});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_NE(both.err.find("--list-devices does not go with --task"), std::string::npos) << both.err;
 }
 
 TEST(Plan, MemoryIsAsSaid) {
@@ -303,7 +306,7 @@ TEST(Plan, SaysWhatIsWrong) {
   says({"llama-3.2-1b", "--rank", "8"}, "--finetune");
   says({"llama-3.2-1b", "--task", "sql"}, "--model excludes --task");
   says({"llama-3.2-1b", "--devices", "x"}, "--device");
-  says({"llama-3.2-1b", "--list-devices"}, "excludes");
+  says({"llama-3.2-1b", "--list-devices"}, "--list-devices does not go with --model");
   says({"llama-3.2-1b", "--memory", "900000"}, "this machine has");
   says({"llama-3.2-1b", "--budget", "5"}, "--calls");
   says({"llama-3.2-1b", "--electricity", "1e300"}, "--electricity");

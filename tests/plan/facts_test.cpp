@@ -153,9 +153,12 @@ TEST(Devices, WhatIsWrongIsSaidWithItsLine) {
 TEST(Devices, OfAFileHaveTheirOwnIds) {
   const testing::TempFolder folder;
   const std::string path = folder / "devices.jsonl";
-  const std::string line = R"({"id": "x", "name": "a\u001b[2J", "kind": "gpu"})";
+  const std::string line =
+      R"({"id": "x", "name": "a\u001b[2J", "kind": "gpu", "price_usd": {"value": 1, )"
+      R"("unit": "USD", "source": "b\u001b[2J", "date": "2026"}})";
   testing::WriteFile(path, line + "\n");
-  EXPECT_EQ(FindDevice("x", path).name, "a\\x1b[2J");  // no name steers a terminal
+  EXPECT_EQ(FindDevice("x", path).name, "a\\x1b[2J");  // nothing there steers a terminal
+  EXPECT_EQ(FindDevice("x", path).price.source, "b\\x1b[2J");
   testing::WriteFile(path, line + "\n" + line + "\n");
   EXPECT_EQ(MessageOf([&] { AllDevices(path); }), path + ":2: a second \"x\"");
 }
